@@ -53,7 +53,7 @@ let package = Package(
     .target(name: "JobFile", dependencies: ["Domain", "Yams"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CPQ"], swiftSettings: strict),
     .target(name: "SSH", dependencies: ["CSSH2"], swiftSettings: strict),
-    .target(name: "Numerics", dependencies: ["COpenBLAS"], swiftSettings: optimised),
+    .target(name: "LinearAlgebra", dependencies: ["COpenBLAS"], swiftSettings: optimised),
 
     // Layer 3: one outside thing each.
     .target(name: "Store", dependencies: ["Domain", "Postgres", crypto], swiftSettings: strict),
@@ -89,7 +89,7 @@ let package = Package(
     .executableTarget(name: "baton-agent", dependencies: ["NodeAgent"], swiftSettings: strict),
 
     // Beside the layers: a training program that knows nothing of Baton but its contract.
-    .target(name: "ReferenceTrainer", dependencies: ["Numerics"], swiftSettings: optimised),
+    .target(name: "ReferenceTrainer", dependencies: ["LinearAlgebra"], swiftSettings: optimised),
     .executableTarget(name: "baton-train", dependencies: ["ReferenceTrainer"], swiftSettings: optimised),
 
     // Tests.
@@ -106,7 +106,7 @@ let package = Package(
     .testTarget(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
       swiftSettings: strict),
-    .testTarget(name: "ReferenceTrainerTests", dependencies: ["ReferenceTrainer", "Numerics"], swiftSettings: strict),
+    .testTarget(name: "ReferenceTrainerTests", dependencies: ["ReferenceTrainer", "LinearAlgebra"], swiftSettings: strict),
     .testTarget(
       name: "SystemTests", dependencies: ["Lab", "APIClient", "Wire", "Domain", "Postgres", "TestKit"],
       swiftSettings: strict),

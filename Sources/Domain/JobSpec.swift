@@ -1,0 +1,142 @@
+/// What a researcher asked for: a job file, read and checked. All that Baton decides about a job comes from here.
+public struct JobSpec: Hashable, Sendable, Codable {
+  /// A name of the user's choosing; 1 to 128 characters, no control characters.
+  public var name: String
+  /// 0 to 100; higher goes first.
+  public var priority: Int
+  /// Free words, for people.
+  public var tags: [String]
+  /// Free text, for people.
+  public var description: String?
+  /// What it needs of nodes.
+  public var resources: JobResources
+  /// How long it may and must run.
+  public var time: JobTime
+  /// Which lease it may use.
+  public var lease: LeaseChoice
+  /// Whether it goes on in the next lease when one ends; else it ends with it, FAILED.
+  public var survivesLease: Bool
+  /// Environment of the program, beside what Baton sets. Keys match `[A-Za-z_][A-Za-z0-9_]*`, none starts with `BATON_`.
+  public var environment: [String: String]
+  /// Data sets to have on the node before the program starts.
+  public var data: [DataRequest]
+  /// How ranks are started.
+  public var launcher: LauncherSpec
+  /// Program and arguments; not empty. Started directly: there is no shell unless the first word is one.
+  public var command: [String]
+  /// How it saves.
+  public var checkpoint: CheckpointPolicy
+  /// What happens after a failure.
+  public var retry: RetryPolicy
+  /// What `BATON_SEED` says.
+  public var seed: Int64
+
+  /// A job that runs `command` on one node, with every other choice at its default.
+  public init(name: String, command: [String]) {
+    self.name = name
+    self.command = command
+    priority = 50
+    tags = []
+    description = nil
+    resources = JobResources()
+    time = JobTime()
+    lease = .auto
+    survivesLease = true
+    environment = [:]
+    data = []
+    launcher = LauncherSpec()
+    checkpoint = CheckpointPolicy()
+    retry = RetryPolicy()
+    seed = 0
+  }
+}
+
+/// What a job needs of nodes: a gang, all at once or not at all.
+public struct JobResources: Hashable, Sendable, Codable {
+  /// How many nodes; at least 1.
+  public var nodes: Int = 1
+  /// How many GPUs of each node; nil takes all of them, 0 none.
+  public var gpusPerNode: Int?
+  /// Only nodes of this type; nil takes any.
+  public var nodeType: String?
+  /// Room on the local disk beside data sets and checkpoints.
+  public var localDisk: ByteCount = .zero
+
+  /// One node, all its GPUs.
+  public init() {}
+}
+
+/// A job's own bounds on time.
+public struct JobTime: Hashable, Sendable, Codable {
+  /// Total running time over all attempts, after which it is ended, TIMEOUT; nil is without bound.
+  public var limit: TimeSpan?
+  /// It does not start in a lease that has less than this left.
+  public var minimum: TimeSpan?
+
+  /// No bounds.
+  public init() {}
+}
+
+/// Which lease a job may run in.
+public enum LeaseChoice: Hashable, Sendable, Codable {
+  /// Any lease of its project.
+  case auto
+  /// Only the lease of this name (or id, as in `lease-3`).
+  case named(String)
+}
+
+/// One data set that a job wants on its nodes.
+public struct DataRequest: Hashable, Sendable, Codable {
+  /// The data set's name; `BATON_DATA_<NAME>` points to its folder.
+  public var name: String
+  /// A version number; nil takes the newest at submission and stays with it.
+  public var version: Int?
+
+  /// The newest version of `name`, or version `version`.
+  public init(name: String, version: Int? = nil) {
+    self.name = name
+    self.version = version
+  }
+}
+
+/// How the ranks of a job are started.
+public struct LauncherSpec: Hashable, Sendable, Codable {
+  /// A way to start ranks.
+  public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// `processes_per_node` copies of the command on each node, told who they are by `RANK`, `WORLD_SIZE`,
+    /// `LOCAL_RANK`, `MASTER_ADDR`, `MASTER_PORT`.
+    case plain
+  }
+
+  /// The way.
+  public var kind: Kind = .plain
+  /// Ranks on each node; at least 1.
+  public var processesPerNode: Int = 1
+
+  /// One rank a node.
+  public init() {}
+}
+
+/// How a job saves.
+public struct CheckpointPolicy: Hashable, Sendable, Codable {
+  /// How often the ranks are asked to save; nil only before the lease ends.
+  public var every: TimeSpan?
+  /// How long the ranks may take from SIGTERM to their end, before SIGKILL.
+  public var grace: TimeSpan = .seconds(30)
+  /// How many DURABLE checkpoints a sweep leaves; at least 1.
+  public var keepLast: Int = 3
+
+  /// Only before the lease ends, 30 seconds of grace, three kept.
+  public init() {}
+}
+
+/// What happens when an attempt fails.
+public struct RetryPolicy: Hashable, Sendable, Codable {
+  /// How many more attempts a failing job gets; the end of a lease never counts.
+  public var maxRestarts: Int = 0
+  /// Exit codes that are worth another attempt; empty: none but 75.
+  public var onExitCodes: [Int] = []
+
+  /// No restart.
+  public init() {}
+}
