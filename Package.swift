@@ -44,6 +44,8 @@ let package = Package(
     .systemLibrary(name: "CSSH2", pkgConfig: "libssh2", providers: [.apt(["libssh2-1-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
+    .systemLibrary(name: "CLinux"),
+
     // Layer 1: values.
     .target(name: "Domain", swiftSettings: strict),
     .target(name: "Wire", dependencies: ["Domain"], swiftSettings: strict),
@@ -59,7 +61,7 @@ let package = Package(
     .target(name: "Store", dependencies: ["Domain", "Postgres", crypto], swiftSettings: strict),
     .target(name: "ObjectStorage", dependencies: ["Domain", crypto], swiftSettings: strict),
     .target(name: "Launching", dependencies: ["Domain", "Wire", "SSH"], swiftSettings: strict),
-    .target(name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", crypto], swiftSettings: strict),
+    .target(name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], swiftSettings: strict),
     .target(
       name: "APIClient",
       dependencies: ["Domain", "Wire", .product(name: "AsyncHTTPClient", package: "async-http-client")],

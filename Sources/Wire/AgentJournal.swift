@@ -1,0 +1,264 @@
+public import Domain
+
+/// One line of an attempt's journal on a node: append-only, numbered from 1, never rewritten.
+public struct JournalEntry: Hashable, Sendable, Codable {
+  /// 1, 2, 3, ... without a gap.
+  public var sequence: Int64
+  /// When, by the node's clock: for people, never for decisions.
+  public var at: Timestamp
+  /// How long after the start of the supervisor, by the monotonic clock.
+  public var elapsed: TimeSpan
+  /// What happened.
+  public var event: AgentEvent
+
+  /// Entry `sequence`.
+  public init(sequence: Int64, at: Timestamp, elapsed: TimeSpan, event: AgentEvent) {
+    self.sequence = sequence
+    self.at = at
+    self.elapsed = elapsed
+    self.event = event
+  }
+
+  private enum CodingKeys: String, CodingKey { case sequence, at, elapsed, event }
+
+  private struct EventName: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+    init?(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  /// Reads an entry; an event that this version does not know becomes `.unknown` with its name.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    sequence = try container.decode(Int64.self, forKey: .sequence)
+    at = try container.decode(Timestamp.self, forKey: .at)
+    elapsed = try container.decode(TimeSpan.self, forKey: .elapsed)
+    do {
+      event = try container.decode(AgentEvent.self, forKey: .event)
+    } catch is DecodingError {
+      let names = try container.nestedContainer(keyedBy: EventName.self, forKey: .event).allKeys
+      event = .unknown(names.first?.stringValue ?? "")
+    }
+  }
+}
+
+/// What can happen to an attempt on a node.
+public enum AgentEvent: Hashable, Sendable, Codable {
+  /// The supervisor lives. `bootID` tells a node that was re-installed.
+  case accepted(pid: Int32, bootID: String)
+  /// Data and checkpoint come in; at most about one a second.
+  case staging(done: ByteCount, total: ByteCount)
+  /// All is in place, and `port` was free for rank 0's rendezvous a moment ago.
+  case staged(port: Int, bytes: ByteCount, took: TimeSpan)
+  /// Something could not be brought here; the attempt ends.
+  case stagingFailed(StagingFailure)
+  /// The ranks were started.
+  case launched(pids: [Int32])
+  /// A rank wrote its first line.
+  case firstLine(rank: Int)
+  /// A checkpoint was asked for.
+  case checkpointAsked
+  /// `step-N` appeared complete on this node.
+  case checkpointLocal(step: Int, bytes: ByteCount)
+  /// `step-N` is in the store with its manifest, was read back, and is equal to it.
+  case checkpointStored(StoredCheckpoint)
+  /// `step-N` cannot be used; the ranks go on.
+  case checkpointRejected(step: Int, reason: String)
+  /// SIGTERM was sent.
+  case stopping(StopCause)
+  /// A rank ended: exactly one of `code` and `signal` is told.
+  case rankEnded(rank: Int, code: Int32?, signal: Int32?)
+  /// Nothing of the attempt runs here any more, and what could be uploaded is. Always the last entry.
+  case ended(NodeOutcome)
+  /// An event of a newer agent: kept, not understood.
+  case unknown(String)
+}
+
+/// Why staging failed.
+public enum StagingFailure: Hashable, Sendable, Codable {
+  /// The disk has no room for what has to be there.
+  case diskTooSmall(needed: ByteCount, room: ByteCount)
+  /// An object is not in the store.
+  case missing(key: String)
+  /// An object is not what its manifest says, after fetching it again.
+  case corrupt(key: String)
+  /// The store does not answer, or another error of reading or writing.
+  case failed(String)
+}
+
+/// A checkpoint that is safe in the store.
+public struct StoredCheckpoint: Hashable, Sendable, Codable {
+  /// Its step.
+  public var step: Int
+  /// Folder in the store.
+  public var prefix: String
+  /// SHA-256 of `manifest.json`.
+  public var manifestSHA256: String
+  /// Sum of its files.
+  public var bytes: ByteCount
+  /// From asking to `step-N` being complete; nil where nobody had asked.
+  public var saveTook: TimeSpan?
+  /// From complete on the node to read back from the store.
+  public var uploadTook: TimeSpan
+  /// Whether it is the last one of the attempt.
+  public var isFinal: Bool
+
+  /// A checkpoint that is safe in the store.
+  public init(
+    step: Int, prefix: String, manifestSHA256: String, bytes: ByteCount, saveTook: TimeSpan?, uploadTook: TimeSpan,
+    isFinal: Bool
+  ) {
+    self.step = step
+    self.prefix = prefix
+    self.manifestSHA256 = manifestSHA256
+    self.bytes = bytes
+    self.saveTook = saveTook
+    self.uploadTook = uploadTook
+    self.isFinal = isFinal
+  }
+}
+
+/// How an attempt ended on one node.
+public struct NodeOutcome: Hashable, Sendable, Codable {
+  /// Why it was told to leave; nil where it left by itself.
+  public var stopped: StopCause?
+  /// Why it never started.
+  public var staging: StagingFailure?
+  /// Why ranks could not be started: program not found, not executable, ...
+  public var launchError: String?
+  /// How each rank of this node ended, by rank: `code`, or 128 + signal.
+  public var exits: [RankExit]
+
+  /// One rank's end.
+  public struct RankExit: Hashable, Sendable, Codable {
+    /// Global rank.
+    public var rank: Int
+    /// Its exit code, if it exited.
+    public var code: Int32?
+    /// The signal that ended it, if one did.
+    public var signal: Int32?
+
+    /// `rank` ended with `code` or by `signal`.
+    public init(rank: Int, code: Int32?, signal: Int32?) {
+      self.rank = rank
+      self.code = code
+      self.signal = signal
+    }
+  }
+
+  /// An outcome on one node.
+  public init(stopped: StopCause?, staging: StagingFailure?, launchError: String?, exits: [RankExit]) {
+    self.stopped = stopped
+    self.staging = staging
+    self.launchError = launchError
+    self.exits = exits
+  }
+}
+
+/// What `follow` sends: a journal entry, whole lines of metrics, or the sign that all was sent.
+public enum FollowFrame: Hashable, Sendable, Codable {
+  /// The next journal entry.
+  case journal(JournalEntry)
+  /// Complete lines of the metrics file; `end` is the file offset behind them.
+  case metrics(lines: [String], end: Int64)
+  /// Nothing happened for a while; the supervisor lives.
+  case alive
+  /// The supervisor is gone without an `ended` entry: killed, or the node was restarted.
+  case supervisorGone
+  /// There is no such attempt on this node.
+  case unknownAttempt
+}
+
+/// What `probe` answers.
+public struct NodeReport: Hashable, Sendable, Codable {
+  /// `AgentProtocol.version`.
+  public var protocolVersion: Int
+  /// Host name, as the node calls itself.
+  public var hostname: String
+  /// Changes with every boot (and with every fresh installation).
+  public var bootID: String
+  /// Processors online.
+  public var cores: Int
+  /// Main memory.
+  public var memory: ByteCount
+  /// Size of the disk below the root folder.
+  public var diskTotal: ByteCount
+  /// Room on it.
+  public var diskFree: ByteCount
+  /// The node's clock.
+  public var clock: Timestamp
+  /// Kernel, operating system, driver and library versions, by name.
+  public var software: [String: String]
+  /// Its GPUs, as `nvidia-smi` tells.
+  public var gpus: [GPUReport]
+  /// Content ids of verified replicas on it.
+  public var replicas: [String]
+
+  /// One GPU.
+  public struct GPUReport: Hashable, Sendable, Codable {
+    /// Position.
+    public var index: Int
+    /// Model.
+    public var name: String
+    /// Memory.
+    public var memory: ByteCount
+    /// Its own id.
+    public var uuid: String
+
+    /// One GPU.
+    public init(index: Int, name: String, memory: ByteCount, uuid: String) {
+      self.index = index
+      self.name = name
+      self.memory = memory
+      self.uuid = uuid
+    }
+
+    /// Whether a lab only says that it is there.
+    public var isStandIn: Bool { name.contains("stand-in") }
+  }
+
+  /// A report.
+  public init(
+    hostname: String, bootID: String, cores: Int, memory: ByteCount, diskTotal: ByteCount, diskFree: ByteCount,
+    clock: Timestamp, software: [String: String], gpus: [GPUReport], replicas: [String]
+  ) {
+    protocolVersion = AgentProtocol.version
+    self.hostname = hostname
+    self.bootID = bootID
+    self.cores = cores
+    self.memory = memory
+    self.diskTotal = diskTotal
+    self.diskFree = diskFree
+    self.clock = clock
+    self.software = software
+    self.gpus = gpus
+    self.replicas = replicas
+  }
+}
+
+/// What `list` answers: the attempts that have a folder on the node.
+public struct AttemptList: Hashable, Sendable, Codable {
+  /// One of them.
+  public struct Entry: Hashable, Sendable, Codable {
+    /// Which.
+    public var attempt: AttemptID
+    /// Whether its supervisor lives.
+    public var isAlive: Bool
+    /// Whether its journal has its last entry.
+    public var hasEnded: Bool
+
+    /// An attempt on a node.
+    public init(attempt: AttemptID, isAlive: Bool, hasEnded: Bool) {
+      self.attempt = attempt
+      self.isAlive = isAlive
+      self.hasEnded = hasEnded
+    }
+  }
+
+  /// By id.
+  public var attempts: [Entry]
+
+  /// A list.
+  public init(attempts: [Entry]) { self.attempts = attempts }
+}

@@ -1,0 +1,195 @@
+public import Domain
+
+/// How `batond` and `baton-agent` speak: JSON objects, one a line, over the stdin and stdout of an SSH command.
+///
+/// The verbs, all idempotent, each told where the node's root folder is by `--root`:
+///
+/// | verb | stdin | stdout |
+/// |---|---|---|
+/// | `probe` | - | one `NodeReport` |
+/// | `start` | one `AttemptOrder` | one `AgentReply`; the supervisor then lives on by itself |
+/// | `control --attempt N` | one `ControlRequest` | one `AgentReply` |
+/// | `follow --attempt N --journal SEQ --metrics OFFSET` | - | `FollowFrame`s until the attempt is over |
+/// | `logs --attempt N --rank R --offset O [--follow]` | - | raw bytes of the rank's log |
+/// | `list` | - | one `AttemptList` |
+/// | `purge --attempt N` | - | one `AgentReply`; kills what is left of it and removes its folder |
+public enum AgentProtocol {
+  /// Version of the messages; an agent refuses an order of another one.
+  public static let version = 1
+}
+
+/// How an agent reaches the object store. Lives no longer than the lease.
+public enum StoreAccess: Hashable, Sendable, Codable {
+  /// A folder that the node can see: for a lab.
+  case folder(path: String)
+}
+
+/// All that an agent needs to carry one attempt on one node to its end, with nobody to ask.
+public struct AttemptOrder: Hashable, Sendable, Codable {
+  /// `AgentProtocol.version`.
+  public var version: Int
+  /// The attempt; the agent keeps one folder for each.
+  public var attempt: AttemptID
+  /// Its job.
+  public var job: JobID
+  /// 1, 2, ... in the job: `BATON_ATTEMPT`, and what fences checkpoints.
+  public var number: Int
+  /// Epoch of the controller that orders; an agent that has seen a higher one refuses.
+  public var controllerEpoch: Int64
+  /// Position of this node in the attempt.
+  public var nodeRank: Int
+  /// Addresses of all nodes, in rank order, as the ranks reach each other.
+  public var nodeAddresses: [String]
+  /// Indices of the GPUs to use; empty for none.
+  public var gpus: [Int]
+  /// Ranks to start on this node.
+  public var processesPerNode: Int
+  /// Program and arguments. `$NAME` and `${NAME}` stand for variables of the rank's environment.
+  public var command: [String]
+  /// The user's variables.
+  public var environment: [String: String]
+  /// What `BATON_SEED` says.
+  public var seed: Int64
+  /// Data sets to have in place before the ranks start.
+  public var datasets: [DatasetOrder]
+  /// The checkpoint to resume from; nil starts from the beginning.
+  public var resume: ResumeOrder?
+  /// Where objects are.
+  public var store: StoreAccess
+  /// How long until the lease ends, as the database's clock has it, when the order was written.
+  public var leaseRemaining: TimeSpan
+  /// The lease's end, for `BATON_LEASE_END`.
+  public var leaseEnd: Timestamp
+  /// The last save starts when this much of the lease is left, or earlier if measured costs say so.
+  public var lastSaveLead: TimeSpan
+  /// From SIGTERM to SIGKILL.
+  public var grace: TimeSpan
+  /// How often the ranks are asked to save; nil for never.
+  public var checkpointEvery: TimeSpan?
+  /// Room that has to stay free for checkpoints and the job's own files.
+  public var reserve: ByteCount
+
+  /// An order; every field is told.
+  public init(
+    attempt: AttemptID, job: JobID, number: Int, controllerEpoch: Int64, nodeRank: Int, nodeAddresses: [String],
+    gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,
+    datasets: [DatasetOrder], resume: ResumeOrder?, store: StoreAccess, leaseRemaining: TimeSpan, leaseEnd: Timestamp,
+    lastSaveLead: TimeSpan, grace: TimeSpan, checkpointEvery: TimeSpan?, reserve: ByteCount
+  ) {
+    version = AgentProtocol.version
+    self.attempt = attempt
+    self.job = job
+    self.number = number
+    self.controllerEpoch = controllerEpoch
+    self.nodeRank = nodeRank
+    self.nodeAddresses = nodeAddresses
+    self.gpus = gpus
+    self.processesPerNode = processesPerNode
+    self.command = command
+    self.environment = environment
+    self.seed = seed
+    self.datasets = datasets
+    self.resume = resume
+    self.store = store
+    self.leaseRemaining = leaseRemaining
+    self.leaseEnd = leaseEnd
+    self.lastSaveLead = lastSaveLead
+    self.grace = grace
+    self.checkpointEvery = checkpointEvery
+    self.reserve = reserve
+  }
+
+  /// Ranks over all nodes.
+  public var worldSize: Int { nodeAddresses.count * processesPerNode }
+}
+
+/// A data set version to stage.
+public struct DatasetOrder: Hashable, Sendable, Codable {
+  /// The version.
+  public var id: DatasetVersionID
+  /// Its name: `BATON_DATA_<NAME>`.
+  public var name: String
+  /// SHA-256 of the manifest's canonical text.
+  public var contentID: String
+  /// Key of the manifest (JSON) in the store.
+  public var manifestKey: String
+  /// Sum of all objects.
+  public var total: ByteCount
+
+  /// A data set version to stage.
+  public init(id: DatasetVersionID, name: String, contentID: String, manifestKey: String, total: ByteCount) {
+    self.id = id
+    self.name = name
+    self.contentID = contentID
+    self.manifestKey = manifestKey
+    self.total = total
+  }
+}
+
+/// A checkpoint to resume from.
+public struct ResumeOrder: Hashable, Sendable, Codable {
+  /// Its step.
+  public var step: Int
+  /// Folder in the store: `manifest.json` and, below `data/`, its files.
+  public var prefix: String
+  /// SHA-256 of `manifest.json` as bytes.
+  public var manifestSHA256: String
+  /// Sum of its files.
+  public var total: ByteCount
+
+  /// A checkpoint to resume from.
+  public init(step: Int, prefix: String, manifestSHA256: String, total: ByteCount) {
+    self.step = step
+    self.prefix = prefix
+    self.manifestSHA256 = manifestSHA256
+    self.total = total
+  }
+}
+
+/// What the controller asks of a living supervisor.
+public struct ControlRequest: Hashable, Sendable, Codable {
+  /// Epoch of the controller; lower than one seen before is refused.
+  public var controllerEpoch: Int64
+  /// What to do.
+  public var command: ControlCommand
+
+  /// `command`, by the controller of `controllerEpoch`.
+  public init(controllerEpoch: Int64, command: ControlCommand) {
+    self.controllerEpoch = controllerEpoch
+    self.command = command
+  }
+}
+
+/// What a supervisor can be asked to do. Each may be sent twice.
+public enum ControlCommand: Hashable, Sendable, Codable {
+  /// Start the ranks; refused before everything is staged, ignored when they were started.
+  case launch(masterPort: Int)
+  /// SIGUSR1 to every rank: save now and go on.
+  case checkpoint
+  /// SIGTERM, grace, SIGKILL, upload, end.
+  case stop(StopCause)
+  /// SIGKILL to the whole tree at once, no upload, end.
+  case kill(StopCause)
+  /// The lease's end moved.
+  case deadline(leaseRemaining: TimeSpan, leaseEnd: Timestamp)
+}
+
+/// Why an attempt is told to leave.
+public enum StopCause: String, Hashable, Sendable, Codable {
+  /// The lease ends.
+  case leaseEnd
+  /// A person cancelled the job.
+  case cancelled
+  /// The job's own time limit.
+  case timeLimit
+  /// Another node of the gang failed.
+  case gangFailed
+}
+
+/// What a verb answers.
+public enum AgentReply: Hashable, Sendable, Codable {
+  /// Done, or done before.
+  case ok
+  /// Not done; nothing changed. The text says why and what to do.
+  case refused(String)
+}
