@@ -32,6 +32,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
@@ -64,8 +65,13 @@ let package = Package(
     .target(name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], swiftSettings: strict),
     .target(
       name: "APIClient",
-      dependencies: ["Domain", "Wire", .product(name: "AsyncHTTPClient", package: "async-http-client")],
-      swiftSettings: strict),
+      dependencies: [
+        "Domain", "Wire",
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOFoundationCompat", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ], swiftSettings: strict),
     .target(
       name: "Dashboard",
       dependencies: ["Domain", "Wire", .product(name: "Mustache", package: "swift-mustache")],
@@ -83,7 +89,7 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
     .target(
-      name: "Commands", dependencies: ["Domain", "Wire", "APIClient", "Lab", arguments], swiftSettings: strict),
+      name: "Commands", dependencies: ["Domain", "Wire", "APIClient", "Lab", crypto, arguments], swiftSettings: strict),
 
     // Layer 5: @main and wiring.
     .executableTarget(name: "baton", dependencies: ["Commands"], swiftSettings: strict),
@@ -109,6 +115,12 @@ let package = Package(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
       swiftSettings: strict),
     .testTarget(name: "ReferenceTrainerTests", dependencies: ["ReferenceTrainer", "LinearAlgebra"], swiftSettings: strict),
+    .testTarget(name: "LabTests", dependencies: ["Lab", "Domain", "Postgres", "SSH", "TestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandsTests", dependencies: ["Commands", "APIClient", "Wire", "Domain"], swiftSettings: strict),
+    .testTarget(
+      name: "DaemonTests", dependencies: ["Daemon", "Dashboard", "Wire", "Domain", "Store", "TestKit"],
+      swiftSettings: strict),
     .testTarget(
       name: "SystemTests", dependencies: ["Lab", "APIClient", "Wire", "Domain", "Postgres", "TestKit"],
       swiftSettings: strict),

@@ -1,0 +1,215 @@
+public import Domain
+
+/// `POST /jobs`.
+public struct SubmitRequest: Hashable, Sendable, Codable {
+  /// The job file, as it was typed.
+  public var file: String
+  /// What it is called in messages.
+  public var fileName: String
+  /// Chosen by the client; the same key twice is the same job, so that a lost answer can be asked for again.
+  public var submissionKey: String
+  /// Where it was submitted from.
+  public var provenance: SourceProvenance
+  /// Only say what would happen.
+  public var testOnly: Bool
+
+  /// A submission.
+  public init(
+    file: String, fileName: String, submissionKey: String, provenance: SourceProvenance, testOnly: Bool = false
+  ) {
+    self.file = file
+    self.fileName = fileName
+    self.submissionKey = submissionKey
+    self.provenance = provenance
+    self.testOnly = testOnly
+  }
+}
+
+/// What the client knew of the code that a job runs.
+public struct SourceProvenance: Hashable, Sendable, Codable {
+  /// The directory of the job file, as the client saw it.
+  public var directory: String?
+  /// Host of the client.
+  public var host: String?
+  /// Commit of the git work tree that the directory is in.
+  public var gitCommit: String?
+  /// Branch, if on one.
+  public var gitBranch: String?
+  /// `git diff HEAD` of it, at most 1 MiB.
+  public var gitDiff: String?
+  /// Whether it had changes, or files that git does not know.
+  public var gitDirty: Bool?
+
+  /// What is known; all nil outside a git work tree.
+  public init(
+    directory: String? = nil, host: String? = nil, gitCommit: String? = nil, gitBranch: String? = nil,
+    gitDiff: String? = nil, gitDirty: Bool? = nil
+  ) {
+    self.directory = directory
+    self.host = host
+    self.gitCommit = gitCommit
+    self.gitBranch = gitBranch
+    self.gitDiff = gitDiff
+    self.gitDirty = gitDirty
+  }
+}
+
+/// One job.
+public struct JobView: Hashable, Sendable, Codable {
+  /// Its id.
+  public var id: JobID
+  /// Its name.
+  public var name: String
+  /// Whose.
+  public var project: String
+  /// Who submitted it.
+  public var user: String
+  /// Where it stands.
+  public var state: JobState
+  /// One word beside the state; empty where there is nothing to say.
+  public var reason: String
+  /// The sentence behind the reason.
+  public var reasonDetail: String?
+  /// 0 to 100, higher first.
+  public var priority: Int
+  /// Nodes asked for.
+  public var nodes: Int
+  /// When it was submitted.
+  public var submittedAt: Timestamp
+  /// When its first attempt began.
+  public var startedAt: Timestamp?
+  /// When it was over.
+  public var endedAt: Timestamp?
+  /// The program's exit code, at its end.
+  public var exitCode: Int?
+  /// The attempt that is on nodes now, or the last one.
+  public var attempt: AttemptView?
+  /// The newest DURABLE checkpoint's step.
+  public var checkpointStep: Int?
+  /// When that became durable.
+  public var checkpointAt: Timestamp?
+  /// The last step of which a metric is known.
+  public var lastStep: Int?
+  /// Staging: bytes in place and bytes wanted, over all nodes; nil when not staging.
+  public var staging: StagingProgress?
+
+  /// How far staging is.
+  public struct StagingProgress: Hashable, Sendable, Codable {
+    /// In place.
+    public var done: ByteCount
+    /// Wanted.
+    public var total: ByteCount
+
+    /// `done` of `total`.
+    public init(done: ByteCount, total: ByteCount) {
+      self.done = done
+      self.total = total
+    }
+  }
+
+  /// A job.
+  public init(
+    id: JobID, name: String, project: String, user: String, state: JobState, reason: String, reasonDetail: String?,
+    priority: Int, nodes: Int, submittedAt: Timestamp, startedAt: Timestamp?, endedAt: Timestamp?, exitCode: Int?,
+    attempt: AttemptView?, checkpointStep: Int?, checkpointAt: Timestamp?, lastStep: Int?, staging: StagingProgress?
+  ) {
+    self.id = id
+    self.name = name
+    self.project = project
+    self.user = user
+    self.state = state
+    self.reason = reason
+    self.reasonDetail = reasonDetail
+    self.priority = priority
+    self.nodes = nodes
+    self.submittedAt = submittedAt
+    self.startedAt = startedAt
+    self.endedAt = endedAt
+    self.exitCode = exitCode
+    self.attempt = attempt
+    self.checkpointStep = checkpointStep
+    self.checkpointAt = checkpointAt
+    self.lastStep = lastStep
+    self.staging = staging
+  }
+}
+
+/// One attempt.
+public struct AttemptView: Hashable, Sendable, Codable {
+  /// Its id.
+  public var id: AttemptID
+  /// 1, 2, ... in the job.
+  public var number: Int
+  /// In which lease.
+  public var lease: LeaseID
+  /// The lease's name.
+  public var leaseName: String
+  /// The lease's end.
+  public var leaseEnd: Timestamp
+  /// Where it stands.
+  public var state: AttemptState
+  /// How it ended.
+  public var outcome: AttemptOutcome?
+  /// The sentence behind the outcome.
+  public var detail: String?
+  /// Its nodes, in rank order.
+  public var nodes: [NodeRef]
+  /// When its nodes were given to it.
+  public var createdAt: Timestamp
+  /// When its ranks ran.
+  public var runningAt: Timestamp?
+  /// When it was over.
+  public var endedAt: Timestamp?
+  /// The step it resumed from; nil at the beginning.
+  public var resumedFromStep: Int?
+
+  /// An attempt.
+  public init(
+    id: AttemptID, number: Int, lease: LeaseID, leaseName: String, leaseEnd: Timestamp, state: AttemptState,
+    outcome: AttemptOutcome?, detail: String?, nodes: [NodeRef], createdAt: Timestamp, runningAt: Timestamp?,
+    endedAt: Timestamp?, resumedFromStep: Int?
+  ) {
+    self.id = id
+    self.number = number
+    self.lease = lease
+    self.leaseName = leaseName
+    self.leaseEnd = leaseEnd
+    self.state = state
+    self.outcome = outcome
+    self.detail = detail
+    self.nodes = nodes
+    self.createdAt = createdAt
+    self.runningAt = runningAt
+    self.endedAt = endedAt
+    self.resumedFromStep = resumedFromStep
+  }
+}
+
+/// `POST /jobs` answers with this, and so does `GET /jobs/{job}/explain`.
+public struct JobAnswer: Hashable, Sendable, Codable {
+  /// The job; nil for a submission that was only tested.
+  public var job: JobView?
+  /// Why it waits, or that it starts; nil where it does not wait.
+  public var explanation: Explanation?
+  /// The explanation as sentences, in the words that are used everywhere.
+  public var text: [String]
+  /// Whether the job existed before (same submission key).
+  public var existed: Bool
+
+  /// An answer.
+  public init(job: JobView?, explanation: Explanation?, text: [String], existed: Bool = false) {
+    self.job = job
+    self.explanation = explanation
+    self.text = text
+    self.existed = existed
+  }
+}
+
+/// `DELETE /jobs/{job}`.
+public struct CancelRequest: Hashable, Sendable, Codable {
+  /// SIGKILL at once instead of saving first.
+  public var now: Bool
+
+  /// A request to cancel.
+  public init(now: Bool) { self.now = now }
+}

@@ -1,0 +1,403 @@
+public import Domain
+
+/// One checkpoint.
+public struct CheckpointView: Hashable, Sendable, Codable {
+  /// Its id.
+  public var id: CheckpointID
+  /// Of which job.
+  public var job: JobID
+  /// By which attempt (its number).
+  public var attemptNumber: Int
+  /// Its step.
+  public var step: Int
+  /// Where it stands.
+  public var state: CheckpointState
+  /// Sum of its files.
+  public var bytes: ByteCount
+  /// Folder in the object store.
+  public var prefix: String
+  /// When it was first heard of.
+  public var createdAt: Timestamp
+  /// When it became DURABLE.
+  public var durableAt: Timestamp?
+  /// The last one of its attempt.
+  public var isFinal: Bool
+  /// What the job would resume from.
+  public var isLatest: Bool
+
+  /// A checkpoint.
+  public init(
+    id: CheckpointID, job: JobID, attemptNumber: Int, step: Int, state: CheckpointState, bytes: ByteCount,
+    prefix: String, createdAt: Timestamp, durableAt: Timestamp?, isFinal: Bool, isLatest: Bool
+  ) {
+    self.id = id
+    self.job = job
+    self.attemptNumber = attemptNumber
+    self.step = step
+    self.state = state
+    self.bytes = bytes
+    self.prefix = prefix
+    self.createdAt = createdAt
+    self.durableAt = durableAt
+    self.isFinal = isFinal
+    self.isLatest = isLatest
+  }
+}
+
+/// The whole history of a job.
+public struct RunView: Hashable, Sendable, Codable {
+  /// Its id.
+  public var id: RunID
+  /// Its job.
+  public var job: JobView
+  /// All attempts, first to last.
+  public var attempts: [AttemptView]
+  /// All checkpoints, by step.
+  public var checkpoints: [CheckpointView]
+  /// The metrics that it has, each with its number of points and last value.
+  public var metrics: [MetricSummary]
+  /// All that is needed to re-create it.
+  public var provenance: RunProvenance
+  /// Points that were computed more than once: what a resume from an older checkpoint cost.
+  public var stepsRedone: Int
+
+  /// A run.
+  public init(
+    id: RunID, job: JobView, attempts: [AttemptView], checkpoints: [CheckpointView], metrics: [MetricSummary],
+    provenance: RunProvenance, stepsRedone: Int
+  ) {
+    self.id = id
+    self.job = job
+    self.attempts = attempts
+    self.checkpoints = checkpoints
+    self.metrics = metrics
+    self.provenance = provenance
+    self.stepsRedone = stepsRedone
+  }
+}
+
+/// A metric in short.
+public struct MetricSummary: Hashable, Sendable, Codable {
+  /// Its name.
+  public var metric: String
+  /// How many steps have a value.
+  public var count: Int
+  /// The first of them.
+  public var firstStep: Int
+  /// The last of them.
+  public var lastStep: Int
+  /// The value there.
+  public var lastValue: Double
+
+  /// A metric in short.
+  public init(metric: String, count: Int, firstStep: Int, lastStep: Int, lastValue: Double) {
+    self.metric = metric
+    self.count = count
+    self.firstStep = firstStep
+    self.lastStep = lastStep
+    self.lastValue = lastValue
+  }
+}
+
+/// All that is needed to re-create a run.
+public struct RunProvenance: Hashable, Sendable, Codable {
+  /// The job file, as it was typed.
+  public var jobFile: String
+  /// The code.
+  public var source: SourceProvenance
+  /// The data, pinned.
+  public var datasets: [DatasetRef]
+  /// The seed.
+  public var seed: Int64
+  /// The nodes of each attempt, with hardware and software.
+  public var nodes: [NodeFacts]
+
+  /// A node at the time of an attempt.
+  public struct NodeFacts: Hashable, Sendable, Codable {
+    /// Of which attempt (its number).
+    public var attemptNumber: Int
+    /// The node.
+    public var node: NodeRef
+    /// Class of machine.
+    public var nodeType: String
+    /// Its GPUs' models.
+    public var gpus: [String]
+    /// Processors.
+    public var cores: Int?
+    /// Main memory.
+    public var memory: ByteCount?
+    /// Versions of what was on it.
+    public var software: [String: String]
+
+    /// A node at the time of an attempt.
+    public init(
+      attemptNumber: Int, node: NodeRef, nodeType: String, gpus: [String], cores: Int?, memory: ByteCount?,
+      software: [String: String]
+    ) {
+      self.attemptNumber = attemptNumber
+      self.node = node
+      self.nodeType = nodeType
+      self.gpus = gpus
+      self.cores = cores
+      self.memory = memory
+      self.software = software
+    }
+  }
+
+  /// A provenance.
+  public init(
+    jobFile: String, source: SourceProvenance, datasets: [DatasetRef], seed: Int64, nodes: [NodeFacts]
+  ) {
+    self.jobFile = jobFile
+    self.source = source
+    self.datasets = datasets
+    self.seed = seed
+    self.nodes = nodes
+  }
+}
+
+/// A version of a data set, named.
+public struct DatasetRef: Hashable, Sendable, Codable {
+  /// Its name.
+  public var name: String
+  /// 1, 2, ...
+  public var version: Int
+  /// SHA-256 of its manifest's canonical text.
+  public var contentID: String
+
+  /// A version of a data set, named.
+  public init(name: String, version: Int, contentID: String) {
+    self.name = name
+    self.version = version
+    self.contentID = contentID
+  }
+}
+
+/// `GET /runs/{run}/metrics/{metric}?after=STEP&limit=N`: in order of step.
+public struct MetricSeries: Hashable, Sendable, Codable {
+  /// Its name.
+  public var metric: String
+  /// The steps.
+  public var steps: [Int]
+  /// The value of each.
+  public var values: [Double]
+  /// The number of the attempt that computed each.
+  public var attempts: [Int]
+
+  /// A series; the three have one length.
+  public init(metric: String, steps: [Int], values: [Double], attempts: [Int]) {
+    self.metric = metric
+    self.steps = steps
+    self.values = values
+    self.attempts = attempts
+  }
+}
+
+/// `GET /runs/{run}/compare/{other}?metric=loss`.
+public struct RunComparison: Hashable, Sendable, Codable {
+  /// One run.
+  public var run: RunID
+  /// The other.
+  public var other: RunID
+  /// The metric.
+  public var metric: String
+  /// Steps of which both have a value.
+  public var stepsCompared: Int
+  /// Those where both values have the same bits.
+  public var stepsEqual: Int
+  /// Steps that only `run` has.
+  public var onlyInRun: Int
+  /// Steps that only `other` has.
+  public var onlyInOther: Int
+  /// The first step where the values differ, and both values.
+  public var firstDifference: Difference?
+  /// The largest difference, in absolute value.
+  public var largestDifference: Double
+
+  /// A step where two runs differ.
+  public struct Difference: Hashable, Sendable, Codable {
+    /// The step.
+    public var step: Int
+    /// The value in `run`.
+    public var value: Double
+    /// The value in `other`.
+    public var otherValue: Double
+
+    /// A step where two runs differ.
+    public init(step: Int, value: Double, otherValue: Double) {
+      self.step = step
+      self.value = value
+      self.otherValue = otherValue
+    }
+  }
+
+  /// A comparison.
+  public init(
+    run: RunID, other: RunID, metric: String, stepsCompared: Int, stepsEqual: Int, onlyInRun: Int, onlyInOther: Int,
+    firstDifference: Difference?, largestDifference: Double
+  ) {
+    self.run = run
+    self.other = other
+    self.metric = metric
+    self.stepsCompared = stepsCompared
+    self.stepsEqual = stepsEqual
+    self.onlyInRun = onlyInRun
+    self.onlyInOther = onlyInOther
+    self.firstDifference = firstDifference
+    self.largestDifference = largestDifference
+  }
+}
+
+/// `POST /datasets`: the objects are in the store already (`PUT /blobs/{sha256}`).
+public struct DatasetRequest: Hashable, Sendable, Codable {
+  /// Its name; `[a-z0-9][a-z0-9._-]*`, at most 64.
+  public var name: String
+  /// Where it came from, for people.
+  public var source: String
+  /// What is in it.
+  public var manifest: Manifest
+
+  /// A data set version to register.
+  public init(name: String, source: String, manifest: Manifest) {
+    self.name = name
+    self.source = source
+    self.manifest = manifest
+  }
+}
+
+/// `POST /blobs/missing`: asks, and is answered, with hashes.
+public struct BlobList: Hashable, Sendable, Codable {
+  /// SHA-256 of each.
+  public var sha256: [String]
+
+  /// Some blobs.
+  public init(sha256: [String]) { self.sha256 = sha256 }
+}
+
+/// One version of a data set.
+public struct DatasetView: Hashable, Sendable, Codable {
+  /// Its id.
+  public var id: DatasetVersionID
+  /// Its name.
+  public var name: String
+  /// 1, 2, ...
+  public var version: Int
+  /// SHA-256 of its manifest's canonical text.
+  public var contentID: String
+  /// Sum of its objects.
+  public var total: ByteCount
+  /// How many objects.
+  public var objects: Int
+  /// Where it came from.
+  public var source: String
+  /// When it was registered.
+  public var createdAt: Timestamp
+  /// Nodes that hold it, verified.
+  public var replicas: [NodeRef]
+  /// Whether it was registered before with the same content (only in the answer to `POST /datasets`).
+  public var existed: Bool
+
+  /// A version of a data set.
+  public init(
+    id: DatasetVersionID, name: String, version: Int, contentID: String, total: ByteCount, objects: Int,
+    source: String, createdAt: Timestamp, replicas: [NodeRef], existed: Bool = false
+  ) {
+    self.id = id
+    self.name = name
+    self.version = version
+    self.contentID = contentID
+    self.total = total
+    self.objects = objects
+    self.source = source
+    self.createdAt = createdAt
+    self.replicas = replicas
+    self.existed = existed
+  }
+}
+
+/// One line of the audit log; also what `GET /events` streams as server-sent events.
+public struct EventView: Hashable, Sendable, Codable {
+  /// Its id; ascending.
+  public var id: EventID
+  /// When.
+  public var at: Timestamp
+  /// Who: a user, or `controller:EPOCH`.
+  public var actor: String
+  /// What: `job.submitted`, `lease.terminated`, ...
+  public var action: String
+  /// To what: `job-17`.
+  public var subject: String
+  /// A sentence.
+  public var detail: String
+
+  /// A line of the audit log.
+  public init(id: EventID, at: Timestamp, actor: String, action: String, subject: String, detail: String) {
+    self.id = id
+    self.at = at
+    self.actor = actor
+    self.action = action
+    self.subject = subject
+    self.detail = detail
+  }
+}
+
+/// `POST /sweep` answers with this.
+public struct SweepReport: Hashable, Sendable, Codable {
+  /// When it began.
+  public var startedAt: Timestamp
+  /// Jobs that were looked at.
+  public var jobsRunning: Int
+  /// Jobs whose newest DURABLE checkpoint was too old, and that were asked for one.
+  public var asked: [JobID]
+  /// Checkpoints that were read back, and equal to their manifest.
+  public var verified: [CheckpointID]
+  /// Checkpoints that were read back, and not.
+  public var corrupt: [CheckpointID]
+  /// Checkpoints that were removed by policy.
+  public var pruned: [CheckpointID]
+  /// What could not be done, and why.
+  public var problems: [String]
+
+  /// Whether nothing was found that a person has to look at.
+  public var isHealthy: Bool { corrupt.isEmpty && problems.isEmpty }
+
+  /// A report.
+  public init(
+    startedAt: Timestamp, jobsRunning: Int, asked: [JobID], verified: [CheckpointID], corrupt: [CheckpointID],
+    pruned: [CheckpointID], problems: [String]
+  ) {
+    self.startedAt = startedAt
+    self.jobsRunning = jobsRunning
+    self.asked = asked
+    self.verified = verified
+    self.corrupt = corrupt
+    self.pruned = pruned
+    self.problems = problems
+  }
+}
+
+/// `GET /admin/doctor`.
+public struct DoctorReport: Hashable, Sendable, Codable {
+  /// One thing that was looked at.
+  public struct Check: Hashable, Sendable, Codable {
+    /// What.
+    public var name: String
+    /// Whether it is well.
+    public var passed: Bool
+    /// What was found, or what is wrong and what to do.
+    public var detail: String
+
+    /// One check.
+    public init(name: String, passed: Bool, detail: String) {
+      self.name = name
+      self.passed = passed
+      self.detail = detail
+    }
+  }
+
+  /// All checks.
+  public var checks: [Check]
+
+  /// A report.
+  public init(checks: [Check]) { self.checks = checks }
+}
