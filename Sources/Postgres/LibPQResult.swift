@@ -72,8 +72,10 @@ extension PostgresError {
     serverRoutine = field("R")
   }
 
-  /// Reads libpq's words about a connection that did not come about. There is no other way to its SQLSTATE: verbose
-  /// messages have it as `FATAL:  28P01: password authentication failed`, and a line `LOCATION: ...`.
+  /// Reads libpq's words about a connection that did not come about.
+  ///
+  /// There is no other way to its SQLSTATE: verbose messages have it as `FATAL:  28P01: password authentication
+  /// failed`, and a line `LOCATION: ...`.
   init(connectFailure text: String) {
     var state: String?
     var lines: [Substring] = []
@@ -97,7 +99,9 @@ func trimmed(_ text: String) -> String {
   return String(text)
 }
 
-/// C strings in one buffer, for as long as this lives. A NUL in one ends it early, so callers check for it first.
+/// C strings in one buffer, for as long as this lives.
+///
+/// A NUL in one ends it early, so callers check for it first.
 struct CStringArray {
   private var bytes: [CChar] = []
   private var offsets: [Int?] = []

@@ -321,8 +321,9 @@ final class LibPQSession {
   }
 }
 
-/// Asks the server to stop a statement. Works on a thread of its own, because libpq connects to the server for this
-/// and waits without limit.
+/// Asks the server to stop a statement.
+///
+/// Works on a thread of its own, because libpq connects to the server for this and waits without limit.
 private final class CancelRequest {
   private let done = DispatchSemaphore(value: 0)
 
@@ -346,11 +347,14 @@ private final class CancelRequest {
   }
 }
 
-/// A `PGcancel` handed to one other thread. libpq documents it as safe there: it shares nothing with its `PGconn`.
+/// A `PGcancel` handed to one other thread.
+///
+/// Safe: libpq documents that it shares nothing with its `PGconn`.
 private struct SendableCancel: @unchecked Sendable {
   let handle: OpaquePointer
 }
 
+/// Threads that may wait for a server that is gone.
 private enum Thread {
   private static let queue = DispatchQueue(label: "baton.postgres.cancel", attributes: .concurrent)
 

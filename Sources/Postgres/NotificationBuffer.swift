@@ -45,7 +45,9 @@ final class NotificationBuffer: Sendable {
     consumer?.resume(returning: nil)
   }
 
-  /// The oldest event; waits for one. Nil after `finish` when all were taken, and when the task is cancelled.
+  /// The oldest event; waits for one.
+  ///
+  /// Nil after `finish` when all were taken, and when the task is cancelled.
   func next() async -> PostgresListener.Event? {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in

@@ -1,4 +1,6 @@
-/// Who may use a connection of a pool and who waits for one. Decides; `PostgresPool` acts, outside its lock.
+/// Who may use a connection of a pool and who waits for one.
+///
+/// Decides; `PostgresPool` acts, outside its lock.
 ///
 /// A borrower holds one of `limit` permits. With a permit goes an idle connection when there is one; otherwise the
 /// borrower opens one. Permits pass from one borrower to the next in the order in which they came.

@@ -1,4 +1,3 @@
-import CPQ
 import Dispatch
 
 /// A session with a PostgreSQL server.
@@ -30,7 +29,9 @@ public actor PostgresConnection: SQLExecutor {
     statements = StatementCache(limit: options.preparedStatementLimit)
   }
 
-  /// Opens a session. `conninfo` is libpq's, `host=... dbname=...` or `postgresql://...`.
+  /// Opens a session.
+  ///
+  /// `conninfo` is libpq's, `host=... dbname=...` or `postgresql://...`.
   ///
   /// Throws `PostgresError` when there is no session to be had, `CancellationError` when the task was cancelled. Does
   /// not try twice.
@@ -42,7 +43,7 @@ public actor PostgresConnection: SQLExecutor {
   }
 
   private func open(_ conninfo: String) async throws {
-    let existing = try serverOptions(inConninfo: conninfo)
+    let existing = try PostgresOptions.serverOptions(inConninfo: conninfo)
     let keywords = [("dbname", conninfo)] + options.keywords(existingOptions: existing)
     try await limited(by: options.connectTimeout) { try $0.session.open(keywords: keywords, limits: $1) }
   }
@@ -234,7 +235,9 @@ public actor PostgresConnection: SQLExecutor {
     }
   }
 
-  /// Rolls back. Does not throw: a connection that cannot is closed, upon which the server rolls back.
+  /// Rolls back.
+  ///
+  /// Does not throw: a connection that cannot is closed, upon which the server rolls back.
   func rollBack(_ transaction: UInt64) {
     guard openTransaction == transaction else { return }
     openTransaction = nil
@@ -279,8 +282,9 @@ public actor PostgresConnection: SQLExecutor {
 
   // MARK: Life and death
 
-  /// Whether the connection can take a statement. Looks at the socket, sends nothing; a peer that vanished silently
-  /// shows only when the keepalives have failed.
+  /// Whether the connection can take a statement.
+  ///
+  /// Looks at the socket, sends nothing; a peer that vanished silently shows only when the keepalives have failed.
   public var isAlive: Bool {
     let alive = session.checkIdle()
     noticeChanges()
@@ -315,7 +319,9 @@ public actor PostgresConnection: SQLExecutor {
     brokenWaiters.removeValue(forKey: id)?.resume()
   }
 
-  /// Ends the session; the server rolls back what is open and frees its locks. Harmless when repeated.
+  /// Ends the session; the server rolls back what is open and frees its locks.
+  ///
+  /// Harmless when repeated.
   public func close() {
     close(because: "closed by this program")
   }
@@ -370,31 +376,4 @@ public actor PostgresConnection: SQLExecutor {
     brokenWaiters = [:]
     for waiter in waiters { waiter.resume() }
   }
-}
-
-/// How much concurrent transactions see of each other.
-public enum IsolationLevel: String, Sendable {
-  /// Each statement sees what was committed before it.
-  case readCommitted = "READ COMMITTED"
-  /// All statements see what was committed before the first.
-  case repeatableRead = "REPEATABLE READ"
-  /// As if transactions ran one after the other; some must be run again for that.
-  case serializable = "SERIALIZABLE"
-}
-
-/// The `options` keyword of a connection string; throws when libpq cannot parse it.
-private func serverOptions(inConninfo conninfo: String) throws -> String? {
-  guard let parsed = PQconninfoParse(conninfo, nil) else {
-    // libpq's own words may quote the string, and with it a password.
-    throw PostgresError(
-      .misuse, message: "the connection string cannot be parsed",
-      hint: "expected 'host=... dbname=... user=...' or postgresql://user@host/database")
-  }
-  defer { PQconninfoFree(parsed) }
-  var entry = parsed
-  while let keyword = entry.pointee.keyword {
-    if String(cString: keyword) == "options" { return entry.pointee.val.map { String(cString: $0) } }
-    entry += 1
-  }
-  return nil
 }

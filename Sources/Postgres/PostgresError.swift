@@ -20,7 +20,9 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible,
   public var severity: String
   /// The server's own words, or ours.
   public var message: String
-  /// The server's second line. Often quotes values.
+  /// The server's second line.
+  ///
+  /// Often quotes values.
   public var detail: String?
   /// What to do about it.
   public var hint: String?
@@ -30,7 +32,9 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible,
   public var statement: String?
   /// Where in the statement, counted in characters from 1.
   public var position: Int?
-  /// The function of the server that raised the error. Not translated, unlike the message.
+  /// The function of the server that raised the error.
+  ///
+  /// Not translated, unlike the message.
   var serverRoutine: String?
 
   init(

@@ -16,7 +16,9 @@ public final class PostgresListener: Sendable {
     case notification(PostgresNotification)
   }
 
-  /// The events as they come, for one consumer. Ends when `run` does, or when the consumer's task is cancelled.
+  /// The events as they come, for one consumer.
+  ///
+  /// Ends when `run` does, or when the consumer's task is cancelled.
   public struct Events: AsyncSequence, Sendable {
     fileprivate let buffer: NotificationBuffer
 
@@ -42,8 +44,9 @@ public final class PostgresListener: Sendable {
   private let backoff: Backoff
   private let buffer: NotificationBuffer
 
-  /// A listener to `channels`, whose names are taken as they are. `bufferLimit` is how many different notifications
-  /// wait for the consumer before `.overflowed` replaces them.
+  /// A listener to `channels`, whose names are taken as they are.
+  ///
+  /// `bufferLimit` is how many different notifications wait for the consumer before `.overflowed` replaces them.
   public init(
     _ conninfo: String, options: PostgresOptions = .init(), channels: [String], bufferLimit: Int = 1024,
     backoff: Backoff = .init()

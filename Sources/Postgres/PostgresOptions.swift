@@ -1,6 +1,12 @@
-/// How a connection is opened and what limits hold on it. Applies over what the connection string says.
+import CPQ
+
+/// How a connection is opened and what limits hold on it.
+///
+/// Applies over what the connection string says.
 public struct PostgresOptions: Sendable {
-  /// When TCP decides that a silent peer is gone. Has no effect on a Unix socket, where the kernel always knows.
+  /// When TCP decides that a silent peer is gone.
+  ///
+  /// Has no effect on a Unix socket, where the kernel always knows.
   public struct Keepalive: Sendable {
     /// Silence before the first probe.
     public var idleSeconds: Int
@@ -58,8 +64,10 @@ public struct PostgresOptions: Sendable {
     self.preparedStatementLimit = preparedStatementLimit
   }
 
-  /// The libpq `options` keyword: server settings sent with the first packet, so they cost no round trip and win
-  /// over those of the role and the database. What the decoders of this module rely on is among them.
+  /// The libpq `options` keyword: server settings sent with the first packet, so they cost no round trip and win over
+  /// those of the role and the database.
+  ///
+  /// What the decoders of this module rely on is among them.
   var serverSettings: String {
     var settings = [
       ("bytea_output", "hex"), ("extra_float_digits", "1"), ("datestyle", "ISO"), ("timezone", "UTC"),
@@ -110,5 +118,24 @@ extension Duration {
     let (seconds, attoseconds) = components
     let perMillisecond: Int64 = 1_000_000_000_000_000
     return seconds * 1000 + (attoseconds + perMillisecond - 1) / perMillisecond
+  }
+}
+
+extension PostgresOptions {
+  /// The `options` keyword of a connection string; throws when libpq cannot parse it.
+  static func serverOptions(inConninfo conninfo: String) throws -> String? {
+    guard let parsed = PQconninfoParse(conninfo, nil) else {
+      // libpq's own words may quote the string, and with it a password.
+      throw PostgresError(
+        .misuse, message: "the connection string cannot be parsed",
+        hint: "expected 'host=... dbname=... user=...' or postgresql://user@host/database")
+    }
+    defer { PQconninfoFree(parsed) }
+    var entry = parsed
+    while let keyword = entry.pointee.keyword {
+      if String(cString: keyword) == "options" { return entry.pointee.val.map { String(cString: $0) } }
+      entry += 1
+    }
+    return nil
   }
 }

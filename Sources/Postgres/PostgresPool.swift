@@ -54,8 +54,9 @@ public final class PostgresPool: SQLExecutor {
     let transaction: PostgresTransaction
   }
 
-  /// A pool that opens no connection before the first call. `backoff` spaces the tries to connect, and to run a
-  /// transaction again.
+  /// A pool that opens no connection before the first call.
+  ///
+  /// `backoff` spaces the tries to connect, and to run a transaction again.
   public init(
     _ conninfo: String, options: PostgresOptions = .init(), limits: Limits = .init(), backoff: Backoff = .init()
   ) {

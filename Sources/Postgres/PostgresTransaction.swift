@@ -1,6 +1,8 @@
 import Synchronization
 
-/// A transaction lent to a closure. Of no use after the closure ended: every call throws `.misuse` then.
+/// A transaction lent to a closure.
+///
+/// Of no use after the closure ended: every call throws `.misuse` then.
 public final class PostgresTransaction: SQLExecutor {
   private let connection: PostgresConnection
   private let id: UInt64
@@ -13,8 +15,9 @@ public final class PostgresTransaction: SQLExecutor {
 
   var hasEnded: Bool { ended.load(ordering: .acquiring) }
 
-  /// Runs one statement and gives its rows; see `SQLExecutor`. When it fails PostgreSQL accepts no other statement in
-  /// this transaction: let the error out of the closure.
+  /// Runs one statement and gives its rows; see `SQLExecutor`.
+  ///
+  /// When it fails PostgreSQL accepts no other statement in this transaction: let the error out of the closure.
   public func query(_ sql: SQL, timeout: Duration? = nil) async throws -> [Row] {
     try await connection.query(sql, timeout: timeout, in: id)
   }
@@ -74,4 +77,14 @@ extension PostgresConnection {
     }
     return result
   }
+}
+
+/// How much concurrent transactions see of each other.
+public enum IsolationLevel: String, Sendable {
+  /// Each statement sees what was committed before it.
+  case readCommitted = "READ COMMITTED"
+  /// All statements see what was committed before the first.
+  case repeatableRead = "REPEATABLE READ"
+  /// As if transactions ran one after the other; some must be run again for that.
+  case serializable = "SERIALIZABLE"
 }

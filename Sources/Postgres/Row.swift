@@ -1,4 +1,6 @@
-/// One row of a statement's result. Cheap to copy; keeps the whole result alive.
+/// One row of a statement's result.
+///
+/// Cheap to copy; keeps the whole result alive.
 public struct Row: Sendable {
   private let table: ResultTable
   private let index: Int
@@ -108,7 +110,9 @@ final class ResultTable: Sendable {
   }
 }
 
-/// What PostgreSQL says about a statement that was prepared but not run. Types are OIDs of `pg_type`.
+/// What PostgreSQL says about a statement that was prepared but not run.
+///
+/// Types are OIDs of `pg_type`.
 public struct StatementDescription: Sendable, Hashable {
   /// A column of the result.
   public struct Column: Sendable, Hashable {

@@ -25,7 +25,7 @@ public struct SQL: Sendable, Hashable, ExpressibleByStringInterpolation, CustomS
     self = stringInterpolation.sql
   }
 
-  /// The statement as PostgreSQL sees it, with `$1`, `$2`... where values are bound.
+  /// The statement as PostgreSQL sees it, with `$1` and so on where values are bound.
   public var text: String {
     var text = segments[0]
     for number in binds.indices {

@@ -24,7 +24,9 @@ extension Int32: SQLBindable {}
 extension Int64: SQLBindable {}
 
 extension String: SQLBindable {
-  /// The string itself. One that holds U+0000 is refused when the statement runs, because PostgreSQL has no such text.
+  /// The string itself.
+  ///
+  /// One that holds U+0000 is refused when the statement runs, because PostgreSQL has no such text.
   public var sqlText: String? { self }
 }
 

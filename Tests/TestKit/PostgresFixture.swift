@@ -1,0 +1,88 @@
+public import Postgres
+import Synchronization
+
+/// A fresh database for a test.
+public struct TestDatabase: Sendable {
+  /// Its name in the cluster.
+  public let name: String
+  /// A connection string for it.
+  public let conninfo: String
+  /// A pool of connections to it, closed when the test ends.
+  public let pool: PostgresPool
+}
+
+/// Real PostgreSQL for tests: one private cluster per test process, started by the first test that needs it, gone with
+/// the process however it ends; and one fresh database per test.
+public enum PostgresFixture {
+  /// Made once; all tests wait for the same start.
+  private static let shared = Task { try await PostgresServer.start() }
+  private static let nextNumber = Mutex(0)
+
+  /// Lends a fresh, empty database to `body` and drops it afterwards, whoever is still connected.
+  ///
+  /// `template` names a database made by `makeTemplate` to start from instead.
+  public static func withDatabase<Result>(
+    template: String = "template1", limits: PostgresPool.Limits = .init(),
+    _ body: (TestDatabase) async throws -> Result
+  ) async throws -> Result {
+    try await withDatabase(on: try await shared.value, template: template, limits: limits, body)
+  }
+
+  /// The same on a server of the caller's own.
+  public static func withDatabase<Result>(
+    on server: PostgresServer, template: String = "template1", limits: PostgresPool.Limits = .init(),
+    _ body: (TestDatabase) async throws -> Result
+  ) async throws -> Result {
+    let number = nextNumber.withLock { number in
+      number += 1
+      return number
+    }
+    let name = "test_\(number)"
+    let admin = PostgresPool(server.conninfo(database: "postgres"), limits: .init(connections: 1))
+    try await admin.execute("CREATE DATABASE \(identifier: name) TEMPLATE \(identifier: template)")
+    let conninfo = server.conninfo(database: name)
+    let database = TestDatabase(name: name, conninfo: conninfo, pool: PostgresPool(conninfo, limits: limits))
+    let outcome: Swift.Result<Result, any Error>
+    do {
+      outcome = .success(try await body(database))
+    } catch {
+      outcome = .failure(error)
+    }
+    await database.pool.close()
+    // A cancelled test still drops its database.
+    try await Task { _ = try await admin.execute("DROP DATABASE \(identifier: name) WITH (FORCE)") }.value
+    await admin.close()
+    return try outcome.get()
+  }
+
+  /// Makes a database that `withDatabase(template:)` copies, for set-up that many tests share, such as all migrations.
+  ///
+  /// Keep the returned name in a static so that it is made once.
+  public static func makeTemplate(
+    named name: String, _ setUp: (PostgresPool) async throws -> Void
+  ) async throws -> String {
+    let server = try await shared.value
+    let admin = PostgresPool(server.conninfo(database: "postgres"), limits: .init(connections: 1))
+    try await admin.execute("CREATE DATABASE \(identifier: name)")
+    await admin.close()
+    let pool = PostgresPool(server.conninfo(database: name))
+    try await setUp(pool)
+    await pool.close()
+    return name
+  }
+
+  /// Lends a cluster of the test's own, which it may stop, crash and restart.
+  public static func withPrivateServer<Result>(
+    _ body: (PostgresServer) async throws -> Result
+  ) async throws -> Result {
+    let server = try await PostgresServer.start()
+    let outcome: Swift.Result<Result, any Error>
+    do {
+      outcome = .success(try await body(server))
+    } catch {
+      outcome = .failure(error)
+    }
+    try await server.remove()
+    return try outcome.get()
+  }
+}
