@@ -1,0 +1,59 @@
+# The only entry. `make help` lists what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+SWIFT      ?= swift
+BUILD      := .build/debug
+NODE_BUILD := .build-node
+NODE_BIN   := $(NODE_BUILD)/release
+# Every build also checks that no target imports what Package.swift does not list for it.
+SWIFTFLAGS := --explicit-target-dependency-import-check error
+LAB        ?= $(CURDIR)/.build/lab
+DATA       := .build/mnist
+
+.PHONY: help deps build build-node test check fmt demo demo-clean bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that are missing (with sudo when not root)
+	@scripts/install-deps.sh
+
+build: deps build-node ## build everything
+	$(SWIFT) build $(SWIFTFLAGS)
+
+build-node: deps ## build what runs on nodes: one file each, without Swift at run time
+	$(SWIFT) build $(SWIFTFLAGS) --scratch-path $(NODE_BUILD) -c release --static-swift-stdlib --product baton-agent
+	$(SWIFT) build $(SWIFTFLAGS) --scratch-path $(NODE_BUILD) -c release --static-swift-stdlib --product baton-train
+
+test: deps build-node ## build and run every test
+	$(SWIFT) build $(SWIFTFLAGS) --build-tests
+	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) $(SWIFT) test --skip-build
+
+check: deps ## format, lint and layering
+	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests
+	scripts/check-sources.sh
+	$(SWIFT) build $(SWIFTFLAGS) --build-tests
+
+fmt: ## format the sources
+	$(SWIFT) format format --in-place --recursive --configuration .swift-format Package.swift Sources Tests
+
+demo: build $(DATA)/mnist_5k.csv ## run the main job: one run over two leases, against one without interruption
+	PATH="$(CURDIR)/$(BUILD):$(CURDIR)/$(NODE_BIN):$$PATH" $(BUILD)/baton lab demo --lab $(LAB) --data $(DATA) \
+	  --job examples/mnist/job.yaml --result demo-result.json
+
+demo-clean: ## take the demo's lab down; nothing is left
+	@if [ -x $(BUILD)/baton ]; then $(BUILD)/baton lab down --lab $(LAB); fi
+	rm -rf $(DATA) demo-result.json
+
+$(DATA)/mnist_5k.csv: scripts/fetch-mnist.sh
+	scripts/fetch-mnist.sh $(DATA)
+
+bench: build ## measure: make bench NAME=demo|adopt|deadline|submit|fanout
+	@test -n "$(NAME)" || { echo "say which: make bench NAME=demo|adopt|deadline|submit|fanout"; exit 64; }
+	benchmarks/run.sh $(NAME)
+
+clean: demo-clean ## remove what was built
+	rm -rf .build $(NODE_BUILD)

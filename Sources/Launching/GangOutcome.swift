@@ -1,0 +1,134 @@
+public import Domain
+public import Wire
+
+/// How an attempt ended, put together from what its nodes say.
+public struct GangOutcome: Hashable, Sendable {
+  /// In one word.
+  public let outcome: AttemptOutcome
+  /// The exit code that decided; nil where no program ended by itself.
+  public let exitCode: Int?
+  /// In a sentence, with the rank or node that decided.
+  public let detail: String
+
+  /// An outcome that was decided elsewhere.
+  public init(outcome: AttemptOutcome, exitCode: Int?, detail: String) {
+    self.outcome = outcome
+    self.exitCode = exitCode
+    self.detail = detail
+  }
+
+  /// The rules, first that applies:
+  ///
+  /// 1. A person, or the job's time limit, ended it: that, whatever the ranks then said.
+  /// 2. Staging or starting failed on a node: that.
+  /// 3. Every rank ended with 0: COMPLETED, also when it was told to leave meanwhile.
+  /// 4. A node said nothing more: LOST; what the other ranks then did is its consequence.
+  /// 5. A rank failed by itself before anyone told it to leave: that failure. Ranks that ask to be continued (85, 99)
+  ///    or tried elsewhere (75) do not fail.
+  /// 6. The lease ended: LEASE_ENDED.
+  /// 7. Ranks asked to be continued, or elsewhere: SAVED, ELSEWHERE.
+  init(nodes: [GangState.NodePhase]) {
+    var outcomes: [(node: Int, outcome: NodeOutcome)] = []
+    var losses: [(node: Int, why: String)] = []
+    for (index, node) in nodes.enumerated() {
+      if case .ended(let outcome) = node { outcomes.append((index, outcome)) }
+      if case .lost(let why) = node { losses.append((index, why)) }
+    }
+    self =
+      Self.ordered(outcomes) ?? Self.neverStarted(outcomes)
+      ?? Self.completed(outcomes, nodeCount: nodes.count) ?? Self.lost(losses) ?? Self.failed(outcomes)
+      ?? Self.leaseEnded(outcomes) ?? Self.asked(outcomes)
+      ?? GangOutcome(outcome: .lost, exitCode: nil, detail: "no rank told how it ended")
+  }
+
+  private static func ordered(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+    let causes = outcomes.compactMap(\.outcome.stopped)
+    if causes.contains(.cancelled) {
+      return GangOutcome(outcome: .cancelled, exitCode: nil, detail: "cancelled")
+    }
+    if causes.contains(.timeLimit) {
+      return GangOutcome(outcome: .timeout, exitCode: nil, detail: "the job's time.limit ran out")
+    }
+    return nil
+  }
+
+  private static func neverStarted(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+    for (node, outcome) in outcomes {
+      if let staging = outcome.staging {
+        return GangOutcome(outcome: .stagingFailed, exitCode: nil, detail: "node rank \(node): \(staging)")
+      }
+      if let error = outcome.launchError {
+        return GangOutcome(outcome: .launchFailed, exitCode: nil, detail: "node rank \(node): \(error)")
+      }
+    }
+    return nil
+  }
+
+  private static func completed(_ outcomes: [(node: Int, outcome: NodeOutcome)], nodeCount: Int) -> GangOutcome? {
+    guard outcomes.count == nodeCount,
+      outcomes.allSatisfy({ !$0.outcome.exits.isEmpty && $0.outcome.exits.allSatisfy { $0.code == 0 } })
+    else { return nil }
+    return GangOutcome(outcome: .completed, exitCode: 0, detail: "every rank ended with 0")
+  }
+
+  private static func failed(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+    // Where a node was stopped from outside, its ranks' ends are answers, not causes.
+    for (_, outcome) in outcomes where outcome.stopped == nil {
+      for exit in outcome.exits {
+        if let signal = exit.signal {
+          return GangOutcome(
+            outcome: .failed, exitCode: 128 + Int(signal),
+            detail: "rank \(exit.rank) was ended by signal \(signal), which Baton did not send")
+        }
+        if let code = exit.code, !Self.understood.contains(code) {
+          return GangOutcome(
+            outcome: .failed, exitCode: Int(code), detail: "rank \(exit.rank) ended with exit code \(code)")
+        }
+      }
+    }
+    return nil
+  }
+
+  private static func leaseEnded(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+    guard outcomes.contains(where: { $0.outcome.stopped == .leaseEnd }) else { return nil }
+    let saved = outcomes.flatMap(\.outcome.exits).allSatisfy { [0, 85, 99].contains($0.code) }
+    return GangOutcome(
+      outcome: .leaseEnded, exitCode: nil,
+      detail: saved ? "the lease ended; every rank saved and left" : "the lease ended; not every rank left by itself")
+  }
+
+  private static func asked(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+    let exits = outcomes.flatMap(\.outcome.exits)
+    if let exit = exits.first(where: { $0.code == 85 || $0.code == 99 }) {
+      return GangOutcome(
+        outcome: .saved, exitCode: exit.code.map(Int.init),
+        detail: "rank \(exit.rank) saved and asked to be continued (exit code \(exit.code ?? 85))")
+    }
+    if let exit = exits.first(where: { $0.code == 75 }) {
+      return GangOutcome(
+        outcome: .elsewhere, exitCode: 75, detail: "rank \(exit.rank) asked to be tried elsewhere (exit code 75)")
+    }
+    return nil
+  }
+
+  private static func lost(_ losses: [(node: Int, why: String)]) -> GangOutcome? {
+    losses.first.map {
+      GangOutcome(outcome: .lost, exitCode: nil, detail: "node rank \($0.node): \($0.why)")
+    }
+  }
+
+  private static let understood: Set<Int32> = [0, 75, 85, 99]
+}
+
+extension StagingFailure: CustomStringConvertible {
+  /// What failed, and what to do.
+  public var description: String {
+    switch self {
+    case .diskTooSmall(let needed, let room):
+      "its disk has room for \(room), and data, checkpoint and reserve need \(needed)"
+    case .missing(let key): "the object '\(key)' is not in the store: `baton data show` tells what is registered"
+    case .corrupt(let key): "the object '\(key)' is not what its manifest says, also after fetching it again"
+    case .failed(let why): why
+    }
+  }
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that Baton is built with, runs on and is tested with; says nothing when all are there.
+set -euo pipefail
+
+packages=(
+  pkg-config libpq-dev libssh2-1-dev libopenblas-dev # C libraries
+  postgresql postgresql-contrib                      # the lab's and the tests' private clusters
+  openssh-server openssh-client util-linux           # the lab's nodes
+  python3 python3-pip unzip                          # the demo's data
+  chromium chromium-driver python3-selenium          # the tests of the dashboard
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "these packages are missing, and installing them needs root: ${missing[*]}" >&2
+    exit 77
+  }
+  as_root=(sudo)
+fi
+echo "installing ${missing[*]}"
+# The lab runs clusters and servers of its own: none of the system's is to be created or started.
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get -qq update
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
