@@ -1,0 +1,36 @@
+/// Floats at an address that does not move, zeroed at the start and freed with the object.
+///
+/// Not `Sendable`: one rank owns it and uses it from one thread.
+final class FloatBuffer {
+  let base: UnsafeMutablePointer<Float>
+  let count: Int
+
+  init(count: Int) {
+    precondition(count >= 1)
+    self.count = count
+    base = .allocate(capacity: count)
+    base.initialize(repeating: 0, count: count)
+  }
+
+  deinit {
+    base.deinitialize(count: count)
+    base.deallocate()
+  }
+
+  /// A copy of the values, in order.
+  var values: [Float] {
+    Array(UnsafeBufferPointer(start: base, count: count))
+  }
+
+  /// Replaces the first `values.count` values.
+  ///
+  /// - Precondition: they fit.
+  func assign(_ values: [Float]) {
+    precondition(values.count <= count)
+    for (index, value) in values.enumerated() { base[index] = value }
+  }
+
+  func zero() {
+    base.update(repeating: 0, count: count)
+  }
+}

@@ -1,0 +1,109 @@
+import Glibc
+import Numerics
+
+/// The whole of `baton-train`: reads its words and variables, finds its peers, trains.
+public enum TrainerProgram {
+  /// Runs one rank to its end and returns the exit status (see `--help`).
+  ///
+  /// Listens to SIGUSR1 and SIGTERM from the first line on, for the rest of the process.
+  ///
+  /// - Parameters:
+  ///   - arguments: the words after the program's name.
+  ///   - environment: the variables.
+  public static func run(arguments: [String], environment: [String: String]) -> Int32 {
+    SignalInbox.listen()
+    do throws(TrainerError) {
+      guard case .train(let settings) = try Settings.parse(arguments) else {
+        say(Settings.help)
+        return 0
+      }
+      let surroundings = try TrainerEnvironment.read(environment)
+      try train(settings, surroundings)
+      return 0
+    } catch {
+      let rank = environment["RANK"].map { "rank \($0): " } ?? ""
+      let isOrderly = error.code == .left || error.code == .leftUnsaved
+      say("baton-train: \(rank)\(error)", to: isOrderly ? STDOUT_FILENO : STDERR_FILENO)
+      return error.code.rawValue
+    }
+  }
+
+  private static func train(_ settings: Settings, _ environment: TrainerEnvironment) throws(TrainerError) {
+    let (rank, worldSize) = (environment.rank, environment.worldSize)
+    let tell: (String) -> Void = { say("baton-train: rank \(rank): \($0)") }
+    LinearAlgebra.useOneThread()
+    say(
+      "baton-train: rank \(rank) of \(worldSize), process \(getpid()), attempt "
+        + "\(environment.attempt.isEmpty ? "-" : environment.attempt), OpenBLAS kernel \(LinearAlgebra.kernelName)")
+
+    let data = settings.dataFolder ?? environment.dataFolder
+    guard !data.isEmpty else {
+      throw TrainerError(.noInput, "no data", advice: "Name the folder with --data DIR or BATON_DATA_DIR.")
+    }
+    let dataset = try Dataset.load(folder: data)
+    let start = try start(settings, environment, dataset, tell)
+    let ring = try Rendezvous(
+      identity: RankIdentity(
+        run: environment.runID, attempt: environment.attempt, rank: rank, worldSize: worldSize,
+        fingerprint: try fingerprint(start.state, settings)),
+      master: environment.master,
+      patience: Patience(seconds: settings.peerTimeoutSeconds) { SignalInbox.leaving },
+      session: String(UInt64.random(in: 0...UInt64.max), radix: 16), log: tell
+    ).join()
+    if rank == 0 {
+      tell(
+        "\(dataset.training.count) images to train on, \(dataset.heldOut.count) held out; "
+          + (start.checkpoint == nil
+            ? "starting from seed \(start.state.seed)" : "going on after step \(start.state.step)"))
+    }
+    let folder = environment.checkpointFolder
+    try Trainer(
+      settings: settings, dataset: dataset, state: start.state, checkpoint: start.checkpoint, ring: ring,
+      folder: folder.isEmpty ? nil : CheckpointFolder(path: folder),
+      metrics: try MetricsLog(path: rank == 0 ? environment.metricsFile : "", now: secondsSince1970),
+      surroundings: Surroundings(now: secondsSince1970, requests: SignalInbox.take, say: tell)
+    ).run()
+  }
+
+  /// The state to begin with: that of the checkpoint to resume from, or a fresh one.
+  private static func start(
+    _ settings: Settings, _ environment: TrainerEnvironment, _ dataset: Dataset, _ tell: (String) -> Void
+  ) throws(TrainerError) -> (state: CheckpointState, checkpoint: Checkpoint?) {
+    let seed = settings.seed ?? environment.seed
+    var state = CheckpointState(
+      step: 0, seed: seed, sampler: Sampler.State(seed: seed, epoch: 0, position: 0), worldSize: environment.worldSize,
+      shape: NetworkShape(
+        side: dataset.side, firstChannels: settings.firstChannels, secondChannels: settings.secondChannels,
+        hidden: settings.hidden, classes: dataset.classes),
+      hyperparameters: settings.hyperparameters, datasetDigest: dataset.digest, kernel: LinearAlgebra.kernelName)
+    guard !environment.resumeFrom.isEmpty else { return (state, nil) }
+    let checkpoint = try CheckpointFolder.load(environment.resumeFrom)
+    let saved = checkpoint.state
+    try Resume.check(
+      saved, against: state, imageCount: dataset.training.count, allowWorldSizeChange: settings.allowWorldSizeChange)
+    if saved.kernel != state.kernel {
+      tell("the checkpoint was computed on \(saved.kernel), this CPU uses \(state.kernel): the last bits may differ")
+    }
+    state.step = saved.step
+    state.sampler = saved.sampler
+    return (state, checkpoint)
+  }
+
+  /// What must be equal on every rank; another kernel on another node is allowed, the sums are shared.
+  private static func fingerprint(
+    _ state: CheckpointState, _ settings: Settings
+  ) throws(TrainerError) -> String {
+    var fingerprint = Fingerprint()
+    var common = state
+    common.kernel = ""
+    fingerprint.add(try common.encoded())
+    fingerprint.add("\(settings.epochs) \(settings.stepsMax ?? 0) \(settings.checkpointEverySteps)")
+    return fingerprint.hex
+  }
+
+  private static func secondsSince1970() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+}
