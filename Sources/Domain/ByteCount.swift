@@ -15,11 +15,16 @@ public struct ByteCount: Hashable, Sendable, Comparable, Codable {
   /// `count` binary gigabytes (2^30 bytes).
   public static func gibibytes(_ count: Int64) -> ByteCount { ByteCount(count << 30) }
 
+  /// Orders by amount.
   public static func < (left: Self, right: Self) -> Bool { left.bytes < right.bytes }
+
+  /// The sum, at most `Int64.max`.
   public static func + (left: Self, right: Self) -> Self {
     let (sum, overflow) = left.bytes.addingReportingOverflow(right.bytes)
     return ByteCount(overflow ? Int64.max : sum)
   }
+
+  /// The difference, at least nothing.
   public static func - (left: Self, right: Self) -> Self { ByteCount(left.bytes - right.bytes) }
 
   /// Reads the number of bytes.
@@ -33,7 +38,7 @@ public struct ByteCount: Hashable, Sendable, Comparable, Codable {
     try container.encode(bytes)
   }
 
-  /// Reads `500`, `10KiB`, `1.5GB`, `2TiB`: powers of 1024 with an `i`, of 1000 without; nil for anything else.
+  /// Reads `500`, `10KiB`, `1.5GB`, `2 TiB`: powers of 1024 with an `i`, of 1000 without; nil for anything else.
   public init?(parsing text: String) {
     let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     guard let value = Double(digits), value >= 0 else { return nil }
@@ -41,7 +46,10 @@ public struct ByteCount: Hashable, Sendable, Comparable, Codable {
       "": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 1024, "MIB": 1_048_576,
       "GIB": 1_073_741_824, "TIB": 1_099_511_627_776,
     ]
-    guard let factor = factors[text.dropFirst(digits.count).uppercased()] else { return nil }
+    let unit = text.dropFirst(digits.count)
+    guard unit != " ", let factor = factors[(unit.first == " " ? unit.dropFirst() : unit).uppercased()] else {
+      return nil
+    }
     let total = value * factor
     guard total < 9e18 else { return nil }
     self.init(Int64(total.rounded()))
@@ -49,22 +57,25 @@ public struct ByteCount: Hashable, Sendable, Comparable, Codable {
 }
 
 extension ByteCount: CustomStringConvertible {
-  /// Three digits and a binary unit: `512 B`, `1.50 GiB`.
+  /// Three digits and a binary unit, four below the next unit: `512 B`, `1.50 GiB`, `1023 MiB`.
   public var description: String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
-    var value = Double(bytes)
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    if bytes < 1024 { return "\(bytes) B" }
+    var value = Double(bytes) / 1024
     var unit = 0
-    while value >= 1024, unit < units.count - 1 {
+    // 1023.5 would be shown as 1024.
+    while value >= 1023.5, unit < units.count - 1 {
       value /= 1024
       unit += 1
     }
-    if unit == 0 { return "\(bytes) B" }
-    let places = value < 10 ? 100.0 : value < 100 ? 10.0 : 1.0
-    let scaled = Int64((value * places).rounded())
-    let whole = scaled / Int64(places)
-    if places == 1 { return "\(whole) \(units[unit])" }
-    let tail = String(scaled % Int64(places))
-    let zeros = String(repeating: "0", count: (places == 100 ? 2 : 1) - tail.count)
-    return "\(whole).\(zeros)\(tail) \(units[unit])"
+    // Judged after rounding, so that 9.996 becomes 10.0 and not 10.00.
+    let hundredths = Int64((value * 100).rounded())
+    if hundredths < 1000 {
+      let tail = hundredths % 100
+      return "\(hundredths / 100).\(tail < 10 ? "0" : "")\(tail) \(units[unit])"
+    }
+    let tenths = Int64((value * 10).rounded())
+    if tenths < 1000 { return "\(tenths / 10).\(tenths % 10) \(units[unit])" }
+    return "\(Int64(value.rounded())) \(units[unit])"
   }
 }

@@ -1,4 +1,6 @@
-/// All that a scheduling decision may look at, as it was at one moment. Immutable; no I/O hides behind it.
+/// All that a scheduling decision may look at, as it was at one moment.
+///
+/// A value: no I/O hides behind it.
 public struct ClusterSnapshot: Hashable, Sendable {
   /// Every known node.
   public var nodes: [NodeSnapshot]
@@ -146,7 +148,9 @@ public struct LiveAttempt: Hashable, Sendable {
   public var job: JobID
   /// In which lease.
   public var lease: LeaseID
-  /// The GPUs it holds, by node. A node with an empty list is held whole (a job that wants no GPU).
+  /// The GPUs it holds, by node.
+  ///
+  /// An empty list holds no GPU, but keeps the node from who wants it whole.
   public var placement: Placement
 
   /// Puts an attempt together.

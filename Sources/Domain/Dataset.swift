@@ -1,6 +1,6 @@
 /// One object of a data set.
 public struct ManifestEntry: Hashable, Sendable, Codable, Comparable {
-  /// Path inside the data set, `/` between parts; never absolute, no `.` or `..` part, no NUL.
+  /// Path inside the data set, `/` between parts; never absolute, no `.` or `..` part, no NUL, no line feed.
   public var path: String
   /// Length in bytes.
   public var size: Int64
@@ -20,10 +20,14 @@ public struct ManifestEntry: Hashable, Sendable, Codable, Comparable {
   }
 
   /// Whether `path` stays below the folder it is written into.
+  ///
+  /// Judged by bytes, as the kernel does: a `/` with a combining accent after it is one `Character`, and not `/`. A line
+  /// feed is refused as well, since it would let two manifests have one canonical text.
   public static func isSafe(path: String) -> Bool {
-    guard !path.isEmpty, !path.hasPrefix("/"), !path.utf8.contains(0) else { return false }
-    return path.split(separator: "/", omittingEmptySubsequences: false)
-      .allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
+    let bytes = path.utf8
+    guard !bytes.contains(0), !bytes.contains(UInt8(ascii: "\n")) else { return false }
+    return bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+      .allSatisfy { !$0.isEmpty && !$0.elementsEqual(".".utf8) && !$0.elementsEqual("..".utf8) }
   }
 }
 
@@ -39,7 +43,8 @@ public struct Manifest: Hashable, Sendable, Codable {
     let paths = Set(sorted.map(\.path))
     guard paths.count == sorted.count else { return nil }
     for entry in sorted {
-      for (index, character) in zip(entry.path.indices, entry.path) where character == "/" {
+      let bytes = entry.path.utf8
+      for index in bytes.indices where bytes[index] == UInt8(ascii: "/") {
         if paths.contains(String(entry.path[..<index])) { return nil }
       }
     }
@@ -47,7 +52,7 @@ public struct Manifest: Hashable, Sendable, Codable {
   }
 
   /// The sum of all lengths.
-  public var total: ByteCount { ByteCount(entries.reduce(0) { $0 + $1.size }) }
+  public var total: ByteCount { entries.reduce(.zero) { $0 + ByteCount($1.size) } }
 
   /// The text whose SHA-256 is the data set's id: a line `sha256 size path` for each entry, in order.
   ///

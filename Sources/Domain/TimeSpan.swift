@@ -39,9 +39,20 @@ public struct TimeSpan: Hashable, Sendable, Comparable {
   /// The length in seconds.
   public var seconds: Double { Double(microseconds) / 1_000_000 }
 
+  /// Orders by length.
   public static func < (left: Self, right: Self) -> Bool { left.microseconds < right.microseconds }
-  public static func + (left: Self, right: Self) -> Self { Self(microseconds: left.microseconds &+ right.microseconds) }
-  public static func - (left: Self, right: Self) -> Self { Self(microseconds: left.microseconds &- right.microseconds) }
+
+  /// The sum; past what fits it stays at the end of the range, so that no sum of lengths turns into a short one.
+  public static func + (left: Self, right: Self) -> Self {
+    let (sum, overflow) = left.microseconds.addingReportingOverflow(right.microseconds)
+    return Self(microseconds: overflow ? (right.microseconds > 0 ? .max : .min) : sum)
+  }
+
+  /// The difference, held inside the range like the sum.
+  public static func - (left: Self, right: Self) -> Self {
+    let (difference, overflow) = left.microseconds.subtractingReportingOverflow(right.microseconds)
+    return Self(microseconds: overflow ? (right.microseconds < 0 ? .max : .min) : difference)
+  }
 }
 
 extension TimeSpan: Codable {
@@ -60,12 +71,12 @@ extension TimeSpan: Codable {
 extension TimeSpan: CustomStringConvertible {
   /// The two largest units that are not zero, as a person would say it: `2d 3h`, `4m 10s`, `1.5s`, `-30s`.
   public var description: String {
-    if microseconds < 0 { return "-" + TimeSpan(microseconds: -microseconds).description }
+    if microseconds < 0 { return "-" + (TimeSpan.zero - self).description }
     if microseconds < 10_000_000 {
       let tenths = (microseconds + 50_000) / 100_000
       return tenths % 10 == 0 ? "\(tenths / 10)s" : "\(tenths / 10).\(tenths % 10)s"
     }
-    let total = (microseconds + 500_000) / 1_000_000
+    let total = microseconds / 1_000_000 + (microseconds % 1_000_000 >= 500_000 ? 1 : 0)
     let parts: [(Int64, String)] = [
       (total / 86_400, "d"), (total / 3600 % 24, "h"), (total / 60 % 60, "m"), (total % 60, "s"),
     ]

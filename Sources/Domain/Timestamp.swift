@@ -18,15 +18,22 @@ public struct Timestamp: Hashable, Sendable, Comparable {
   /// Seconds since the epoch.
   public var secondsSinceEpoch: Double { Double(microseconds) / 1_000_000 }
 
+  /// Orders by time.
   public static func < (left: Self, right: Self) -> Bool { left.microseconds < right.microseconds }
+
+  /// The moment `right` later, held inside the range.
   public static func + (left: Self, right: TimeSpan) -> Self {
-    Self(microseconds: left.microseconds &+ right.microseconds)
+    Self(microseconds: (TimeSpan(microseconds: left.microseconds) + right).microseconds)
   }
+
+  /// The moment `right` earlier, held inside the range.
   public static func - (left: Self, right: TimeSpan) -> Self {
-    Self(microseconds: left.microseconds &- right.microseconds)
+    Self(microseconds: (TimeSpan(microseconds: left.microseconds) - right).microseconds)
   }
+
+  /// The time from `right` to `left`, held inside the range.
   public static func - (left: Self, right: Self) -> TimeSpan {
-    TimeSpan(microseconds: left.microseconds &- right.microseconds)
+    TimeSpan(microseconds: left.microseconds) - TimeSpan(microseconds: right.microseconds)
   }
 }
 

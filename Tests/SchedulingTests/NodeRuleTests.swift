@@ -1,0 +1,131 @@
+import Domain
+import Scheduling
+import TestKit
+import Testing
+
+/// Plans `job` on `nodes`, all in one lease, beside `attempts`.
+private func planned(
+  _ job: WaitingJob, on nodes: [NodeSnapshot], beside attempts: [LiveAttempt] = []
+) -> (start: Start?, refusal: Refusal?) {
+  let lease = LeaseSnapshot.test(1, nodes: nodes.map(\.id.rawValue))
+  let result = plan(
+    ClusterSnapshot(nodes: nodes, leases: [lease], waiting: [job], attempts: attempts), at: noon)
+  return (result.starts.first, result.refusals[job.id])
+}
+
+private let imageNet = DatasetVersionID(1)
+
+@Suite struct NodeRuleTests {
+  @Test func placesAGangOnNodesOfItsOwn() {
+    let start = planned(.test(1, nodes: 2, gpus: 2), on: [.test(1), .test(2), .test(3)]).start
+    #expect(
+      start?.placement.shares == [.init(node: NodeID(1), gpus: [0, 1]), .init(node: NodeID(2), gpus: [0, 1])])
+  }
+
+  @Test func refusesMoreNodesThanTheLargestLeaseHas() {
+    let nodes: [NodeSnapshot] = [.test(1), .test(2), .test(3)]
+    let leases: [LeaseSnapshot] = [
+      .test(1, nodes: [1]), .test(2, nodes: [2, 3], left: .hours(9), state: .pending, startsIn: .hours(1)),
+    ]
+    let world = ClusterSnapshot(nodes: nodes, leases: leases, waiting: [.test(1, nodes: 3)])
+    #expect(plan(world, at: noon).refusals[JobID(1)] == .tooManyNodes(wanted: 3, most: 2))
+    let two = ClusterSnapshot(nodes: nodes, leases: leases, waiting: [.test(1, nodes: 2)])
+    #expect(
+      plan(two, at: noon).refusals[JobID(1)] == .leaseNotStarted(lease: LeaseID(2), startsIn: .hours(1)))
+  }
+
+  @Test func countsANodeOnceThoughTheLeaseNamesItTwice() {
+    let world = ClusterSnapshot(
+      nodes: [.test(1)], leases: [.test(1, nodes: [1, 1])], waiting: [.test(1, nodes: 2)])
+    #expect(plan(world, at: noon).refusals[JobID(1)] == .tooManyNodes(wanted: 2, most: 1))
+  }
+
+  @Test func refusesNodesOfAnotherTypeOrWithTooFewGPUs() {
+    let nodes: [NodeSnapshot] = [.test(1, type: "gpu_v100"), .test(2)]
+    let typed = WaitingJob.test(1, nodes: 2) { $0.resources.nodeType = "gpu_v100" }
+    #expect(planned(typed, on: nodes).refusal == .tooManyNodes(wanted: 2, most: 1))
+    #expect(planned(.test(1, gpus: 8), on: nodes).refusal == .tooFewGPUs(wanted: 8, most: 4))
+  }
+
+  @Test(arguments: [NodeState.suspect, .dead, .absent])
+  func refusesNodesThatDoNotAnswer(state: NodeState) {
+    let nodes: [NodeSnapshot] = [.test(1), .test(2, state: state)]
+    #expect(planned(.test(1, nodes: 2), on: nodes).refusal == .nodesUnavailable(wanted: 2, usable: 1))
+    #expect(planned(.test(1), on: nodes).start?.placement.nodes == [NodeID(1)])
+  }
+
+  @Test func refusesDrainedNodes() {
+    #expect(planned(.test(1), on: [.test(1, drained: true)]).refusal == .nodesUnavailable(wanted: 1, usable: 0))
+  }
+
+  @Test func wantsAWholeNodeCompletelyFree() {
+    let some = LiveAttempt.test(9, holding: [1: [0]])
+    let none = LiveAttempt.test(9, holding: [1: []])
+    #expect(planned(.test(1), on: [.test(1)], beside: [some]).refusal == .nodesBusy(wanted: 1, free: 0))
+    #expect(planned(.test(1), on: [.test(1)], beside: [none]).refusal == .nodesBusy(wanted: 1, free: 0))
+  }
+
+  @Test func givesOnlyGPUsThatNobodyHolds() {
+    let other = LiveAttempt.test(9, holding: [1: [0, 2]])
+    #expect(planned(.test(1, gpus: 2), on: [.test(1)], beside: [other]).start?.placement.shares.first?.gpus == [1, 3])
+    #expect(planned(.test(1, gpus: 3), on: [.test(1)], beside: [other]).refusal == .nodesBusy(wanted: 1, free: 0))
+  }
+
+  @Test func sharesANodeWithAnAttemptThatWantsNoGPU() {
+    let other = LiveAttempt.test(9, holding: [1: []])
+    #expect(planned(.test(1, gpus: 4), on: [.test(1)], beside: [other]).start != nil)
+    let full = LiveAttempt.test(9, holding: [1: [0, 1, 2, 3]])
+    #expect(planned(.test(1, gpus: 0), on: [.test(1)], beside: [full]).start?.placement.shares.first?.gpus == [])
+  }
+
+  @Test func countsDataCheckpointsAndFilesAgainstTheDisk() {
+    var needs = StartNeeds(restore: .gibibytes(2), checkpointRoom: .gibibytes(6))
+    needs.data = [imageNet: .gibibytes(10)]
+    let job = WaitingJob.test(1, needs: needs) { $0.resources.localDisk = .gibibytes(1) }
+    #expect(planned(job, on: [.test(1, disk: .gibibytes(19))]).start != nil)
+    #expect(
+      planned(job, on: [.test(1, disk: .gibibytes(17)), .test(2, disk: .gibibytes(18))]).refusal
+        == .diskTooSmall(node: NodeID(2), needed: .gibibytes(19), room: .gibibytes(18)))
+    // What is there already needs no more room.
+    #expect(planned(job, on: [.test(1, disk: .gibibytes(9), holding: [imageNet])]).start != nil)
+  }
+
+  @Test func doesNotPromiseTheSameDiskTwice() {
+    let needs = StartNeeds(checkpointRoom: .gibibytes(6))
+    let world = ClusterSnapshot(
+      nodes: [.test(1, disk: .gibibytes(10))], leases: [.test(1, nodes: [1])],
+      waiting: [.test(1, gpus: 1, needs: needs), .test(2, gpus: 1, needs: needs)])
+    let result = plan(world, at: noon)
+    #expect(result.starts.map(\.job) == [JobID(1)])
+    #expect(result.refusals == [JobID(2): .nodesBusy(wanted: 1, free: 0)])
+  }
+
+  @Test func prefersNodesThatHoldTheData() {
+    var needs = StartNeeds()
+    needs.data = [imageNet: .gibibytes(10)]
+    let nodes: [NodeSnapshot] = [.test(1), .test(2), .test(3, gpus: 8, holding: [imageNet])]
+    #expect(planned(.test(1, needs: needs), on: nodes).start?.placement.nodes == [NodeID(3)])
+  }
+
+  @Test func prefersTheTightestFitThenTheLowestNumber() {
+    let nodes: [NodeSnapshot] = [.test(1, gpus: 8), .test(2), .test(3), .test(4, gpus: 1)]
+    #expect(planned(.test(1, gpus: 2), on: nodes).start?.placement.nodes == [NodeID(2)])
+    let other = LiveAttempt.test(9, holding: [3: [3]])
+    #expect(planned(.test(1, gpus: 2), on: nodes, beside: [other]).start?.placement.nodes == [NodeID(3)])
+  }
+
+  @Test func leavesOutANodeThatCannotBeStagedInTime() {
+    var needs = StartNeeds(stagingRate: 1_000_000)
+    needs.data = [imageNet: ByteCount(20_000_000_000)]
+    let nodes: [NodeSnapshot] = [.test(1), .test(2, holding: [imageNet])]
+    #expect(planned(.test(1, needs: needs), on: nodes).start?.placement.nodes == [NodeID(2)])
+    guard
+      case .leaseTooShort(_, let needed, let remaining) = planned(.test(1, nodes: 2, needs: needs), on: nodes).refusal
+    else {
+      Issue.record("the slowest node of the gang counts")
+      return
+    }
+    #expect(needed == .seconds(20_020))
+    #expect(remaining == .hours(2))
+  }
+}
