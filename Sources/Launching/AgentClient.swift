@@ -1,0 +1,185 @@
+import Foundation
+public import Domain
+public import SSH
+public import Wire
+
+/// The agents of all nodes, over SSH. Sessions are kept and shared; the agent is put in place where it is missing.
+public struct AgentClient: Sendable {
+  /// A command that only looks something up, or hands over an order, is given this long.
+  private static let shortTimeout = Duration.seconds(30)
+  /// `probe` asks the node's `nvidia-smi`, which can take its time.
+  private static let probeTimeout = Duration.seconds(60)
+
+  private let pool: SSHPool
+  private let pins: PinnedKeys
+  private let binary: AgentBinary
+  private let placed = PlacedAgents()
+
+  /// Agents reached with the key `identity`, all of the version of `binary`.
+  public init(identity: SSHIdentity, binary: AgentBinary, settings: SSHSettings = SSHSettings()) {
+    let pins = PinnedKeys()
+    self.pins = pins
+    self.binary = binary
+    pool = SSHPool(settings: settings) { endpoint in
+      guard let hostKey = pins.key(of: endpoint) else {
+        throw SSHError(.closed, endpoint: endpoint, detail: "no host key is pinned")
+      }
+      return SSHCredentials(hostKey: hostKey, identity: identity)
+    }
+  }
+
+  /// Puts the agent on the node if it is not there, or not whole.
+  ///
+  /// Throws `SSHError`; afterwards the node has either the whole file or none.
+  public func ensureAgent(on node: NodeTarget) async throws {
+    let path = binary.remotePath(below: node.root)
+    if placed.contains(node, path) { return }
+    try await placed.once(node, path) {
+      pins.pin(node)
+      let present = try await pool.run(["test", "-x", path], on: node.endpoint, timeout: Self.shortTimeout)
+      guard !present.status.isSuccess else { return }
+      try await pool.withSession(to: node.endpoint) { connection in
+        try await connection.upload(localFile: binary.path, to: path, mode: 0o755, sha256: binary.sha256)
+      }
+    }
+  }
+
+  /// What the node has, and what is on it. Throws `SSHError` and `AgentError`.
+  public func probe(_ node: NodeTarget) async throws -> NodeReport {
+    try await ask(node, ["probe"], timeout: Self.probeTimeout)
+  }
+
+  /// Starts the supervisor of an attempt, or finds that it runs already.
+  ///
+  /// Throws `AgentError.refused` when the agent will not: an older controller, an older attempt.
+  public func start(_ order: AttemptOrder, on node: NodeTarget) async throws {
+    try await tell(node, ["start"], order)
+  }
+
+  /// Asks something of a living supervisor. Throws `AgentError.refused` when it will not, or is gone.
+  public func control(_ attempt: AttemptID, _ request: ControlRequest, on node: NodeTarget) async throws {
+    try await tell(node, ["control", "--attempt", "\(attempt.rawValue)"], request)
+  }
+
+  /// The attempts that have a folder on the node.
+  public func list(_ node: NodeTarget) async throws -> AttemptList {
+    try await ask(node, ["list"], timeout: Self.shortTimeout)
+  }
+
+  /// Kills what is left of an attempt, and removes its folder. Does nothing where there is none.
+  public func purge(_ attempt: AttemptID, on node: NodeTarget) async throws {
+    try await tell(node, ["purge", "--attempt", "\(attempt.rawValue)"], Optional<String>.none)
+  }
+
+  /// Reads an attempt's journal and metrics from where the caller is, and goes on as they grow.
+  ///
+  /// Returns when the agent has nothing more to say (`receive` has then had `ended`, `supervisorGone` or
+  /// `unknownAttempt`). Throws `SSHError` when the connection is lost: call again with the new position.
+  public func follow(
+    _ attempt: AttemptID, on node: NodeTarget, afterJournal sequence: Int64, metricsFrom offset: Int64,
+    receive: (FollowFrame) async throws -> Void
+  ) async throws {
+    let words = [
+      "follow", "--attempt", "\(attempt.rawValue)", "--journal", "\(sequence)", "--metrics", "\(offset)",
+    ]
+    var lines = LineSplitter()
+    let decoder = JSONDecoder()
+    try await stream(node, words) { chunk in
+      for line in lines.add(chunk) {
+        let frame: FollowFrame
+        do {
+          frame = try decoder.decode(FollowFrame.self, from: Data(line))
+        } catch {
+          throw AgentError(.garbled, node: node.name, detail: String(decoding: line.prefix(200), as: UTF8.self))
+        }
+        try await receive(frame)
+      }
+    }
+  }
+
+  /// Streams a rank's log from `offset`; with `follows` until the attempt is over.
+  public func logs(
+    _ attempt: AttemptID, rank: Int, from offset: Int64, follows: Bool, on node: NodeTarget,
+    receive: ([UInt8]) async throws -> Void
+  ) async throws {
+    var words = ["logs", "--attempt", "\(attempt.rawValue)", "--rank", "\(rank)", "--offset", "\(offset)"]
+    if follows { words.append("--follow") }
+    try await stream(node, words, receive: receive)
+  }
+
+  /// Connects and logs in, if there is no session yet. Throws `SSHError`, `.hostKeyChanged` among them.
+  public func reach(_ node: NodeTarget) async throws {
+    pins.pin(node)
+    try await pool.withSession(to: node.endpoint) { _ in }
+  }
+
+  /// Ends all sessions.
+  public func close() async { await pool.closeAll() }
+
+  private func command(_ node: NodeTarget, _ words: [String]) async throws -> [String] {
+    pins.pin(node)
+    try await ensureAgent(on: node)
+    return [binary.remotePath(below: node.root)] + words + ["--root", node.root]
+  }
+
+  private func run(
+    _ node: NodeTarget, _ words: [String], stdin: [UInt8], timeout: Duration
+  ) async throws -> [UInt8] {
+    var result = try await runOnce(node, words, stdin: stdin, timeout: timeout)
+    if Self.notFound.contains(result.status) {
+      // The node lost its disk since the agent was put there.
+      placed.forget(node)
+      result = try await runOnce(node, words, stdin: stdin, timeout: timeout)
+    }
+    guard result.status.isSuccess else {
+      let said = result.stderrText.isEmpty ? "\(result.status)" : String(result.stderrText.suffix(500))
+      throw AgentError(.failed, node: node.name, detail: said.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+    return result.stdout
+  }
+
+  private func runOnce(
+    _ node: NodeTarget, _ words: [String], stdin: [UInt8], timeout: Duration
+  ) async throws -> ExecResult {
+    let argv = try await command(node, words)
+    return try await pool.run(argv, on: node.endpoint, stdin: stdin, timeout: timeout)
+  }
+
+  /// Streams a command's output, and checks how it ended.
+  private func stream(
+    _ node: NodeTarget, _ words: [String], receive: ([UInt8]) async throws -> Void
+  ) async throws {
+    let argv = try await command(node, words)
+    let process = try await pool.start(argv, on: node.endpoint, stdin: [])
+    for try await chunk in process.stdout { try await receive(chunk) }
+    let status = try await process.exit
+    guard status.isSuccess else {
+      if Self.notFound.contains(status) { placed.forget(node) }
+      throw AgentError(.failed, node: node.name, detail: "'\(words.first ?? "")' ended: \(status)")
+    }
+  }
+
+  /// What the shell of the login says of a program that is not there, or not executable.
+  private static let notFound: Set<ExitStatus> = [.exited(126), .exited(127)]
+
+  private func ask<Answer: Decodable>(
+    _ node: NodeTarget, _ words: [String], timeout: Duration
+  ) async throws -> Answer {
+    try decode(try await run(node, words, stdin: [], timeout: timeout), from: node)
+  }
+
+  private func tell(_ node: NodeTarget, _ words: [String], _ message: (some Encodable)?) async throws {
+    let input = try message.map { Array(try JSONEncoder().encode($0)) } ?? []
+    let output = try await run(node, words, stdin: input, timeout: Self.shortTimeout)
+    let reply: AgentReply = try decode(output, from: node)
+    if case .refused(let why) = reply { throw AgentError(.refused, node: node.name, detail: why) }
+  }
+
+  private func decode<Answer: Decodable>(_ bytes: [UInt8], from node: NodeTarget) throws -> Answer {
+    do {
+      return try JSONDecoder().decode(Answer.self, from: Data(bytes))
+    } catch {
+      throw AgentError(.garbled, node: node.name, detail: String(decoding: bytes.prefix(200), as: UTF8.self))
+    }
+  }
+}

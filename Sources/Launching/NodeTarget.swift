@@ -1,0 +1,79 @@
+public import Domain
+public import SSH
+
+/// A node, as far as reaching it goes.
+public struct NodeTarget: Hashable, Sendable {
+  /// Which node.
+  public let id: NodeID
+  /// Its name, for messages.
+  public let name: String
+  /// Where its sshd listens, and as whom to log in.
+  public let endpoint: SSHEndpoint
+  /// Its pinned host key.
+  public let hostKey: HostKey
+  /// The folder on it that is Baton's.
+  public let root: String
+
+  /// A node that can be reached.
+  public init(id: NodeID, name: String, endpoint: SSHEndpoint, hostKey: HostKey, root: String) {
+    self.id = id
+    self.name = name
+    self.endpoint = endpoint
+    self.hostKey = hostKey
+    self.root = root
+  }
+}
+
+/// The agent's executable on this machine, to be put on nodes.
+public struct AgentBinary: Hashable, Sendable {
+  /// Where it lies here.
+  public let path: String
+  /// SHA-256 of it, 64 lower-case hexadecimal digits.
+  public let sha256: String
+
+  /// An executable whose hash is known.
+  public init(path: String, sha256: String) {
+    self.path = path
+    self.sha256 = sha256
+  }
+
+  /// Where it belongs on a node: a folder named by its content, so that an older one is never taken for it, and
+  /// a supervisor that still runs from an older one keeps its file.
+  public func remotePath(below root: String) -> String { "\(root)/agent/\(sha256.prefix(16))/baton-agent" }
+}
+
+/// Why an agent did not do what it was asked.
+public struct AgentError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What went wrong.
+  public enum Code: Hashable, Sendable {
+    /// It answered that it will not.
+    case refused
+    /// It could not be run, or ended with an error.
+    case failed
+    /// What it said is not of the protocol.
+    case garbled
+  }
+
+  /// What to branch on.
+  public let code: Code
+  /// The node's name.
+  public let node: String
+  /// What the agent said.
+  public let detail: String
+
+  /// An error of the agent on `node`.
+  public init(_ code: Code, node: String, detail: String) {
+    self.code = code
+    self.node = node
+    self.detail = detail
+  }
+
+  /// One line with the node's name.
+  public var description: String {
+    switch code {
+    case .refused: "the agent on \(node) refused: \(detail)"
+    case .failed: "the agent on \(node) failed: \(detail)"
+    case .garbled: "the agent on \(node) said something that is not of its protocol: \(detail)"
+    }
+  }
+}
