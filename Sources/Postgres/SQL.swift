@@ -70,6 +70,13 @@ public struct SQL: Sendable, Hashable, ExpressibleByStringInterpolation, CustomS
       sql.append(bind: value.sqlText)
     }
 
+    /// Binds a value as the next parameter, or NULL.
+    ///
+    /// Apart from the other only because the compiler warns of optionals in an interpolation that does not ask for them.
+    public mutating func appendInterpolation<Value: SQLBindable>(_ value: Value?) {
+      sql.append(bind: value?.sqlText)
+    }
+
     /// Embeds another statement or a part of one, with its parameters renumbered.
     public mutating func appendInterpolation(_ fragment: SQL) {
       sql.append(fragment)
