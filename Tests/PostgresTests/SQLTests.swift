@@ -20,7 +20,7 @@ struct SQLTests {
   @Test func refusesNULInATextParameterAndSaysWhichOne() async throws {
     try await PostgresFixture.withDatabase { db in
       let error = await #expect(throws: PostgresError.self) {
-        try await db.pool.query("SELECT \(1)::int, \("secret\0")::text")
+        try await db.pool.execute("SELECT \(1)::int, \("secret\0")::text")
       }
       #expect(error?.code == .invalidBind)
       #expect(error?.message.contains("$2") == true)
