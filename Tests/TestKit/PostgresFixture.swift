@@ -14,8 +14,19 @@ public struct TestDatabase: Sendable {
 /// Real PostgreSQL for tests: one private cluster per test process, started by the first test that needs it, gone with
 /// the process however it ends; and one fresh database per test.
 public enum PostgresFixture {
+  private struct Shared {
+    let server: PostgresServer
+    /// Tests all start at once; a test with a database holds one of these connections, so that the rest wait in line
+    /// and the cluster does not run out of connections.
+    let turns: PostgresPool
+  }
+
   /// Made once; all tests wait for the same start.
-  private static let shared = Task { try await PostgresServer.start() }
+  private static let shared = Task {
+    let server = try await PostgresServer.start()
+    let limits = PostgresPool.Limits(connections: 16, acquireTimeout: .seconds(3600))
+    return Shared(server: server, turns: PostgresPool(server.conninfo(database: "postgres"), limits: limits))
+  }
   private static let nextNumber = Mutex(0)
 
   /// Lends a fresh, empty database to `body` and drops it afterwards, whoever is still connected.
@@ -25,7 +36,10 @@ public enum PostgresFixture {
     template: String = "template1", limits: PostgresPool.Limits = .init(),
     _ body: (TestDatabase) async throws -> Result
   ) async throws -> Result {
-    try await withDatabase(on: try await shared.value, template: template, limits: limits, body)
+    let shared = try await shared.value
+    return try await shared.turns.withConnection { _ in
+      try await withDatabase(on: shared.server, template: template, limits: limits, body)
+    }
   }
 
   /// The same on a server of the caller's own.
@@ -38,7 +52,7 @@ public enum PostgresFixture {
       return number
     }
     let name = "test_\(number)"
-    let admin = PostgresPool(server.conninfo(database: "postgres"), limits: .init(connections: 1))
+    let admin = administrator(of: server)
     try await admin.execute("CREATE DATABASE \(identifier: name) TEMPLATE \(identifier: template)")
     let conninfo = server.conninfo(database: name)
     let database = TestDatabase(name: name, conninfo: conninfo, pool: PostgresPool(conninfo, limits: limits))
@@ -61,8 +75,8 @@ public enum PostgresFixture {
   public static func makeTemplate(
     named name: String, _ setUp: (PostgresPool) async throws -> Void
   ) async throws -> String {
-    let server = try await shared.value
-    let admin = PostgresPool(server.conninfo(database: "postgres"), limits: .init(connections: 1))
+    let server = try await shared.value.server
+    let admin = administrator(of: server)
     try await admin.execute("CREATE DATABASE \(identifier: name)")
     await admin.close()
     let pool = PostgresPool(server.conninfo(database: name))
@@ -84,5 +98,11 @@ public enum PostgresFixture {
     }
     try await server.remove()
     return try outcome.get()
+  }
+
+  /// Databases are made and dropped with a generous time limit: the machine may be busy with many tests.
+  private static func administrator(of server: PostgresServer) -> PostgresPool {
+    let options = PostgresOptions(connectTimeout: .seconds(120), statementTimeout: .seconds(120))
+    return PostgresPool(server.conninfo(database: "postgres"), options: options, limits: .init(connections: 1))
   }
 }
