@@ -183,13 +183,18 @@ public struct MetricSeries: Hashable, Sendable, Codable {
   public var values: [Double]
   /// The number of the attempt that computed each.
   public var attempts: [Int]
+  /// When each was computed, by the clock of its node; nil where the server does not tell.
+  public var recordedAt: [Timestamp]?
 
-  /// A series; the three have one length.
-  public init(metric: String, steps: [Int], values: [Double], attempts: [Int]) {
+  /// A series; all have one length.
+  public init(
+    metric: String, steps: [Int], values: [Double], attempts: [Int], recordedAt: [Timestamp]? = nil
+  ) {
     self.metric = metric
     self.steps = steps
     self.values = values
     self.attempts = attempts
+    self.recordedAt = recordedAt
   }
 }
 
