@@ -27,7 +27,12 @@ BEGIN
   PERFORM pg_notify('baton', TG_ARGV[0] || ':' || NEW.id);
   RETURN NULL;
 END $$;
-CREATE TRIGGER job_notifies AFTER INSERT OR UPDATE ON job FOR EACH ROW EXECUTE FUNCTION notify_baton('job');
+CREATE TRIGGER job_is_new AFTER INSERT ON job FOR EACH ROW EXECUTE FUNCTION notify_baton('job');
+-- The planner writes why a job waits in every round: that must not wake the planner.
+CREATE TRIGGER job_changed AFTER UPDATE ON job FOR EACH ROW
+  WHEN ((OLD.state, OLD.priority, OLD.latest_checkpoint_id, OLD.cancel_requested_at) IS DISTINCT FROM
+    (NEW.state, NEW.priority, NEW.latest_checkpoint_id, NEW.cancel_requested_at))
+  EXECUTE FUNCTION notify_baton('job');
 CREATE TRIGGER lease_notifies AFTER INSERT OR UPDATE ON lease FOR EACH ROW EXECUTE FUNCTION notify_baton('lease');
 CREATE TRIGGER attempt_notifies AFTER INSERT OR UPDATE ON attempt FOR EACH ROW EXECUTE FUNCTION notify_baton('attempt');
 CREATE TRIGGER node_is_new AFTER INSERT ON node FOR EACH ROW EXECUTE FUNCTION notify_baton('node');

@@ -1,0 +1,116 @@
+/// All that decides what becomes of a job when an attempt of it ends.
+public struct AttemptEnd: Hashable, Sendable {
+  /// Whose fault it is that data or a checkpoint did not come to a node.
+  public enum StagingFault: String, Hashable, Sendable, Codable {
+    /// It would fail anywhere: the disk is too small, an object is missing or not what its manifest says.
+    case job
+    /// The node or the way to it had trouble.
+    case node
+  }
+
+  /// How the attempt ended.
+  public var outcome: AttemptOutcome
+  /// The first exit code that was not 0, where a rank ended by itself.
+  public var exitCode: Int?
+  /// Whose fault a STAGING_FAILED was; looked at for no other outcome.
+  public var stagingFault: StagingFault
+  /// Whether it committed a newer checkpoint than it resumed from, or its ranks ran for `madeProgressAfter`.
+  public var madeProgress: Bool
+  /// Whether the job has a DURABLE checkpoint to go on from.
+  public var hasCheckpoint: Bool
+  /// Attempts that the job was given after failures of its program, before this one.
+  public var restartsUsed: Int
+  /// Attempts in a row that ended before they ran, by trouble of nodes, before this one.
+  public var nodeFailures: Int
+  /// How long the job ran, over all attempts, this one included.
+  public var ran: TimeSpan
+  /// A person asked for the job's end while the attempt ran.
+  public var cancelRequested: Bool
+
+  /// An attempt that ended with `outcome`, and nothing else known.
+  public init(outcome: AttemptOutcome, exitCode: Int? = nil) {
+    self.outcome = outcome
+    self.exitCode = exitCode
+    stagingFault = .node
+    madeProgress = false
+    hasCheckpoint = false
+    restartsUsed = 0
+    nodeFailures = 0
+    ran = .zero
+    cancelRequested = false
+  }
+
+  /// Ranks that ran this long did something, even without a checkpoint.
+  public static let madeProgressAfter = TimeSpan.seconds(60)
+
+  /// After so many attempts in a row that trouble of nodes ended before they ran, Baton gives up.
+  public static let nodeFailuresMost = 3
+}
+
+/// What becomes of a job after an attempt.
+public struct JobFate: Hashable, Sendable {
+  /// The job's next state.
+  public var state: JobState
+  /// One word for the queue's reason column; stable, for scripts.
+  public var reason: String
+  /// Whether this used up one of the job's restarts.
+  public var usesRestart: Bool
+  /// Whether this counts against the trouble that nodes may give in a row.
+  public var isNodeFailure: Bool
+
+  init(_ state: JobState, _ reason: String, usesRestart: Bool = false, isNodeFailure: Bool = false) {
+    self.state = state
+    self.reason = reason
+    self.usesRestart = usesRestart
+    self.isNodeFailure = isNodeFailure
+  }
+}
+
+extension JobSpec {
+  /// What becomes of a job of this spec after `end`: over, or to wait for nodes again.
+  ///
+  /// A job that goes on becomes LEASE_WAIT where there is a checkpoint to go on from, and PENDING where it begins
+  /// anew. A completed job is completed, even if it was to be cancelled or its time ran out at the same moment.
+  public func fate(after end: AttemptEnd) -> JobFate {
+    if end.outcome == .completed { return JobFate(.completed, "Completed") }
+    if end.outcome == .cancelled || end.cancelRequested { return JobFate(.cancelled, "Cancelled") }
+    if end.outcome == .timeout { return JobFate(.timeout, "TimeLimit") }
+    let fate = fateOfUnfinished(end)
+    // Whatever would go on has no time left to do so.
+    if fate.state.isWaiting, let limit = time.limit, end.ran >= limit { return JobFate(.timeout, "TimeLimit") }
+    return fate
+  }
+
+  private func fateOfUnfinished(_ end: AttemptEnd) -> JobFate {
+    let waiting: JobState = end.hasCheckpoint ? .leaseWait : .pending
+    switch end.outcome {
+    case .saved:
+      // A program that says "continue me" at once, for ever, would hold the nodes and compute nothing.
+      return end.madeProgress ? JobFate(waiting, "Saved") : JobFate(.failed, "NoProgress")
+    case .leaseEnded:
+      return survivesLease ? JobFate(waiting, "LeaseEnded") : JobFate(.failed, "LeaseEnded")
+    case .lost:
+      return JobFate(waiting, "NodesLost")
+    case .elsewhere:
+      return end.madeProgress ? JobFate(waiting, "Elsewhere") : nodeTrouble(end, waiting, "Elsewhere")
+    case .failed:
+      let isWorthIt = end.exitCode.map(retry.onExitCodes.contains) ?? false
+      guard isWorthIt, end.restartsUsed < retry.maxRestarts else { return JobFate(.failed, "ProgramFailed") }
+      return JobFate(waiting, "Restart", usesRestart: true)
+    case .stagingFailed where end.stagingFault == .job:
+      return JobFate(.failed, "StagingFailed")
+    case .stagingFailed:
+      return nodeTrouble(end, waiting, "StagingFailed")
+    case .launchFailed:
+      return nodeTrouble(end, waiting, "LaunchFailed")
+    case .completed, .cancelled, .timeout:
+      // Settled before; kept total so that a new outcome does not compile without an answer.
+      return JobFate(.failed, "ProgramFailed")
+    }
+  }
+
+  private func nodeTrouble(_ end: AttemptEnd, _ waiting: JobState, _ reason: String) -> JobFate {
+    end.nodeFailures + 1 < AttemptEnd.nodeFailuresMost
+      ? JobFate(waiting, reason, isNodeFailure: true) : JobFate(.failed, reason, isNodeFailure: true)
+  }
+}

@@ -1,0 +1,88 @@
+import Domain
+import Postgres
+
+extension Store {
+  /// Ends an attempt: its GPUs are free, and its job goes where `JobSpec.fate(after:)` says, in one transaction.
+  ///
+  /// `.stale` where it has ended already, or the turn is another's.
+  public func endAttempt(_ ending: AttemptEnding, by epoch: ControllerEpoch) async throws -> Guarded<EndedAttempt> {
+    try await controlled(by: epoch) { try await finish(ending, by: .controller(epoch), in: $0) }
+  }
+
+  func finish(
+    _ ending: AttemptEnding, by actor: Actor, in transaction: PostgresTransaction
+  ) async throws -> Guarded<EndedAttempt> {
+    // The job is locked first, as everywhere; what decides is read under that lock.
+    let locked = try await transaction.first(
+      """
+      SELECT j.id FROM job j JOIN attempt a ON a.job_id = j.id
+      WHERE a.id = \(ending.attempt) AND a.state <> 'ENDED' FOR UPDATE OF j
+      """)
+    guard let locked, let found = try await attemptAtEnd(ending, in: transaction) else { return .stale }
+    let job: JobID = try locked.get("id")
+    try await transaction.execute(
+      """
+      UPDATE attempt
+      SET state = 'ENDED', outcome = \(ending.outcome), exit_code = \(ending.exitCode),
+        reason_detail = \(ending.detail), ended_at = \(found.endedAt)
+      WHERE id = \(ending.attempt)
+      """)
+    if !ending.isSettled {
+      try await transaction.execute("INSERT INTO attempt_unsettled (attempt_id) VALUES (\(ending.attempt))")
+    }
+    let fate = found.spec.fate(after: found.end)
+    let exitCode = fate.state == .completed ? 0 : fate.state.isFinal ? ending.exitCode : nil
+    try await transaction.execute(
+      """
+      UPDATE job
+      SET state = \(fate.state), reason = \(fate.reason), reason_detail = \(ending.detail),
+        running_seconds = \(found.end.ran.seconds), restarts = restarts + \(fate.usesRestart ? 1 : 0),
+        node_failures = node_failures + \(fate.isNodeFailure ? 1 : 0), exit_code = \(exitCode),
+        ended_at = CASE WHEN \(fate.state.isFinal)::boolean THEN clock_timestamp() END
+      WHERE id = \(job)
+      """)
+    try await record(
+      "attempt.end", Subject(ending.attempt), project: found.project, by: actor,
+      detail: ["outcome": ending.outcome.rawValue, "job": "\(job)", "jobState": fate.state.rawValue],
+      in: transaction)
+    return .done(EndedAttempt(attempt: ending.attempt, job: job, fate: fate))
+  }
+
+  /// What decides about the job.
+  private struct AttemptAtEnd {
+    var project: ProjectID
+    var spec: JobSpec
+    var endedAt: Timestamp
+    var end: AttemptEnd
+  }
+
+  private func attemptAtEnd(
+    _ ending: AttemptEnding, in transaction: PostgresTransaction
+  ) async throws -> AttemptAtEnd? {
+    // No attempt outlives its lease, however late its end becomes known.
+    let row = try await transaction.first(
+      """
+      SELECT j.project_id, j.spec, j.restarts, j.node_failures, j.running_seconds, e.ended_at,
+        j.cancel_requested_at IS NOT NULL AS is_cancel_requested, j.latest_checkpoint_id IS NOT NULL AS has_checkpoint,
+        coalesce(c.attempt_id = a.id, false) AS has_newer,
+        coalesce(greatest(extract(epoch FROM e.ended_at - a.running_at), 0), 0)::double precision AS ran_now
+      FROM attempt a JOIN job j ON j.id = a.job_id JOIN lease l ON l.id = a.lease_id
+      LEFT JOIN checkpoint c ON c.id = j.latest_checkpoint_id
+      CROSS JOIN LATERAL (SELECT greatest(a.created_at, least(clock_timestamp(), upper(l.period))) AS ended_at) e
+      WHERE a.id = \(ending.attempt) AND a.state <> 'ENDED'
+      FOR UPDATE OF a
+      """)
+    guard let row else { return nil }
+    let ranNow = try row.seconds("ran_now")
+    var end = AttemptEnd(outcome: ending.outcome, exitCode: ending.exitCode)
+    end.stagingFault = ending.stagingFault
+    end.madeProgress = try row.get("has_newer", as: Bool.self) || ranNow >= AttemptEnd.madeProgressAfter
+    end.hasCheckpoint = try row.get("has_checkpoint")
+    end.restartsUsed = try row.get("restarts")
+    end.nodeFailures = try row.get("node_failures")
+    end.ran = try row.seconds("running_seconds") + ranNow
+    end.cancelRequested = try row.get("is_cancel_requested")
+    return AttemptAtEnd(
+      project: try row.get("project_id"), spec: try row.json("spec"), endedAt: try row.get("ended_at"), end: end)
+  }
+}

@@ -1,0 +1,199 @@
+public import Domain
+import Postgres
+
+extension Store {
+  /// Takes a job in, with the data set versions it asks for pinned; once this returned, it is never lost.
+  ///
+  /// The same key of the same user again gives the job that is there, and `isNew` false. Throws
+  /// `.submissionKeyReused` where that job has another text, and `.unknownDataset`.
+  public func submit(_ submission: JobSubmission, by actor: Actor) async throws -> (job: JobRecord, isNew: Bool) {
+    let (id, isNew) = try await transaction { transaction in
+      if let known = try await submitted(submission, in: transaction) { return (known, false) }
+      guard let id = try await insertJob(submission, in: transaction) else {
+        // Another call with the same key came in between; READ COMMITTED shows its row now.
+        guard let known = try await submitted(submission, in: transaction) else {
+          throw StoreError.notFound(kind: "job", name: submission.key ?? "")
+        }
+        return (known, false)
+      }
+      try await pinDatasets(of: id, submission, in: transaction)
+      try await record(
+        "job.submit", Subject(id), project: submission.project, by: actor, detail: ["name": submission.spec.name],
+        in: transaction)
+      return (id, true)
+    }
+    return (try await job(id), isNew)
+  }
+
+  private func submitted(_ submission: JobSubmission, in transaction: PostgresTransaction) async throws -> JobID? {
+    guard let key = submission.key else { return nil }
+    let row = try await transaction.first(
+      """
+      SELECT id, spec_text = \(submission.specText) AND project_id = \(submission.project) AS is_same
+      FROM job WHERE user_id = \(submission.user) AND submission_key = \(key)
+      """)
+    guard let row else { return nil }
+    let id: JobID = try row.get("id")
+    guard try row.get("is_same", as: Bool.self) else { throw StoreError.submissionKeyReused(key: key, job: id) }
+    return id
+  }
+
+  private func insertJob(_ submission: JobSubmission, in transaction: PostgresTransaction) async throws -> JobID? {
+    let state: JobState = submission.isHeld ? .held : .pending
+    let row = try await transaction.first(
+      """
+      INSERT INTO job (project_id, user_id, name, state, reason, priority, spec, spec_text, submission_key)
+      VALUES (\(submission.project), \(submission.user), \(submission.spec.name), \(state),
+        \(submission.isHeld ? "Held" : nil), \(submission.spec.priority), \(JSON.text(submission.spec)),
+        \(submission.specText), \(submission.key))
+      ON CONFLICT (user_id, submission_key) DO NOTHING
+      RETURNING id
+      """)
+    guard let row else { return nil }
+    let id: JobID = try row.get("id")
+    let provenance = submission.provenance
+    try await transaction.execute(
+      """
+      INSERT INTO run (job_id, git_commit, git_diff, git_dirty, workdir, software, hostname)
+      VALUES (\(id), \(provenance.gitCommit), \(provenance.gitDiff), \(provenance.isDirty), \(provenance.workdir),
+        \(JSON.text(provenance.software)), \(provenance.hostname))
+      """)
+    return id
+  }
+
+  private func pinDatasets(
+    of job: JobID, _ submission: JobSubmission, in transaction: PostgresTransaction
+  ) async throws {
+    for wanted in submission.spec.data {
+      let version = try await resolve(
+        wanted.name, version: wanted.version, project: submission.project, in: transaction)
+      guard let version else { throw StoreError.unknownDataset(name: wanted.name, version: wanted.version) }
+      try await transaction.execute(
+        """
+        INSERT INTO job_dataset (job_id, dataset_version_id) VALUES (\(job), \(version.id)) ON CONFLICT DO NOTHING
+        """)
+    }
+  }
+
+  /// One job. Throws `.notFound`.
+  public func job(_ id: JobID) async throws -> JobRecord {
+    let row = try await pool.first("SELECT \(JobRecord.columns) FROM \(JobRecord.source) WHERE j.id = \(id)")
+    guard let row else { throw StoreError.notFound(kind: "job", name: "\(id)") }
+    return try JobRecord(row: row)
+  }
+
+  /// The job file as it was submitted. Throws `.notFound`.
+  public func jobText(_ id: JobID) async throws -> String {
+    guard let row = try await pool.first("SELECT spec_text FROM job WHERE id = \(id)") else {
+      throw StoreError.notFound(kind: "job", name: "\(id)")
+    }
+    return try row.get("spec_text")
+  }
+
+  /// Jobs, newest first, at most `limit`.
+  public func jobs(_ filter: JobFilter = JobFilter(), limit: Int = 100) async throws -> [JobRecord] {
+    try await pool.query(
+      """
+      SELECT \(JobRecord.columns) FROM \(JobRecord.source)
+      WHERE (\(filter.project)::bigint IS NULL OR j.project_id = \(filter.project)::bigint)
+        AND (\(filter.user)::bigint IS NULL OR j.user_id = \(filter.user)::bigint)
+        AND (\(filter.states?.names)::text[] IS NULL OR j.state = ANY (\(filter.states?.names)::text[]))
+        AND (\(filter.before)::bigint IS NULL OR j.id < \(filter.before)::bigint)
+      ORDER BY j.id DESC LIMIT \(limit)
+      """
+    ).map(JobRecord.init)
+  }
+
+  /// Every job that is not over, in the order in which the scheduler looks at them: those with nodes first, then by
+  /// priority and age.
+  public func queue(project: ProjectID? = nil) async throws -> [JobRecord] {
+    try await pool.query(
+      """
+      SELECT \(JobRecord.columns) FROM \(JobRecord.source)
+      WHERE j.ended_at IS NULL AND (\(project)::bigint IS NULL OR j.project_id = \(project)::bigint)
+      ORDER BY a.id IS NULL, j.state = 'HELD', j.priority DESC, j.submitted_at, j.id
+      """
+    ).map(JobRecord.init)
+  }
+
+  /// Ends a job that has no attempt; of one that has, writes down that its end is wanted, so that a controller ends
+  /// the attempt first. Throws `.notFound`.
+  public func cancelJob(_ id: JobID, by actor: Actor) async throws -> CancelResult {
+    try await transaction { transaction in
+      let row = try await transaction.first(
+        """
+        SELECT j.state, j.project_id, (SELECT a.id FROM attempt a WHERE a.job_id = j.id AND a.state <> 'ENDED') AS attempt
+        FROM job j WHERE j.id = \(id) FOR UPDATE
+        """)
+      guard let row else { throw StoreError.notFound(kind: "job", name: "\(id)") }
+      let state: JobState = try row.get("state")
+      guard !state.isFinal else { return .over(state) }
+      let attempt: AttemptID? = try row.get("attempt")
+      if attempt == nil {
+        try await transaction.execute(
+          """
+          UPDATE job
+          SET state = 'CANCELLED', reason = 'Cancelled', reason_detail = \(actor.text), ended_at = clock_timestamp(),
+            cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
+          WHERE id = \(id)
+          """)
+      } else {
+        try await transaction.execute(
+          """
+          UPDATE job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) WHERE id = \(id)
+          """)
+      }
+      try await record("job.cancel", Subject(id), project: row.get("project_id"), by: actor, in: transaction)
+      return attempt.map(CancelResult.requested) ?? .cancelled
+    }
+  }
+
+  /// Keeps a waiting job out of scheduling; `.stale` for any other.
+  public func holdJob(_ id: JobID, by actor: Actor) async throws -> Guarded<JobID> {
+    try await transaction { transaction in
+      let row = try await transaction.first(
+        """
+        UPDATE job SET state = 'HELD', reason = 'Held', reason_detail = \(actor.text)
+        WHERE id = \(id) AND state = ANY (\(JobState.held.predecessorNames)::text[]) RETURNING project_id
+        """)
+      guard let row else { return .stale }
+      try await record("job.hold", Subject(id), project: row.get("project_id"), by: actor, in: transaction)
+      return .done(id)
+    }
+  }
+
+  /// Lets a held job be scheduled again, from its latest checkpoint where it has one; `.stale` for any other.
+  public func releaseJob(_ id: JobID, by actor: Actor) async throws -> Guarded<JobID> {
+    try await transaction { transaction in
+      let row = try await transaction.first(
+        """
+        UPDATE job
+        SET state = CASE WHEN latest_checkpoint_id IS NULL THEN 'PENDING' ELSE 'LEASE_WAIT' END, reason = NULL,
+          reason_detail = NULL
+        WHERE id = \(id) AND state = 'HELD' RETURNING project_id
+        """)
+      guard let row else { return .stale }
+      try await record("job.release", Subject(id), project: row.get("project_id"), by: actor, in: transaction)
+      return .done(id)
+    }
+  }
+
+  /// Writes down why each waiting job does not start, for the queue's reason column; wakes nobody.
+  ///
+  /// A job that does not wait any more is left as it is.
+  public func setReasons(_ refusals: [JobID: Refusal], by epoch: ControllerEpoch) async throws -> Guarded<Int> {
+    let jobs = refusals.keys.sorted()
+    let texts = jobs.compactMap { refusals[$0] }
+    return try await controlled(by: epoch) { transaction in
+      .done(
+        try await transaction.execute(
+          """
+          UPDATE job SET reason = r.reason, reason_detail = r.detail
+          FROM unnest(\(jobs)::bigint[], \(texts.map(\.reason))::text[], \(texts.map(\.description))::text[])
+            AS r (id, reason, detail)
+          WHERE job.id = r.id AND job.state IN ('PENDING', 'LEASE_WAIT')
+            AND (job.reason, job.reason_detail) IS DISTINCT FROM (r.reason, r.detail)
+          """))
+    }
+  }
+}

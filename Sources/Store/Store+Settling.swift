@@ -1,0 +1,45 @@
+public import Domain
+import Postgres
+
+extension Store {
+  /// Attempts that ended without their last word being heard, oldest first.
+  ///
+  /// What they left in the object store has to be brought in before their job goes on, or a step that was saved would
+  /// be computed again.
+  public func unsettledAttempts() async throws -> [AttemptRecord] {
+    let rows = try await pool.query(
+      """
+      SELECT \(AttemptRecord.columns) FROM \(AttemptRecord.source) JOIN attempt_unsettled u ON u.attempt_id = a.id
+      WHERE a.state = 'ENDED' ORDER BY a.id
+      """)
+    return try await withNodes(rows, in: pool)
+  }
+
+  /// All that an attempt left is known now: its job may go on. `.stale` where it was settled before.
+  public func markSettled(_ attempt: AttemptID, by epoch: ControllerEpoch) async throws -> Guarded<AttemptID> {
+    try await controlled(by: epoch) { transaction in
+      let count = try await transaction.execute("DELETE FROM attempt_unsettled WHERE attempt_id = \(attempt)")
+      guard count == 1 else { return .stale }
+      try await record("attempt.settle", Subject(attempt), by: .controller(epoch), in: transaction)
+      // The scheduler listens to jobs; nothing about the job itself has changed.
+      try await transaction.execute(
+        "SELECT pg_notify('baton', 'job:' || a.job_id) FROM attempt a WHERE a.id = \(attempt)")
+      return .done(attempt)
+    }
+  }
+
+  /// The jobs of which an attempt is not settled.
+  static let isUnsettled: SQL = """
+    EXISTS (SELECT 1 FROM attempt_unsettled u JOIN attempt ua ON ua.id = u.attempt_id WHERE ua.job_id = j.id)
+    """
+
+  /// Asks the controller, whichever process it is, to have `job` save now. A wake-up call: lost if nobody listens.
+  public func askForCheckpoint(of job: JobID) async throws {
+    _ = try await pool.query("SELECT pg_notify('baton', 'checkpoint:' || \(job)::bigint)")
+  }
+
+  /// Asks the controller to end `job`, whose end is wanted, without letting it save.
+  public func askForKill(of job: JobID) async throws {
+    _ = try await pool.query("SELECT pg_notify('baton', 'kill:' || \(job)::bigint)")
+  }
+}

@@ -1,0 +1,102 @@
+public import Domain
+import Postgres
+
+extension Store {
+  /// Everything that a scheduling round looks at, as it was at one moment, and which moment that was.
+  ///
+  /// Six statements in one repeatable-read transaction. What a job's last save costs is learned from its DURABLE
+  /// checkpoints: the 95th percentile of save plus upload, a quarter on top, never below the assumption of
+  /// `StartNeeds()`. A node's free room is what was measured less a fiftieth of its disk.
+  public func snapshot() async throws -> (snapshot: ClusterSnapshot, takenAt: Timestamp) {
+    try await pool.withTransaction(isolation: .repeatableRead, readOnly: true, retries: 5) { transaction in
+      let takenAt: Timestamp = try await transaction.one("SELECT clock_timestamp() AS now").get("now")
+      let snapshot = ClusterSnapshot(
+        nodes: try await nodeSnapshots(in: transaction), leases: try await leaseSnapshots(in: transaction),
+        waiting: try await waitingJobs(in: transaction), attempts: try await liveAttempts(in: transaction))
+      return (snapshot, takenAt)
+    }
+  }
+
+  private func nodeSnapshots(in transaction: PostgresTransaction) async throws -> [NodeSnapshot] {
+    try await transaction.query(
+      """
+      SELECT n.id, n.node_type, n.state, n.drained, greatest(n.disk_free - n.disk_total / 50, 0) AS disk_free,
+        (SELECT count(*) FROM gpu g WHERE g.node_id = n.id) AS gpu_count,
+        ARRAY(SELECT r.dataset_version_id FROM replica r WHERE r.node_id = n.id AND r.state = 'VERIFIED'
+          ORDER BY r.dataset_version_id) AS replicas
+      FROM node n ORDER BY n.id
+      """
+    ).map { row in
+      NodeSnapshot(
+        id: try row.get("id"), nodeType: try row.get("node_type"), state: try row.get("state"),
+        isDrained: try row.get("drained"), gpuCount: try row.get("gpu_count"), diskFree: try row.get("disk_free"),
+        replicas: Set(try row.get("replicas", as: [DatasetVersionID].self)))
+    }
+  }
+
+  private func leaseSnapshots(in transaction: PostgresTransaction) async throws -> [LeaseSnapshot] {
+    try await transaction.query(
+      """
+      SELECT \(LeaseRecord.columns) FROM lease l
+      WHERE l.state IN ('PENDING', 'ACTIVE', 'ENDING') ORDER BY lower(l.period), l.id
+      """
+    ).map { row in
+      let lease = try LeaseRecord(row: row)
+      return LeaseSnapshot(
+        id: lease.id, name: lease.name, project: lease.project, state: lease.state, period: lease.period,
+        nodes: lease.nodes)
+    }
+  }
+
+  private func liveAttempts(in transaction: PostgresTransaction) async throws -> [LiveAttempt] {
+    let rows = try await transaction.query(
+      "SELECT \(AttemptRecord.columns) FROM \(AttemptRecord.source) WHERE a.state <> 'ENDED' ORDER BY a.id")
+    return try await withNodes(rows, in: transaction).map { attempt in
+      LiveAttempt(id: attempt.id, job: attempt.job, lease: attempt.lease, placement: attempt.placement)
+    }
+  }
+
+  private func waitingJobs(in transaction: PostgresTransaction) async throws -> [WaitingJob] {
+    var data: [JobID: [DatasetVersionID: ByteCount]] = [:]
+    for row in try await transaction.query(
+      """
+      SELECT jd.job_id, v.id, v.total_bytes
+      FROM job_dataset jd JOIN dataset_version v ON v.id = jd.dataset_version_id JOIN job j ON j.id = jd.job_id
+      WHERE j.state IN ('PENDING', 'LEASE_WAIT', 'HELD') ORDER BY jd.job_id, v.id
+      """)
+    {
+      data[try row.get("job_id"), default: [:]][try row.get("id")] = try row.get("total_bytes", as: ByteCount.self)
+    }
+    return try await transaction.query(
+      """
+      SELECT j.id, j.project_id, j.state, j.submitted_at, j.spec, coalesce(l.bytes, 0) AS restore_bytes,
+        d.largest, d.last_save
+      FROM job j LEFT JOIN checkpoint l ON l.id = j.latest_checkpoint_id
+      CROSS JOIN LATERAL (
+        SELECT coalesce(max(c.bytes), 0) AS largest,
+          percentile_cont(0.95) WITHIN GROUP (ORDER BY c.save_seconds + c.upload_seconds) AS last_save
+        FROM checkpoint c WHERE c.job_id = j.id AND c.durable_at IS NOT NULL) d
+      WHERE j.state IN ('PENDING', 'LEASE_WAIT', 'HELD') AND NOT \(Self.isUnsettled)
+      ORDER BY j.priority DESC, j.submitted_at, j.id
+      """
+    ).map { row in
+      let id: JobID = try row.get("id")
+      return WaitingJob(
+        id: id, project: try row.get("project_id"), state: try row.get("state"),
+        submittedAt: try row.get("submitted_at"), spec: try row.json("spec"),
+        needs: try StartNeeds(row: row, data: data[id] ?? [:]))
+    }
+  }
+}
+
+extension StartNeeds {
+  fileprivate init(row: Row, data: [DatasetVersionID: ByteCount]) throws {
+    self.init(data: data, restore: try row.get("restore_bytes"))
+    let largest = try row.get("largest", as: ByteCount.self)
+    // The one being written and the one before.
+    checkpointRoom = largest + largest
+    if let measured = try row.get("last_save", as: Double?.self) {
+      lastSave = max(lastSave, .seconds(measured * 1.25))
+    }
+  }
+}
