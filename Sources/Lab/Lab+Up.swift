@@ -64,7 +64,7 @@ extension Lab {
   }
 
   /// Makes what every part needs: folders, the record, the key that opens the nodes, the watchdog.
-  private func prepare(_ settings: LabSettings) async throws {
+  func prepare(_ settings: LabSettings) async throws {
     try settings.validate()
     try Files.makeFolder(layout.root)
     // `down` removes the folder with all that is in it, so nothing else may be in it.

@@ -34,7 +34,12 @@ extension LabNode {
   /// `boot` takes it back.
   public func freeze() async throws {
     try await exclusively {
-      for pid in try processes() { try ProcessIdentity(pid: pid)?.signal(SIGSTOP) }
+      // Until all are stopped: one that was not yet may fork meanwhile.
+      try await Waiting.until("node \(name) to freeze", within: .seconds(10)) {
+        let moving = try processes().filter { ProcessTable.state(of: $0).map { $0.letter != "T" } ?? false }
+        for pid in moving { try ProcessIdentity(pid: pid)?.signal(SIGSTOP) }
+        return moving.isEmpty
+      }
     }
   }
 

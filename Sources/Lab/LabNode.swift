@@ -176,14 +176,16 @@ public struct LabNode: Sendable {
   /// Everything below the process that was recorded for the node, itself included where there are no name spaces.
   private func members(_ process: ProcessIdentity) -> [Int32] {
     guard let space = innerNamespace(process) else { return [process.pid] + ProcessTable.descendants(of: process.pid) }
-    return ProcessTable.pids(inNamespace: space)
+    return space.pids
   }
 
   /// The PID namespace below the recorded process; nil when it has none of its own.
-  private func innerNamespace(_ process: ProcessIdentity) -> String? {
+  private func innerNamespace(_ process: ProcessIdentity) -> HeldNamespace? {
     let own = ProcessTable.namespace(of: process.pid)
-    return ProcessTable.descendants(of: process.pid).lazy.compactMap { ProcessTable.namespace(of: $0) }
-      .first { $0 != own }
+    for pid in ProcessTable.descendants(of: process.pid) {
+      if let space = HeldNamespace(of: pid), space.name != own { return space }
+    }
+    return nil
   }
 
   private func command(_ record: LabRecord) throws(LabError) -> Command {
@@ -225,7 +227,7 @@ public struct LabNode: Sendable {
     if let process = node.process, process.isAlive {
       // Read before anything dies: afterwards nothing tells which name space it was.
       if let space = innerNamespace(process) {
-        try await ProcessTable.killAll("node \(name)") { ProcessTable.pids(inNamespace: space) }
+        try await space.killAll("node \(name)")
       } else {
         let members = self.members(process).compactMap { ProcessIdentity(pid: $0) }
         for member in members { try member.signal(SIGKILL) }

@@ -141,7 +141,7 @@ public struct LabPostgres: Sendable {
       "initdb",
       [
         "--pgdata", unfinished, "--username", Self.user, "--encoding", "UTF8", "--no-locale", "--auth-local", "trust",
-        "--auth-host", "scram-sha-256", "--pwfile", handedOver, "--no-instructions",
+        "--auth-host", "scram-sha-256", "--pwfile", handedOver, "--no-instructions", "--no-sync",
       ], folder: place.folder
     ).checked(within: .seconds(180))
     try Files.remove(handedOver)

@@ -122,8 +122,13 @@ enum ProcessTable {
 
   /// The PID namespace of a process, as the kernel names it.
   static func namespace(of pid: Int32) -> String? {
+    namespace(at: "/proc/\(pid)/ns/pid")
+  }
+
+  /// The name of the namespace that a link of /proc leads to.
+  fileprivate static func namespace(at link: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 64)
-    let count = readlink("/proc/\(pid)/ns/pid", &buffer, buffer.count - 1)
+    let count = readlink(link, &buffer, buffer.count - 1)
     guard count > 0 else { return nil }
     return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
@@ -146,5 +151,34 @@ enum ProcessTable {
       for process in found { _ = kill(process.pid, SIGKILL) }
       return found.isEmpty
     }
+  }
+}
+
+/// Holds a PID namespace, so that the kernel gives its name to no other one meanwhile, even after all in it have ended.
+struct HeldNamespace: ~Copyable {
+  /// As the kernel names it.
+  let name: String
+  private let file: Int32
+
+  /// The namespace of a process; nil when the process is gone.
+  init?(of pid: Int32) {
+    file = open("/proc/\(pid)/ns/pid", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return nil }
+    guard let name = ProcessTable.namespace(at: "/proc/self/fd/\(file)") else {
+      close(file)
+      return nil
+    }
+    self.name = name
+  }
+
+  deinit { close(file) }
+
+  /// Everything that runs in it.
+  var pids: [Int32] { ProcessTable.pids(inNamespace: name) }
+
+  /// Kills everything that runs in it, and returns when nothing does.
+  func killAll(_ what: String) async throws {
+    let name = name
+    try await ProcessTable.killAll(what) { ProcessTable.pids(inNamespace: name) }
   }
 }

@@ -38,6 +38,11 @@ enum Watchdog {
   static func stop(_ process: ProcessIdentity?) async throws {
     guard let process else { return }
     try await process.end(by: [], grace: .zero)
+    letGo(process)
+  }
+
+  /// Does to a watchdog what the end of this process does to it.
+  static func letGo(_ process: ProcessIdentity) {
     if let leash = leashes.withLock({ $0.removeValue(forKey: process) }) { close(leash) }
   }
 

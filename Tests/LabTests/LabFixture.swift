@@ -1,0 +1,75 @@
+import Domain
+import Glibc
+import Testing
+
+@testable import Lab
+
+/// Lends tests a lab of their own, which goes with the test and with the test process.
+enum LabFixture {
+  /// Runs `body` with `nodes` nodes and nothing else, then takes them down.
+  static func withNodes(_ nodes: Int = 1, _ body: (Lab) async throws -> Void) async throws {
+    let settings = settings(nodes: nodes)
+    let lab = Lab(root: settings.root)
+    do {
+      try await lab.prepare(settings)
+      for node in try lab.nodes { try await node.boot() }
+      try await body(lab)
+    } catch {
+      try await lab.down()
+      throw error
+    }
+    try await lab.down()
+  }
+
+  /// Runs `body` with a lab of a database and `nodes` nodes, then takes it down.
+  static func with(
+    nodes: Int = 1, programs: LabPrograms? = nil, _ body: (Lab) async throws -> Void
+  ) async throws {
+    let settings = settings(nodes: nodes, programs: programs)
+    let lab = Lab(root: settings.root)
+    do {
+      _ = try await Lab.up(settings)
+      try await body(lab)
+    } catch {
+      try await lab.down()
+      throw error
+    }
+    try await lab.down()
+  }
+
+  static func settings(
+    nodes: Int, programs: LabPrograms? = nil, dieWithParent: Bool = true
+  ) -> LabSettings {
+    let none = LabPrograms(binFolder: "/usr/bin", controller: nil, agent: "/bin/true", warden: nil, migrations: "/")
+    return LabSettings(
+      root: freshFolder(), programs: programs ?? none, nodeCount: nodes, diskSize: .mebibytes(16), gpusPerNode: 2,
+      dieWithParent: dieWithParent)
+  }
+
+  /// A path that nothing has.
+  static func freshFolder() -> String {
+    "/tmp/baton-lab-test-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
+  }
+}
+
+extension LabNode {
+  /// What a command on the node gives, over OpenSSH's own client with the node's host key pinned.
+  func ssh(_ command: String, expecting hostKey: String? = nil) async throws -> Command.Result {
+    let place = try description
+    let known = "\(file.layout.root)/known-\(UInt32.random(in: 0...UInt32.max))"
+    try Files.write("[\(place.address)]:\(place.port) \(hostKey ?? place.hostPublicKey)\n", to: known)
+    let options = [
+      "BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=\(known)", "GlobalKnownHostsFile=/dev/null",
+      "IdentitiesOnly=yes", "IdentityAgent=none", "ConnectTimeout=20",
+    ]
+    return try await Command(
+      "/usr/bin/ssh",
+      ["-F", "none", "-i", file.layout.sshKey, "-p", "\(place.port)"] + options.flatMap { ["-o", $0] } + [
+        "\(place.user)@\(place.address)", command,
+      ]
+    ).run()
+  }
+}
+
+/// Whether this process may mount, and so gives nodes disks of their own.
+let isRoot = getuid() == 0

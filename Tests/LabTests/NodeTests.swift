@@ -1,0 +1,147 @@
+import Domain
+import Glibc
+import Testing
+
+@testable import Lab
+
+@Suite struct NodeTests {
+  @Test(.timeLimit(.minutes(2))) func answersWithItsPinnedHostKeyAndItsOwnEnvironment() async throws {
+    try await LabFixture.withNodes(2) { lab in
+      let node = try lab.node("n2")
+      let result = try await node.ssh("echo $BATON_NODE_ROOT; echo $HOME; nvidia-smi -L | wc -l; pwd; hostname")
+      #expect(result.status == 0, "\(result.problems)")
+      let lines = result.output.split(separator: "\n").map(String.init)
+      let place = try node.description
+      #expect(lines.prefix(3) == [place.rootPath, "\(place.rootPath)/home", "2"])
+      if isRoot { #expect(lines.suffix(2) == ["\(place.rootPath)/home", "n2"]) }
+      let other = try await lab.node("n1").ssh("true", expecting: place.hostPublicKey)
+      #expect(other.status == 255)
+      #expect(other.problems.contains("Host key verification failed"))
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func reportsStandInDevicesAsSuch() async throws {
+    try await LabFixture.withNodes { lab in
+      let node = try lab.node("n1")
+      let query = "nvidia-smi --query-gpu=index,name,memory.total,uuid --format=csv,noheader,nounits"
+      let lines = try await node.ssh(query).output.split(separator: "\n").map { $0.split(separator: ",") }
+      #expect(lines.map { $0.count } == [4, 4])
+      #expect(lines.allSatisfy { $0[1] == " Baton stand-in GPU (no device)" && $0[2] == " 16384" })
+      #expect(Set(lines.map { $0[3] }).count == 2)
+      #expect(try await node.ssh("nvidia-smi").output.contains("none of these devices exists"))
+      #expect(try await node.ssh("nvidia-smi --query-gpu=serial --format=csv").status == 2)
+    }
+  }
+
+  @Test(.enabled(if: isRoot), .timeLimit(.minutes(2))) func hasADiskThatEnds() async throws {
+    try await LabFixture.withNodes(2) { lab in
+      let node = try lab.node("n1")
+      let tooMuch = try await node.ssh("head -c 20000000 /dev/zero >$BATON_NODE_ROOT/big")
+      #expect(tooMuch.problems.contains("No space left on device"))
+      #expect(try await node.ssh("rm $BATON_NODE_ROOT/big").status == 0)
+      try await node.fillDisk(leaving: .mebibytes(1))
+      #expect(try await node.ssh("head -c 2000000 /dev/zero >$BATON_NODE_ROOT/big").status != 0)
+      #expect(try await lab.node("n2").ssh("head -c 2000000 /dev/zero >$BATON_NODE_ROOT/big").status == 0)
+      try node.emptyDisk()
+      #expect(try await node.ssh("head -c 2000000 /dev/zero >$BATON_NODE_ROOT/big").status == 0)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func losesItsProcessesAndItsDiskWhenItIsRevoked() async throws {
+    try await LabFixture.withNodes(2) { lab in
+      let (node, other) = (try lab.node("n1"), try lab.node("n2"))
+      let before = try node.description
+      let daemons = try [await startDaemon(on: node), await startDaemon(on: other)]
+      #expect(daemons.allSatisfy { $0.isAlive })
+      let content = "echo secret >$BATON_NODE_ROOT/data"
+      #expect(try await node.ssh(content).status == 0)
+      #expect(try await other.ssh(content).status == 0)
+
+      try await node.revoke()
+
+      #expect(!daemons[0].isAlive)
+      #expect(daemons[1].isAlive)
+      #expect(try node.description == before)
+      #expect(
+        try await node.ssh("ls -A $BATON_NODE_ROOT $HOME $TMPDIR; cat $BATON_NODE_ROOT/data").output.contains("home"))
+      #expect(try await node.ssh("cat $BATON_NODE_ROOT/data").status == 1)
+      #expect(try await other.ssh("cat $BATON_NODE_ROOT/data").output == "secret\n")
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func keepsItsDiskThroughACrash() async throws {
+    try await LabFixture.withNodes { lab in
+      let node = try lab.node("n1")
+      let daemon = try await startDaemon(on: node)
+      #expect(try await node.ssh("echo kept >$BATON_NODE_ROOT/data").status == 0)
+      try await node.crash()
+      #expect(!daemon.isAlive)
+      #expect(try node.state == .down)
+      #expect(try await node.ssh("true").status == 255)
+      try await node.boot()
+      #expect(try node.state == .running)
+      #expect(try await node.ssh("cat $BATON_NODE_ROOT/data").output == "kept\n")
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func hangsAndRefusesWhileItsProcessesGoOn() async throws {
+    try await LabFixture.withNodes { lab in
+      let node = try lab.node("n1")
+      let daemon = try await startDaemon(on: node)
+      try await node.hangSSH()
+      #expect(try node.state == .hanging)
+      try await node.boot()
+      #expect(try node.state == .running)
+      try await node.refuseSSH()
+      #expect(try node.state == (isRoot ? .refusing : .down))
+      #expect(daemon.isAlive)
+      try await node.boot()
+      #expect(try await node.ssh("true").status == 0)
+      try await node.freeze()
+      #expect(ProcessTable.state(of: daemon.pid)?.letter == "T")
+      try await node.revoke()
+      #expect(!daemon.isAlive)
+      #expect(try await node.ssh("true").status == 0)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func showsAnotherHostKeyWhenItWasReplaced() async throws {
+    try await LabFixture.withNodes { lab in
+      let node = try lab.node("n1")
+      let old = try node.description.hostPublicKey
+      try await node.changeHostKey()
+      let new = try node.description.hostPublicKey
+      #expect(new != old)
+      #expect(try await node.ssh("true", expecting: old).problems.contains("REMOTE HOST IDENTIFICATION HAS CHANGED"))
+      #expect(try await node.ssh("true", expecting: new).status == 0)
+      try await node.revoke()
+      #expect(try node.description.hostPublicKey == new)
+    }
+  }
+
+  @Test(.enabled(if: isRoot), .timeLimit(.minutes(2))) func buriesOrphansSoThatTheirNumbersAreGone() async throws {
+    try await LabFixture.withNodes { lab in
+      let node = try lab.node("n1")
+      // The shell leaves a child behind, which process 1 of the node adopts.
+      let number = try await node.ssh("(setsid sh -c 'echo $$; exec sleep 0.01' &)").output.filter(\.isNumber)
+      let gone = try await Waiting.succeeds(within: .seconds(30)) {
+        try await node.ssh("kill -0 \(number)").status != 0
+      }
+      #expect(gone)
+    }
+  }
+
+  /// Starts a process that left its session and its parents, as a daemon does; its number on the machine.
+  private func startDaemon(on node: LabNode) async throws -> ProcessIdentity {
+    let known = Set(try node.processes())
+    let result = try await node.ssh("(setsid sh -c 'setsid sleep 86400 </dev/null >/dev/null 2>&1 &' &) </dev/null")
+    #expect(result.status == 0, "\(result.problems)")
+    var found: ProcessIdentity?
+    try await Waiting.until("the daemon", within: .seconds(20)) {
+      found = try node.processes().filter { !known.contains($0) }.compactMap { ProcessIdentity(pid: $0) }
+        .first { Files.text("/proc/\($0.pid)/cmdline")?.hasPrefix("sleep\u{0}86400") == true }
+      return found != nil
+    }
+    return try #require(found)
+  }
+}
