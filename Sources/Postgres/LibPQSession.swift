@@ -333,7 +333,7 @@ private final class CancelRequest {
       return
     }
     let request = SendableCancel(handle: cancel)
-    Thread.detach { [done] in
+    cancelQueue.async { [done] in
       var words = [CChar](repeating: 0, count: 256)
       // Whether it was delivered shows in what the statement answers.
       _ = PQcancel(request.handle, &words, Int32(words.count))
@@ -354,11 +354,5 @@ private struct SendableCancel: @unchecked Sendable {
   let handle: OpaquePointer
 }
 
-/// Threads that may wait for a server that is gone.
-private enum Thread {
-  private static let queue = DispatchQueue(label: "baton.postgres.cancel", attributes: .concurrent)
-
-  static func detach(_ body: @escaping @Sendable () -> Void) {
-    queue.async(execute: body)
-  }
-}
+/// Where cancel requests may wait for a server that is gone, each on a thread of its own.
+private let cancelQueue = DispatchQueue(label: "baton.postgres.cancel", attributes: .concurrent)

@@ -75,7 +75,8 @@ public final class PostgresPool: SQLExecutor {
 
   // MARK: Borrowing
 
-  /// Lends a connection to `body`, which must not keep it.
+  /// Lends a connection to `body`, which must not keep it and should not borrow a second one: borrowers that each hold
+  /// one and wait for another wait until `acquireTimeout`.
   ///
   /// Throws what `body` throws; `.poolTimeout` when all connections stayed in use, `.cannotConnect` and its like when
   /// none could be opened in time, `.closed`, and `CancellationError` when the task was cancelled while it waited. A
