@@ -115,7 +115,7 @@ private let imageNet = DatasetVersionID(1)
   }
 
   @Test func leavesOutANodeThatCannotBeStagedInTime() {
-    var needs = StartNeeds(stagingRate: 1_000_000)
+    var needs = StartNeeds(stagingRate: 1_000_000, launch: .seconds(5), lastSave: .seconds(15))
     needs.data = [imageNet: ByteCount(20_000_000_000)]
     let nodes: [NodeSnapshot] = [.test(1), .test(2, holding: [imageNet])]
     #expect(planned(.test(1, needs: needs), on: nodes).start?.placement.nodes == [NodeID(2)])

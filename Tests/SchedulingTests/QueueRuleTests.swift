@@ -92,9 +92,11 @@ private func world(_ waiting: [WaitingJob]) -> ClusterSnapshot {
 
   @Test func explainsLeaseByLease() throws {
     let later = LeaseSnapshot.test(3, nodes: [3], left: .hours(4), state: .pending, startsIn: .hours(1))
+    let needs = StartNeeds(launch: .seconds(5), lastSave: .seconds(15))
     var snapshot = world([
-      .test(1) {
-        $0.checkpoint.every = .minutes(2); $0.time.minimum = .minutes(3)
+      .test(1, needs: needs) {
+        $0.checkpoint.every = .minutes(2)
+        $0.time.minimum = .minutes(3)
       }
     ])
     snapshot.leases = [later, .test(1, nodes: [1])]
