@@ -64,8 +64,8 @@ public actor PostgresConnection: SQLExecutor {
   /// Runs a text of several statements, such as a migration, by the simple protocol.
   ///
   /// All of them are one transaction unless the text says otherwise. The text is sent as it is: never build it from
-  /// outside values. Throws the error of the first statement that failed, with its `line` in the text; a transaction that the
-  /// text left open is rolled back, and leaving one open is `.misuse`.
+  /// outside values. Throws the error of the first statement that failed, with its `line` in the text; a transaction
+  /// that the text left open is rolled back, and leaving one open is `.misuse`.
   public func executeScript(_ text: String, timeout: Duration? = nil) async throws {
     try refuseNUL(in: text)
     let inherited = session.transactionStatus

@@ -105,7 +105,7 @@ public final class PostgresPool: SQLExecutor {
   ///
   /// `retries` is how often the whole of `body` runs again, in a new transaction, after an error that
   /// `PostgresError.isRetryable` names: only for a `body` whose effects are all in the database. An unknown outcome is
-  /// never retried. Throws as `withConnection` and `PostgresConnection.withTransaction` do, and `.misuse` inside another
+  /// never retried. Throws as `withConnection` and `PostgresConnection.withTransaction` do; and `.misuse` in another
   /// transaction of this pool, where it would wait for itself: pass that transaction along instead.
   public func withTransaction<Result>(
     isolation: IsolationLevel = .readCommitted, readOnly: Bool = false, retries: Int = 0,

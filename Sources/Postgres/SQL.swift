@@ -72,7 +72,8 @@ public struct SQL: Sendable, Hashable, ExpressibleByStringInterpolation, CustomS
 
     /// Binds a value as the next parameter, or NULL.
     ///
-    /// Apart from the other only because the compiler warns of optionals in an interpolation that does not ask for them.
+    /// Apart from the other only because the compiler warns of optionals in an interpolation that does not ask for
+    /// them.
     public mutating func appendInterpolation<Value: SQLBindable>(_ value: Value?) {
       sql.append(bind: value?.sqlText)
     }

@@ -23,7 +23,10 @@ struct ConnectionTests {
       let connection = try await PostgresConnection.connect(conninfo, options: options)
       let names = ["application_name", "search_path", "statement_timeout", "lock_timeout", "work_mem", "TimeZone"]
       let rows = try await connection.query(
-        "SELECT name, current_setting(name) AS value FROM unnest(\(names)::text[]) WITH ORDINALITY n (name, i) ORDER BY i"
+        """
+        SELECT name, current_setting(name) AS value
+        FROM unnest(\(names)::text[]) WITH ORDINALITY n (name, i) ORDER BY i
+        """
       )
       let values = try rows.map { try $0.get("value", as: String.self) }
       #expect(values == ["baton test", "\"odd name\",\"with,comma\"", "7s", "1500ms", "5MB", "UTC"])
