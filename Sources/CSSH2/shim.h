@@ -13,7 +13,8 @@ static inline LIBSSH2_SESSION *baton_ssh2_session_init(void *abstract) {
   return libssh2_session_init_ex(NULL, NULL, NULL, abstract);
 }
 
-static inline void baton_ssh2_set_transport(LIBSSH2_SESSION *session, baton_ssh2_send send, baton_ssh2_receive receive) {
+static inline void baton_ssh2_set_transport(
+  LIBSSH2_SESSION *session, baton_ssh2_send send, baton_ssh2_receive receive) {
   libssh2_session_callback_set(session, LIBSSH2_CALLBACK_SEND, (void *)send);
   libssh2_session_callback_set(session, LIBSSH2_CALLBACK_RECV, (void *)receive);
 }
@@ -23,7 +24,8 @@ static inline int baton_ssh2_session_disconnect(LIBSSH2_SESSION *session, const 
 }
 
 static inline LIBSSH2_CHANNEL *baton_ssh2_channel_open_session(LIBSSH2_SESSION *session, unsigned int window) {
-  return libssh2_channel_open_ex(session, "session", sizeof("session") - 1, window, LIBSSH2_CHANNEL_PACKET_DEFAULT, NULL, 0);
+  return libssh2_channel_open_ex(
+    session, "session", sizeof("session") - 1, window, LIBSSH2_CHANNEL_PACKET_DEFAULT, NULL, 0);
 }
 
 static inline int baton_ssh2_channel_exec(LIBSSH2_CHANNEL *channel, const char *command, unsigned int length) {

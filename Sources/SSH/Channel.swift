@@ -4,7 +4,9 @@ import Dispatch
 ///
 /// Not `Sendable`: confined to the `SessionCore` that made it.
 final class Channel {
-  /// Where the channel stands with libssh2. Streams and exit status outlive it.
+  /// Where the channel stands with libssh2.
+  ///
+  /// Streams and exit status outlive it.
   enum Phase {
     /// Waits for one of the session's places. -> opening, gone
     case queued
@@ -27,7 +29,9 @@ final class Channel {
 
   let id: Int
   let command: [UInt8]
-  /// For collected output: the most bytes either stream may have. Nil when a reader takes the chunks.
+  /// For collected output: the most bytes either stream may have.
+  ///
+  /// Nil when a reader takes the chunks.
   let collectLimit: Int?
   var phase = Phase.queued
   var handle: OpaquePointer?

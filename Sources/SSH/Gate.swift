@@ -16,7 +16,9 @@ final class Gate: Sendable {
     state = Mutex(State(free: places))
   }
 
-  /// Waits for a place. Throws `CancellationError` and takes none when cancelled.
+  /// Waits for a place.
+  ///
+  /// Throws `CancellationError` and takes none when cancelled.
   func enter() async throws {
     let ticket = state.withLock {
       $0.nextTicket += 1

@@ -1,6 +1,8 @@
 import Synchronization
 
-/// The right to one channel's place on a session. Ends once; letting it go ends it too.
+/// The right to one channel's place on a session.
+///
+/// Ends once; letting it go ends it too.
 final class SessionLease: Sendable {
   let connection: SSHConnection
   private let isHeld = Mutex(true)
@@ -154,7 +156,9 @@ actor PoolCore {
     }
   }
 
-  /// Drops what is of no use for new leases. A session that still serves others ends with the last of them.
+  /// Drops what is of no use for new leases.
+  ///
+  /// A session that still serves others ends with the last of them.
   private func prune(_ endpoint: SSHEndpoint) {
     slots[endpoint]?.removeAll {
       guard case .ready(let connection) = $0.state else { return false }

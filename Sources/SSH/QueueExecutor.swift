@@ -1,7 +1,9 @@
 import Dispatch
 
 /// Runs an actor on a serial dispatch queue, so that its jobs and the handlers of its dispatch sources exclude one
-/// another. The queue sits on the global one and not on a thread of its own: many sessions share few threads.
+/// another.
+///
+/// The queue sits on the global one and not on a thread of its own: many sessions share few threads.
 final class QueueExecutor: SerialExecutor {
   let queue: DispatchQueue
 

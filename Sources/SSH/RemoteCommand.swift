@@ -5,8 +5,10 @@ public enum RemoteCommand {
     "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
   }
 
-  /// The command line for `argv`. Every word is quoted, the first too: a quoted word is never a keyword, an alias
-  /// or an assignment. The login shell of the remote user has to be a POSIX shell (not csh, not fish).
+  /// The command line for `argv`.
+  ///
+  /// Every word is quoted, the first too: a quoted word is never a keyword, an alias or an assignment. The login
+  /// shell of the remote user has to be a POSIX shell (not csh, not fish).
   ///
   /// Throws `.invalidArgument` for an empty vector and for a NUL byte, which no argument can hold.
   public static func line(_ argv: [String], for endpoint: SSHEndpoint) throws(SSHError) -> String {

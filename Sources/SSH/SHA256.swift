@@ -1,4 +1,5 @@
 /// SHA-256 (FIPS 180-4) for fingerprints of host keys: a few dozen bytes at a time, so clarity before speed.
+///
 /// File digests are the caller's, who has a crypto library; this module has none.
 enum SHA256 {
   private static let rounds: [UInt32] = [

@@ -1,5 +1,7 @@
 extension SSHConnection {
-  /// Called during an upload with the bytes handed over so far and the bytes in all. Must return at once.
+  /// Called during an upload with the bytes handed over so far and the bytes in all.
+  ///
+  /// Must return at once.
   public typealias UploadProgress = @Sendable (_ sent: Int, _ total: Int) -> Void
 
   /// Puts a local file at `remotePath`, whole and verified, or not at all.
@@ -82,8 +84,10 @@ private enum UploadScript {
   static let mismatchStatus: Int32 = 65
   static let chunkSize = 1 << 20
 
-  /// $1 target, $2 mode, $3 digest. Standard input that is cut off ends `cat` without an error: the checksum is
-  /// what tells, and the trap removes the part.
+  /// $1 target, $2 mode, $3 digest.
+  ///
+  /// Standard input that is cut off ends `cat` without an error: the checksum is what tells, and the trap removes the
+  /// part.
   static let text = """
     f=$1; t=$1.upload.$$
     if [ -d "$f" ]; then echo "it is a directory" >&2; exit 73; fi

@@ -84,7 +84,9 @@ public final class SSHConnection: Sendable {
     return SSHProcess(id: id, connection: self, lease: lease)
   }
 
-  /// Ends the connection and every command on it, which then throws `.closed`. Once is enough; more is harmless.
+  /// Ends the connection and every command on it, which then throws `.closed`.
+  ///
+  /// Once is enough; more is harmless.
   public func close() async {
     await core.close(because: SSHError(.closed, endpoint: endpoint))
   }
@@ -98,7 +100,9 @@ public final class SSHConnection: Sendable {
 
 /// Learns a server's host key, for its first registration.
 public enum HostKeyScan {
-  /// The key that the server presents now, an ed25519 one if it has any. Does not log in.
+  /// The key that the server presents now, an ed25519 one if it has any.
+  ///
+  /// Does not log in.
   ///
   /// Nothing vouches for the answer: show its fingerprint to a person, or fetch it over a network that is trusted.
   /// Throws `SSHError` as `SSHConnection.connect` does, and `CancellationError`.

@@ -1,5 +1,7 @@
-/// Why something over SSH did not happen: a code to branch on, the server, what libssh2 or the system said,
-/// and in `description` the next step for a person. Holds no key, no passphrase and no byte of standard input.
+/// Why something over SSH did not happen: a code to branch on, the server, what libssh2 or the system said, and in
+/// `description` the next step for a person.
+///
+/// Holds no key, no passphrase and no byte of standard input.
 public struct SSHError: Error, Sendable, Hashable, CustomStringConvertible {
   /// A step that has a time limit of its own.
   public enum Step: String, Sendable, Hashable {
@@ -10,7 +12,9 @@ public struct SSHError: Error, Sendable, Hashable, CustomStringConvertible {
     case keepalive
   }
 
-  /// What went wrong. Codes are branched on; new ones may come.
+  /// What went wrong.
+  ///
+  /// Codes are branched on; new ones may come.
   public enum Code: Sendable, Hashable {
     /// The host name has no address.
     case resolveFailed

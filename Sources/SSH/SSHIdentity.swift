@@ -1,6 +1,8 @@
 import Foundation
 
-/// The private key to log in with. Its description never shows the key.
+/// The private key to log in with.
+///
+/// Its description never shows the key.
 public struct SSHIdentity: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   enum Source: Sendable {
     case file(String)

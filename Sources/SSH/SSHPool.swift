@@ -37,8 +37,10 @@ public final class SSHPool: Sendable {
     core = PoolCore(settings: settings, gate: Gate(places: handshakesAtOnce), credentials: credentials)
   }
 
-  /// Lends a session, opening one if need be. It counts as one channel's place: run or stream one command at a time
-  /// on it. Others use the same session meanwhile. Do not close it, and do not keep it.
+  /// Lends a session, opening one if need be.
+  ///
+  /// It counts as one channel's place: run or stream one command at a time on it. Others use the same session
+  /// meanwhile. Do not close it, and do not keep it.
   ///
   /// Throws what connecting and `body` throw. Cancelling while it connects gives up the place in the line.
   public func withSession<R>(
@@ -49,8 +51,10 @@ public final class SSHPool: Sendable {
     return try await body(lease.connection)
   }
 
-  /// `SSHConnection.run` on a lent session. If the server refuses the channel, the command has not run, and is tried
-  /// once more on a fresh session. After any other error it may have run, and the caller decides.
+  /// `SSHConnection.run` on a lent session.
+  ///
+  /// If the server refuses the channel, the command has not run, and is tried once more on a fresh session. After any
+  /// other error it may have run, and the caller decides.
   public func run(
     _ argv: [String], on endpoint: SSHEndpoint, stdin: [UInt8] = [], timeout: Duration? = nil,
     outputLimit: Int = 16 << 20
@@ -73,9 +77,10 @@ public final class SSHPool: Sendable {
     }
   }
 
-  /// Runs the same command on many servers at once. Returns one result for each, in their order; never throws.
-  /// `timeout` limits the command on each server, not the connecting. Cancelling makes what is missing fail with
-  /// `CancellationError`.
+  /// Runs the same command on many servers at once.
+  ///
+  /// Returns one result for each, in their order; never throws. `timeout` limits the command on each server, not the
+  /// connecting. Cancelling makes what is missing fail with `CancellationError`.
   public func fanOut(
     _ argv: [String], on endpoints: [SSHEndpoint], stdin: [UInt8] = [], timeout: Duration? = nil,
     outputLimit: Int = 16 << 20
@@ -103,7 +108,9 @@ public final class SSHPool: Sendable {
     await core.close { $0 == endpoint }
   }
 
-  /// Closes all sessions and ends all waiting for one. The pool may be used again.
+  /// Closes all sessions and ends all waiting for one.
+  ///
+  /// The pool may be used again.
   public func closeAll() async {
     await core.close { _ in true }
   }

@@ -1,9 +1,13 @@
 import Dispatch
 
-/// A remote program that runs on a channel of its own. Letting it go, or cancelling a task that waits on it, closes
-/// the channel. That ends a program that reads its input or writes output; it sends no signal.
+/// A remote program that runs on a channel of its own.
+///
+/// Letting it go, or cancelling a task that waits on it, closes the channel. That ends a program that reads its input
+/// or writes output; it sends no signal.
 public final class SSHProcess: Sendable {
-  /// Chunks of one output stream, as they come. One task may read it at a time, and what is read is gone.
+  /// Chunks of one output stream, as they come.
+  ///
+  /// One task may read it at a time, and what is read is gone.
   ///
   /// Nothing is lost and nothing piles up: when the reader is slow, the channel's window fills and the program waits.
   /// Both streams share that window, so read both, or let the program join them (`2>&1`). After the last chunk comes
@@ -55,8 +59,10 @@ public final class SSHProcess: Sendable {
     get async throws { try await core.waitForExit(id) }
   }
 
-  /// Hands bytes to the program's input. Returns when they are sent or nearly so; waits while the program does not
-  /// read. One task may write at a time. Throws `.inputClosed` when the program no longer reads.
+  /// Hands bytes to the program's input.
+  ///
+  /// Returns when they are sent or nearly so; waits while the program does not read. One task may write at a time.
+  /// Throws `.inputClosed` when the program no longer reads.
   public func write(_ bytes: [UInt8]) async throws {
     try await core.write(id, bytes)
   }
@@ -66,7 +72,9 @@ public final class SSHProcess: Sendable {
     try await core.closeInput(id)
   }
 
-  /// Closes the channel now. Whoever waits on the process gets `CancellationError`.
+  /// Closes the channel now.
+  ///
+  /// Whoever waits on the process gets `CancellationError`.
   public func cancel() async {
     await core.cancel(id)
   }

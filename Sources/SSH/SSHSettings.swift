@@ -1,6 +1,8 @@
 import Dispatch
 
-/// Time limits and sizes of one connection. The defaults suit nodes on the same continent.
+/// Time limits and sizes of one connection.
+///
+/// The defaults suit nodes on the same continent.
 public struct SSHSettings: Sendable, Hashable {
   /// Limit for resolving the name and for TCP to connect, together.
   public var connectTimeout: Duration = .seconds(10)
@@ -8,17 +10,27 @@ public struct SSHSettings: Sendable, Hashable {
   public var handshakeTimeout: Duration = .seconds(15)
   /// Limit for the server's verdict on the user key.
   public var authenticationTimeout: Duration = .seconds(15)
-  /// Limit for the server to grant a channel. A server that misses it is taken for dead.
+  /// Limit for the server to grant a channel.
+  ///
+  /// A server that misses it is taken for dead.
   public var channelOpenTimeout: Duration = .seconds(15)
-  /// Limit for the server to start a command on a channel. A server that misses it is taken for dead.
+  /// Limit for the server to start a command on a channel.
+  ///
+  /// A server that misses it is taken for dead.
   public var execRequestTimeout: Duration = .seconds(15)
-  /// After this long without a byte from the server it is asked for a sign of life. At least two seconds.
+  /// After this long without a byte from the server it is asked for a sign of life.
+  ///
+  /// At least two seconds.
   public var keepaliveInterval: Duration = .seconds(15)
   /// The server is taken for dead after this many unanswered intervals.
   public var keepaliveMisses: Int = 3
-  /// A connection without a channel and without a lease of a pool closes after this long. Nil: never.
+  /// A connection without a channel and without a lease of a pool closes after this long.
+  ///
+  /// Nil: never.
   public var idleTimeout: Duration?
-  /// Channels that may be open at once; further ones wait. OpenSSH's own limit is 10 by default.
+  /// Channels that may be open at once; further ones wait.
+  ///
+  /// OpenSSH's own limit is 10 by default.
   public var channelLimit: Int = 8
   /// Bytes of one channel that may be under way from the server, unread.
   public var channelWindow: Int = 1 << 20

@@ -1,7 +1,9 @@
 import Dispatch
 
 extension SessionCore {
-  /// Asks for a channel and the command on it. Returns at once; the channel may wait for a place.
+  /// Asks for a channel and the command on it.
+  ///
+  /// Returns at once; the channel may wait for a place.
   func add(
     command: [UInt8], input: [UInt8], closesInput: Bool, collectLimit: Int?, timeout: Duration?
   ) throws -> Channel {
@@ -17,7 +19,9 @@ extension SessionCore {
     return channel
   }
 
-  /// Runs a command to its end. Cancelling closes the channel.
+  /// Runs a command to its end.
+  ///
+  /// Cancelling closes the channel.
   func collect(command: [UInt8], input: [UInt8], limit: Int, timeout: Duration?) async throws -> ExecResult {
     try Task.checkCancellation()
     let channel = try add(
@@ -28,7 +32,9 @@ extension SessionCore {
     return ExecResult(status: status, stdout: channel.stdout.takeAll(), stderr: channel.stderr.takeAll())
   }
 
-  /// Starts a command whose output is read in chunks. Returns the channel's number once the command runs.
+  /// Starts a command whose output is read in chunks.
+  ///
+  /// Returns the channel's number once the command runs.
   func start(command: [UInt8], input: [UInt8], closesInput: Bool) async throws -> Int {
     try Task.checkCancellation()
     let channel = try add(
@@ -50,7 +56,9 @@ extension SessionCore {
     return try await withCancellation(of: id) { channel.exitWaiters.append($0) }
   }
 
-  /// The next chunk of a stream, or nil at its end. One reader of a stream at a time.
+  /// The next chunk of a stream, or nil at its end.
+  ///
+  /// One reader of a stream at a time.
   func read(_ id: Int, _ stream: Channel.Stream) async throws -> [UInt8]? {
     let channel = try channel(id)
     let buffer = channel.buffer(of: stream)
@@ -90,7 +98,9 @@ extension SessionCore {
     pump()
   }
 
-  /// Ends a channel that nobody wants any more. The command is not killed: it loses its input and output.
+  /// Ends a channel that nobody wants any more.
+  ///
+  /// The command is not killed: it loses its input and output.
   func cancel(_ id: Int, because error: any Error = CancellationError()) {
     guard let channel = channels[id] else { return }
     abandon(channel, because: error)

@@ -2,7 +2,9 @@ import CSSH2
 import Dispatch
 import Glibc
 
-/// libssh2's one-time set-up. Nil, or its error code.
+/// libssh2's one-time set-up.
+///
+/// Nil, or its error code.
 private let libraryFailure: Int32? = {
   let code = libssh2_init(0)
   return code == 0 ? nil : code
@@ -57,7 +59,9 @@ extension SessionCore {
     }
   }
 
-  /// Where the name service's answer waits for the connecting step. Confined to the session's queue.
+  /// Where the name service's answer waits for the connecting step.
+  ///
+  /// Confined to the session's queue.
   final class Resolution: @unchecked Sendable {
     var result: Result<[SocketAddress], ResolveFailure>?
   }
@@ -77,7 +81,9 @@ extension SessionCore {
     }
   }
 
-  /// Exchanges keys and returns the key the server presents, preferably one of `preferredType`. Does not judge it.
+  /// Exchanges keys and returns the key the server presents, preferably one of `preferredType`.
+  ///
+  /// Does not judge it.
   func handshake(preferring preferredType: String?) async throws -> HostKey {
     guard libraryFailure == nil, let session = baton_ssh2_session_init(Unmanaged.passUnretained(wire).toOpaque())
     else {
@@ -129,7 +135,9 @@ extension SessionCore {
     return SSHError(.handshakeFailed, endpoint: endpoint, detail: lastMessage())
   }
 
-  /// Logs in. Throws `.keyUnsupported` and `.keyUnreadable` before the server sees anything.
+  /// Logs in.
+  ///
+  /// Throws `.keyUnsupported` and `.keyUnreadable` before the server sees anything.
   func authenticate(_ key: [UInt8], passphrase: String?) async throws {
     guard let session else { throw SSHError(.closed, endpoint: endpoint) }
     let user = endpoint.user

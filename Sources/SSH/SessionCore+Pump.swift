@@ -2,7 +2,9 @@ import CSSH2
 import Dispatch
 
 extension SessionCore {
-  /// Lets every part of the session go on as far as it can. Called after every event and every request.
+  /// Lets every part of the session go on as far as it can.
+  ///
+  /// Called after every event and every request.
   func pump() {
     switch phase {
     case .closed: return
@@ -35,14 +37,18 @@ extension SessionCore {
   }
 
   /// Makes libssh2 take in what has arrived when no channel wants to read, for the sake of window adjustments,
-  /// keepalives and the end of the connection. What belongs to a channel waits there, bounded by its window.
+  /// keepalives and the end of the connection.
+  ///
+  /// What belongs to a channel waits there, bounded by its window.
   private func drain() {
     guard let handle = channels.values.lazy.compactMap(\.handle).first else { return }
     let code = libssh2_channel_read_ex(handle, 0, wire.scratch.assumingMemoryBound(to: CChar.self).baseAddress, 0)
     _ = check(Int(code))
   }
 
-  /// Closes the session if `code` says that it is beyond help. Returns whether the code is an error of any kind.
+  /// Closes the session if `code` says that it is beyond help.
+  ///
+  /// Returns whether the code is an error of any kind.
   func check(_ code: Int) -> Bool {
     guard code < 0, code != Int(LIBSSH2_ERROR_EAGAIN) else { return false }
     switch Int32(code) {
@@ -55,7 +61,9 @@ extension SessionCore {
     return true
   }
 
-  /// Starts to open the next channel, if there is a place. libssh2 can open only one at a time.
+  /// Starts to open the next channel, if there is a place.
+  ///
+  /// libssh2 can open only one at a time.
   private func admit() -> Bool {
     guard opener == nil, !queued.isEmpty else { return false }
     let taken = channels.values.count { $0.phase != .queued && $0.phase != .gone }
@@ -68,7 +76,9 @@ extension SessionCore {
     return true
   }
 
-  /// One step of one channel. Returns whether it made progress.
+  /// One step of one channel.
+  ///
+  /// Returns whether it made progress.
   private func pump(_ channel: Channel) -> Bool {
     switch channel.phase {
     case .queued, .gone: return false

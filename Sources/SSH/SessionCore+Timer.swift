@@ -10,7 +10,9 @@ extension SessionCore {
     self.timer = timer
   }
 
-  /// Makes the timer fire no later than the earliest limit. It may fire early and then just waits on.
+  /// Makes the timer fire no later than the earliest limit.
+  ///
+  /// It may fire early and then just waits on.
   func armTimer() {
     guard let timer, let next = nextDeadline() else { return }
     if let armed, armed <= next { return }
@@ -39,6 +41,7 @@ extension SessionCore {
     if case .ready = phase { checkSilence(now) }
     if case .ready = phase { checkIdleness(now) }
     pump()
+    armTimer()
   }
 
   private func checkDeadline(of channel: Channel, _ now: DispatchTime) {

@@ -75,8 +75,9 @@ actor SessionCore {
 
   // MARK: Steps of the handshake
 
-  /// Tries `attempt` now and after every event until it is done, fails, or `limit` is over. A failed, late or
-  /// cancelled step closes the session: libssh2 cannot go back in a handshake.
+  /// Tries `attempt` now and after every event until it is done, fails, or `limit` is over.
+  ///
+  /// A failed, late or cancelled step closes the session: libssh2 cannot go back in a handshake.
   func perform(
     _ timeoutCode: SSHError.Code, within limit: Duration, _ attempt: @escaping () -> StepOutcome
   ) async throws {
@@ -185,7 +186,9 @@ actor SessionCore {
 
   // MARK: The end
 
-  /// Ends the session and everyone who waits on it. Only the first reason counts.
+  /// Ends the session and everyone who waits on it.
+  ///
+  /// Only the first reason counts.
   func close(because reason: SSHError) {
     if case .closed = phase { return }
     phase = .closed(reason)

@@ -7,7 +7,9 @@ final class SessionLoad: Sendable {
     var leases = 0
     /// Channels open or waiting for a place.
     var channels = 0
-    /// Channels closed before their command ended. The server may keep their places until it does.
+    /// Channels closed before their command ended.
+    ///
+    /// The server may keep their places until it does.
     var abandoned = 0
     /// The server refused a channel: it has fewer places than expected.
     var isRefusing = false
@@ -29,7 +31,9 @@ final class SessionLoad: Sendable {
     }
   }
 
-  /// Closes for new leases if nobody uses the connection. Returns whether it did.
+  /// Closes for new leases if nobody uses the connection.
+  ///
+  /// Returns whether it did.
   func closeIfIdle() -> Bool {
     state.withLock {
       guard $0.leases == 0, $0.channels == 0 else { return false }

@@ -7,8 +7,10 @@ struct SocketAddress: Sendable {
   let length: socklen_t
   let family: Int32
 
-  /// All addresses of `host`, in the order to try them. Blocks for as long as the name service does, so it runs on
-  /// a queue that nothing else waits for. The message is the resolver's own.
+  /// All addresses of `host`, in the order to try them.
+  ///
+  /// Blocks for as long as the name service does, so it runs on a queue that nothing else waits for. The message is
+  /// the resolver's own.
   static func resolve(_ host: String, port: UInt16) -> Result<[SocketAddress], ResolveFailure> {
     var hints = addrinfo()
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -32,7 +34,9 @@ struct SocketAddress: Sendable {
     return found.isEmpty ? .failure(ResolveFailure(message: "no address")) : .success(found)
   }
 
-  /// Starts to connect without waiting. Returns the descriptor, or the system's error number.
+  /// Starts to connect without waiting.
+  ///
+  /// Returns the descriptor, or the system's error number.
   func beginConnect() -> Result<Int32, SystemFailure> {
     let descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { return .failure(SystemFailure(number: errno)) }

@@ -1,7 +1,9 @@
 import Dispatch
 import Glibc
 
-/// A socket and its two readiness sources. Owns the descriptor, which closes when both sources have let go of it.
+/// A socket and its two readiness sources.
+///
+/// Owns the descriptor, which closes when both sources have let go of it.
 ///
 /// Not `Sendable`: used only on the queue given to it.
 final class SocketWatch {
@@ -10,7 +12,9 @@ final class SocketWatch {
   private let writeSource: any DispatchSourceWrite
   private var isCancelled = false
 
-  /// Takes over `descriptor`. Nothing is watched until one of the flags below is set.
+  /// Takes over `descriptor`.
+  ///
+  /// Nothing is watched until one of the flags below is set.
   init(
     _ descriptor: Int32, queue: DispatchQueue, readable: @escaping @Sendable () -> Void,
     writable: @escaping @Sendable () -> Void
@@ -46,7 +50,9 @@ final class SocketWatch {
     }
   }
 
-  /// Ends the watch and closes the socket soon after. Once is enough; more is harmless.
+  /// Ends the watch and closes the socket soon after.
+  ///
+  /// Once is enough; more is harmless.
   func cancel() {
     guard !isCancelled else { return }
     // A suspended source never runs its cancel handler, and may not be released.

@@ -27,7 +27,9 @@ final class ByteQueue {
     count += bytes.count
   }
 
-  /// Room for `size` more bytes at the end. What was written there counts after `commit`.
+  /// Room for `size` more bytes at the end.
+  ///
+  /// What was written there counts after `commit`.
   func reserve(_ size: Int) -> UnsafeMutableRawPointer {
     if head + count + size > capacity {
       if count + size <= capacity {

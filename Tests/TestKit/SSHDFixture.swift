@@ -47,7 +47,9 @@ public final class SSHDFixture: Sendable {
     return try await body(fixture)
   }
 
-  /// Starts a server. The caller has to call `remove()`; `with` does it by itself.
+  /// Starts a server.
+  ///
+  /// The caller has to call `remove()`; `with` does it by itself.
   public init(
     address: String = "127.0.0.1", hostKeys: [HostKeyType] = [.ed25519], extraConfig: [String] = []
   ) throws {
@@ -73,6 +75,8 @@ public final class SSHDFixture: Sendable {
         "AuthorizedKeysFile \(folder.path)/authorized_keys", "PasswordAuthentication no",
         "KbdInteractiveAuthentication no", "PermitRootLogin yes", "MaxStartups 200:30:300", "LogLevel VERBOSE",
         "PrintMotd no", "UseDNS no",
+        // Keeps the tester's own dot files, which bash reads for each command of an sshd, out of the tests.
+        "SetEnv HOME=\(folder.path)",
       ] + hostKeys.map { "HostKey \(folder.path)/host_\($0.rawValue)" } + extraConfig
     try lines.joined(separator: "\n").appending("\n")
       .write(toFile: folder.path + "/sshd_config", atomically: true, encoding: .utf8)
@@ -90,7 +94,9 @@ public final class SSHDFixture: Sendable {
     (try? String(contentsOfFile: folder.path + "/sshd.log", encoding: .utf8)) ?? ""
   }
 
-  /// Starts the server, again if it was stopped, on the same port. Returns when it listens.
+  /// Starts the server, again if it was stopped, on the same port.
+  ///
+  /// Returns when it listens.
   public func start() throws {
     let config = folder.path + "/sshd_config"
     // sshd says when it listens. The supervisor passes that line on and ends the server when its own input ends,
@@ -149,7 +155,9 @@ public final class SSHDFixture: Sendable {
   /// Lets a frozen server go on.
   public func thaw() { server.withLock { if let server = $0 { signalAll(of: server, SIGCONT) } } }
 
-  /// Gives the server another host key, as a reinstalled node would have. It counts after `stop` and `start`.
+  /// Gives the server another host key, as a reinstalled node would have.
+  ///
+  /// It counts after `stop` and `start`.
   public func replaceHostKey(_ type: HostKeyType = .ed25519) throws -> HostKey {
     let path = folder.path + "/host_\(type.rawValue)"
     try FileManager.default.removeItem(atPath: path)
@@ -161,12 +169,19 @@ public final class SSHDFixture: Sendable {
     return key
   }
 
-  /// A new key pair in the fixture's folder, which the server does not accept. Returns the private key's path.
-  public func strangerKey(_ type: String = "ed25519", passphrase: String = "") throws -> String {
-    try Self.generateKey(type, in: folder, name: "stranger_\(UUID().uuidString)", passphrase: passphrase)
+  /// A new key pair in the fixture's folder, which the server does not accept.
+  ///
+  /// Returns the private key's path.
+  public func strangerKey(
+    _ type: String = "ed25519", passphrase: String = "", format: String? = nil
+  ) throws -> String {
+    try Self.generateKey(
+      type, in: folder, name: "stranger_\(UUID().uuidString)", passphrase: passphrase, format: format)
   }
 
-  /// Lets a key in, beside the fixture's own. `path` is the private key's.
+  /// Lets a key in, beside the fixture's own.
+  ///
+  /// `path` is the private key's.
   public func authorize(_ path: String) throws {
     let list = folder.path + "/authorized_keys"
     let both =
@@ -174,7 +189,9 @@ public final class SSHDFixture: Sendable {
     try both.write(toFile: list, atomically: true, encoding: .utf8)
   }
 
-  /// Ends the server and removes the folder. Once is enough; more is harmless.
+  /// Ends the server and removes the folder.
+  ///
+  /// Once is enough; more is harmless.
   public func remove() {
     stop()
     try? FileManager.default.removeItem(at: folder)
@@ -226,12 +243,16 @@ public final class SSHDFixture: Sendable {
   }
 
   private static func generateKey(
-    _ type: String, in folder: URL, name: String, passphrase: String = ""
+    _ type: String, in folder: URL, name: String, passphrase: String = "", format: String? = nil
   ) throws -> String {
     let path = folder.path + "/" + name
     let null = open("/dev/null", O_RDWR | O_CLOEXEC)
     defer { close(null) }
-    let arguments = ["/usr/bin/ssh-keygen", "-q", "-t", type, "-N", passphrase, "-C", "test", "-f", path]
+    let arguments =
+      ["/usr/bin/ssh-keygen", "-q", "-t", type, "-N", passphrase, "-C", "test", "-f", path]
+      + (format.map { ["-m", $0] } ?? [])
+      // The smallest that OpenSSH takes: a test wants an RSA key, not a strong one.
+      + (type == "rsa" ? ["-b", "1024"] : [])
     let pid = try spawn(arguments, stdin: null, stdout: null)
     var status: Int32 = 0
     guard waitpid(pid, &status, 0) == pid, status == 0 else {

@@ -1,0 +1,61 @@
+import Glibc
+import SSH
+import TestKit
+import Testing
+
+extension SSHDFixture {
+  func connect(_ settings: SSHSettings = SSHSettings()) async throws -> SSHConnection {
+    try await SSHConnection.connect(to: endpoint, hostKey: hostKey, identity: identity, settings: settings)
+  }
+
+  func pool(_ settings: SSHSettings = SSHSettings()) -> SSHPool {
+    SSHPool(settings: settings) { _ in SSHCredentials(hostKey: self.hostKey, identity: self.identity) }
+  }
+}
+
+/// A server that the kernel connects to, and that never says a word.
+final class SilentServer {
+  let endpoint: SSHEndpoint
+  private let descriptor: Int32
+
+  init() throws {
+    let port = try SSHDFixture.freePort("127.0.0.1")
+    endpoint = SSHEndpoint(host: "127.0.0.1", port: port, user: "nobody")
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var name = sockaddr_in()
+    name.sin_family = sa_family_t(AF_INET)
+    name.sin_addr.s_addr = inet_addr("127.0.0.1")
+    name.sin_port = port.bigEndian
+    let code = withUnsafeBytes(of: &name) {
+      bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self).baseAddress, socklen_t($0.count))
+    }
+    try #require(code == 0 && listen(descriptor, 64) == 0)
+  }
+
+  deinit { close(descriptor) }
+}
+
+/// The `SSHError` that `body` throws; any other outcome fails the test.
+func sshError<R>(
+  _ location: SourceLocation = #_sourceLocation, _ body: () async throws -> R
+) async throws -> SSHError {
+  do {
+    _ = try await body()
+  } catch let error as SSHError {
+    return error
+  }
+  throw MissingError(location: location)
+}
+
+struct MissingError: Error {
+  let location: SourceLocation
+}
+
+extension SSHProcess.Output {
+  /// All that is left, as text.
+  func rest() async throws -> String {
+    var bytes: [UInt8] = []
+    for try await chunk in self { bytes += chunk }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
