@@ -1,0 +1,89 @@
+public import Domain
+import NIOHTTP1
+public import Wire
+
+extension BatonClient {
+  /// `GET /health`: needs no token.
+  public func health() async throws -> HealthView { try await answer(.get("health")) }
+
+  /// The leases that are not over, or all of them.
+  public func leases(all: Bool = false) async throws -> Listing<LeaseView> {
+    try await answer(.get("leases", query: [("all", all ? "true" : nil)]))
+  }
+
+  /// Asks for a lease.
+  public func createLease(_ request: LeaseRequest) async throws -> LeaseView {
+    try await answer(.post("leases", json: request))
+  }
+
+  /// One lease, by name or id.
+  public func lease(_ lease: String) async throws -> LeaseView { try await answer(.get("leases", lease)) }
+
+  /// Moves a lease's end.
+  public func extendLease(_ lease: String, _ request: LeaseExtension) async throws -> LeaseView {
+    try await answer(.post("leases", lease, "extend", json: request))
+  }
+
+  /// Gives a lease back.
+  public func deleteLease(_ lease: String) async throws -> LeaseView { try await answer(.delete("leases", lease)) }
+
+  /// All nodes.
+  public func nodes() async throws -> Listing<NodeView> { try await answer(.get("nodes")) }
+
+  /// One node, by name or id.
+  public func node(_ node: String) async throws -> NodeView { try await answer(.get("nodes", node)) }
+
+  /// Adds a node, and says how reaching it went.
+  public func addNode(_ request: NodeRequest) async throws -> NodeCheck {
+    try await answer(.post("nodes", json: request))
+  }
+
+  /// Takes a node out of the inventory.
+  public func removeNode(_ node: String) async throws -> NodeView { try await answer(.delete("nodes", node)) }
+
+  /// Tries each step of reaching a node.
+  public func checkNode(_ node: String) async throws -> NodeCheck {
+    try await answer(.post("nodes", node, "check", isRepeatable: true))
+  }
+
+  /// Keeps new attempts off a node.
+  public func drainNode(_ node: String, reason: String?) async throws -> NodeView {
+    try await answer(.post("nodes", node, "drain", query: [("reason", reason)], isRepeatable: true))
+  }
+
+  /// Lets new attempts on a node again.
+  public func undrainNode(_ node: String) async throws -> NodeView {
+    try await answer(.post("nodes", node, "undrain", isRepeatable: true))
+  }
+
+  /// The newest version of every data set.
+  public func datasets() async throws -> Listing<DatasetView> { try await answer(.get("datasets")) }
+
+  /// All versions of one data set, newest first.
+  public func dataset(_ name: String) async throws -> Listing<DatasetView> { try await answer(.get("datasets", name)) }
+
+  /// Registers a version of a data set whose objects the store has.
+  ///
+  /// The same content twice is one version.
+  public func registerDataset(_ request: DatasetRequest) async throws -> DatasetView {
+    try await answer(.post("datasets", json: request, isRepeatable: true))
+  }
+
+  /// Which of `blobs` the store does not have.
+  public func missingBlobs(_ blobs: BlobList) async throws -> BlobList {
+    try await answer(.post("blobs", "missing", json: blobs, isRepeatable: true))
+  }
+
+  /// Sends a file's content under its hash.
+  ///
+  /// - Parameter progress: called with the number of bytes that were read for sending since the last call; bytes
+  ///   that are sent again are counted again.
+  /// - Throws: besides what every method throws, `.unreadableFile`.
+  public func uploadBlob(
+    sha256: String, path: String, size: ByteCount, progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) async throws {
+    let call = Call(
+      method: .PUT, path: ["blobs", sha256], body: .file(path: path, size: size.bytes, progress), isRepeatable: true)
+    _ = try await answer(call, as: BlobList.self)
+  }
+}

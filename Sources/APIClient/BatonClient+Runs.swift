@@ -1,0 +1,50 @@
+public import Domain
+public import Wire
+
+extension BatonClient {
+  /// The jobs of the runs that are not over, or of all runs.
+  public func runs(all: Bool = false) async throws -> Listing<JobView> {
+    try await answer(.get("runs", query: [("all", all ? "true" : nil)]))
+  }
+
+  /// The whole history of a job.
+  public func run(_ run: String) async throws -> RunView { try await answer(.get("runs", run)) }
+
+  /// The values of a metric at steps greater than `after`, `limit` of them at most.
+  public func metrics(
+    _ run: String, _ metric: String, after: Int? = nil, limit: Int? = nil
+  ) async throws -> MetricSeries {
+    try await answer(
+      .get(
+        "runs", run, "metrics", metric,
+        query: [("after", after.map(String.init)), ("limit", limit.map(String.init))]))
+  }
+
+  /// Compares two runs by one metric, bit for bit.
+  public func compare(_ run: String, _ other: String, metric: String? = nil) async throws -> RunComparison {
+    try await answer(.get("runs", run, "compare", other, query: [("metric", metric)]))
+  }
+
+  /// Looks after the checkpoints of all jobs: what `cron` calls.
+  public func sweep() async throws -> SweepReport { try await answer(.post("sweep", isRepeatable: true)) }
+
+  /// Lines of the audit log with ids greater than `after`, oldest first.
+  public func events(
+    after: EventID? = nil, limit: Int? = nil, subject: String? = nil
+  ) async throws -> Listing<EventView> {
+    try await answer(
+      .get(
+        "events",
+        query: [
+          ("after", after.map { String($0.rawValue) }), ("limit", limit.map(String.init)), ("subject", subject),
+        ]))
+  }
+
+  /// Lines of the audit log as they are written.
+  public func eventStream() async throws -> EventStream<EventView> {
+    EventStream(chunks: try await stream(.get("events", "stream")), name: "event")
+  }
+
+  /// What the server finds wrong with itself.
+  public func doctor() async throws -> DoctorReport { try await answer(.get("admin", "doctor")) }
+}

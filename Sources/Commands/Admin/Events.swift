@@ -1,0 +1,58 @@
+import APIClient
+import ArgumentParser
+import Domain
+import Wire
+
+/// `baton events`.
+struct Events: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "events",
+    abstract: "Print the audit log: who did what, when.",
+    discussion: Help.examples("baton events", "baton events --subject job-17", "baton events -f"))
+
+  @Option(help: ArgumentHelp("Only about this, as in job-17, lease-3.", valueName: "id"))
+  var subject: String?
+
+  @Option(help: ArgumentHelp("Only those after this id.", valueName: "id"))
+  var after: Int64?
+
+  @Option(help: "How many at most.")
+  var limit = 100
+
+  @Flag(name: [.short, .long], help: "Go on with those to come.")
+  var follow = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func validate() throws {
+    guard limit > 0 else { throw ValidationError("--limit \(limit): ask for at least one") }
+    if let after, after < 0 { throw ValidationError("--after \(after): ids begin with 1") }
+  }
+
+  func run() async throws {
+    try await global.withClient { client, context in
+      let events = try await client.events(after: after.map { EventID($0) }, limit: limit, subject: subject)
+      if !follow {
+        try context.show(events) { events.items.map { Self.line($0, context.times()) }.joined(separator: "\n") }
+        return
+      }
+      for event in events.items { try Self.print(event, context) }
+      let last = events.items.last?.id
+      for try await event in try await client.eventStream() {
+        if let last, event.id <= last { continue }
+        if let subject, event.subject != subject { continue }
+        try Self.print(event, context)
+      }
+    }
+  }
+
+  private static func print(_ event: EventView, _ context: Context) throws {
+    context.console.out(context.json ? try JSONText.line(event) : line(event, context.times()))
+  }
+
+  /// One line for people.
+  static func line(_ event: EventView, _ times: TimeText) -> String {
+    Printable.line(
+      "\(times.absolute(event.at))  \(event.subject)  \(event.action)  \(event.actor)  \(event.detail)")
+  }
+}

@@ -1,0 +1,26 @@
+import APIClient
+import ArgumentParser
+
+/// `baton cancel`.
+struct Cancel: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cancel",
+    abstract: "End a job: it saves first, unless told otherwise.",
+    discussion: Help.examples("baton cancel 17", "baton cancel 17 --now"),
+    aliases: ["stop", "rm", "del"])
+
+  @Argument(help: "Its id or name.")
+  var job: String
+
+  @Flag(help: "Kill it at once; what was not saved is lost.")
+  var now = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run() async throws {
+    try await global.withClient { client, context in
+      let view = try await client.cancel(job, now: now)
+      try context.show(view) { JobText.line(view, context.times()) }
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import APIClient
+import ArgumentParser
+
+/// `baton checkpoint`.
+struct CheckpointNow: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "checkpoint",
+    abstract: "Ask a running job to save now, and go on.",
+    discussion: Help.examples("baton checkpoint 17"))
+
+  @Argument(help: "Its id or name.")
+  var job: String
+
+  @OptionGroup var global: GlobalOptions
+
+  func run() async throws {
+    try await global.withClient { client, context in
+      let view = try await client.checkpoint(job)
+      try context.show(view) { "asked to save: " + JobText.line(view, context.times()) }
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import APIClient
+import ArgumentParser
+
+/// `baton explain`.
+struct Explain: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain",
+    abstract: "Say why a job waits, lease by lease, with the numbers that decided it.",
+    discussion: Help.examples("baton explain 17"))
+
+  @Argument(help: "Its id or name.")
+  var job: String
+
+  @OptionGroup var global: GlobalOptions
+
+  func run() async throws {
+    try await global.withClient { client, context in
+      let answer = try await client.explain(job)
+      try context.show(answer) { JobText.explanation(answer, context.times()) }
+    }
+  }
+}

@@ -1,0 +1,12 @@
+import ArgumentParser
+
+/// `baton job`.
+struct Job: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "job",
+    abstract: "Jobs: submit, look at, steer.",
+    subcommands: [
+      Submit.self, JobList.self, JobShow.self, Explain.self, Cancel.self, Logs.self, CheckpointNow.self, Hold.self,
+      Release.self,
+    ])
+}

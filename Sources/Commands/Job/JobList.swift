@@ -1,0 +1,39 @@
+import APIClient
+import ArgumentParser
+import Domain
+import Wire
+
+/// `baton job list`, and what `baton queue` does.
+struct JobList: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "List jobs that are not over.",
+    discussion: Help.examples("baton queue", "baton queue --all --state FAILED", "baton job list --json"),
+    aliases: ["ls"])
+
+  @Flag(name: [.short, .long], help: "Those that are over as well.")
+  var all = false
+
+  @Option(help: "Only those in this state, as in RUNNING.", completion: .list(JobState.allCases.map(\.rawValue)))
+  var state: String?
+
+  @OptionGroup var global: GlobalOptions
+
+  func validate() throws {
+    guard let state, JobState(rawValue: state.uppercased()) == nil else { return }
+    throw ValidationError(
+      "--state \(state): a state is one of \(JobState.allCases.map(\.rawValue).joined(separator: ", "))")
+  }
+
+  func run() async throws {
+    try await global.withClient { client, context in
+      let jobs = try await client.jobs(all: all, state: state?.uppercased())
+      try context.show(jobs) {
+        context.table(
+          JobText.queue(jobs.items, context.times(jobs.now)),
+          empty: all
+            ? "no jobs yet: submit one with `baton submit FILE`" : "no jobs in the queue (--all shows old ones)")
+      }
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import APIClient
+import ArgumentParser
+import Domain
+import Foundation
+import Synchronization
+import Wire
+
+/// `baton submit`.
+struct Submit: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "submit",
+    abstract: "Submit a job file.",
+    discussion: Help.examples(
+      "baton submit train.yaml",
+      "baton submit train.yaml --name try-2 --priority 80     (0 to 100, higher goes first)",
+      "baton submit train.yaml --test-only                    (would it start, and if not, why)",
+      "baton submit train.yaml --wait                         (exit status: baton help exit-codes)"),
+    aliases: ["launch", "apply", "sbatch", "batch"])
+
+  @Argument(help: "The job file; - reads standard input.", completion: .file(extensions: ["yaml", "yml"]))
+  var file: String
+
+  @Option(
+    name: [.customShort("J"), .customLong("name"), .customLong("job-name")],
+    help: "Its name, in place of the file's.")
+  var name: String?
+
+  @Option(help: ArgumentHelp("0 to 100, higher goes first, in place of the file's.", valueName: "number"))
+  var priority: Int?
+
+  @Flag(name: [.customLong("test-only"), .customLong("dry-run")], help: "Only say what would happen.")
+  var testOnly = false
+
+  @Flag(help: "Wait until the job is over; the exit status says how it ended.")
+  var wait = false
+
+  @Option(
+    help: ArgumentHelp("Wait no longer than this; then the exit status is 101 or 104.", valueName: "duration"),
+    transform: Checked.span)
+  var waitLimit: TimeSpan?
+
+  @OptionGroup var global: GlobalOptions
+
+  func validate() throws {
+    if let priority, !(0...100).contains(priority) {
+      throw ValidationError("--priority \(priority): a priority is 0 to 100, higher goes first")
+    }
+    if testOnly, wait || waitLimit != nil { throw ValidationError("--test-only submits nothing to wait for") }
+  }
+
+  func run() async throws {
+    let request = try await request(
+      key: Self.newKey(), environment: ProcessInfo.processInfo.environment, host: ProcessInfo.processInfo.hostName)
+    try await global.withClient { client, context in
+      let answer = try await client.submit(request)
+      guard wait || waitLimit != nil, let job = answer.job else {
+        try context.show(answer) { Self.text(answer, testOnly: testOnly, context.times()) }
+        return
+      }
+      if !context.json { context.console.out(Self.text(answer, testOnly: false, context.times())) }
+      let end = try await Self.wait(for: job.id, atMost: waitLimit, client, context)
+      if context.json { context.console.out(try JSONText.pretty(end)) }
+      let status = ExitStatus(following: end)
+      if status != .success { throw CommandFailure(status) }
+    }
+  }
+
+  /// Follows a job, telling its changes.
+  private static func wait(
+    for id: JobID, atMost limit: TimeSpan?, _ client: BatonClient, _ context: Context
+  ) async throws -> JobView {
+    let changes = Mutex(JobChanges())
+    return try await JobFollower(client: client).follow("\(id)", atMost: limit) { view in
+      guard changes.withLock({ $0.isNews(view) }), !context.json else { return }
+      context.console.out(JobText.line(view, context.times()))
+    }
+  }
+
+  /// What is sent: the file with its overrides, and where it came from.
+  func request(key: String, environment: [String: String], host: String) async throws -> SubmitRequest {
+    var text = try Self.read(file)
+    if let name { text = try overriding("name", JobFileOverride.quoted(name), in: text) }
+    if let priority { text = try overriding("priority", "\(priority)", in: text) }
+    let folder =
+      file == "-"
+      ? FileManager.default.currentDirectoryPath
+      : URL(fileURLWithPath: file).standardizedFileURL.deletingLastPathComponent().path
+    return SubmitRequest(
+      file: text, fileName: file == "-" ? "standard input" : URL(fileURLWithPath: file).lastPathComponent,
+      submissionKey: key,
+      provenance: await Provenance.collect(folder: folder, host: host, environment: environment), testOnly: testOnly)
+  }
+
+  private func overriding(_ key: String, _ value: String, in text: String) throws -> String {
+    guard let edited = JobFileOverride.set(key, to: value, in: text) else {
+      throw CommandFailure(
+        .badInput, "\(file): --\(key) cannot be put into this file, since it is no block mapping of YAML: set it there")
+    }
+    return edited
+  }
+
+  private static func read(_ file: String) throws -> String {
+    let data: Data
+    do {
+      data =
+        file == "-"
+        ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(fileURLWithPath: file))
+    } catch {
+      throw CommandFailure(.badInput, "cannot read the job file \(file): check the path (\(reason(error)))")
+    }
+    guard let text = String(bytes: data, encoding: .utf8) else {
+      throw CommandFailure(.badInput, "the job file \(file) is not UTF-8 text")
+    }
+    return text
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    (error as? CocoaError)?.code == .fileReadNoSuchFile ? "there is no such file" : error.localizedDescription
+  }
+
+  /// 128 random bits: the same key twice is the same job, so no two submissions may share one.
+  private static func newKey() -> String {
+    let (high, low) = (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
+    return [high, low].map { number in
+      let digits = String(number, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+  }
+
+  /// What a person reads.
+  static func text(_ answer: JobAnswer, testOnly: Bool, _ times: TimeText) -> String {
+    if testOnly || answer.job == nil {
+      return (["not submitted; it would be answered with:"] + answer.text.map { "  " + Printable.line($0) })
+        .joined(separator: "\n")
+    }
+    var lines = answer.job.map { [JobText.line($0, times)] } ?? []
+    lines += answer.text.map { "  " + Printable.line($0) }
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,112 @@
+import Domain
+import Wire
+
+/// Jobs for people.
+enum JobText {
+  /// The queue.
+  static func queue(_ jobs: [JobView], _ times: TimeText) -> Table {
+    var table = Table([
+      .init("JOB"), .init("NAME", shrinks: true), .init("STATE"), .init("REASON"), .init("NODES", shrinks: true),
+      .init("ATTEMPT", isRight: true), .init("LEASE-LEFT", isRight: true), .init("STEP", isRight: true),
+      .init("CHECKPOINT"),
+    ])
+    for job in jobs {
+      table.add([
+        "\(job.id)", .init(job.name), .init(job.state.rawValue, ink(job.state)), .init(job.reason),
+        .init(nodes(job)), .init(job.attempt.map { "\($0.number)" } ?? "-"), .init(leaseLeft(job, times)),
+        .init(job.lastStep.map { "\($0)" } ?? "-"), .init(checkpoint(job, times)),
+      ])
+    }
+    return table
+  }
+
+  /// The colour of a state.
+  static func ink(_ state: JobState) -> Ink? {
+    switch state {
+    case .running, .completed: .green
+    case .failed, .timeout: .red
+    case .leaseWait, .checkpointing, .staging, .launching: .yellow
+    case .pending, .held, .cancelled: nil
+    }
+  }
+
+  private static func nodes(_ job: JobView) -> String {
+    guard job.state.hasAttempt, let attempt = job.attempt else { return "\(job.nodes)" }
+    return attempt.nodes.map(\.name).joined(separator: ",")
+  }
+
+  private static func leaseLeft(_ job: JobView, _ times: TimeText) -> String {
+    guard job.state.hasAttempt, let attempt = job.attempt else { return "-" }
+    return times.left(attempt.leaseEnd)
+  }
+
+  private static func checkpoint(_ job: JobView, _ times: TimeText) -> String {
+    guard let step = job.checkpointStep else { return "-" }
+    return "step \(step)" + (job.checkpointAt.map { " (\(times.relative($0)))" } ?? "")
+  }
+
+  /// One job, in full.
+  static func facts(_ job: JobView, _ times: TimeText) -> Facts {
+    var facts = Facts()
+    facts.add("job", "\(job.id)", .bold)
+    facts.add("name", job.name)
+    facts.add("state", job.state.rawValue + (job.reason.isEmpty ? "" : " (\(job.reason))"), ink(job.state))
+    facts.add("because", job.reasonDetail)
+    facts.add("project", "\(job.project) (\(job.user))")
+    facts.add("priority", "\(job.priority)")
+    facts.add("submitted", times.both(job.submittedAt))
+    facts.add("started", job.startedAt.map(times.both))
+    facts.add("ended", job.endedAt.map(times.both))
+    facts.add("exit code", job.exitCode.map { "\($0)" })
+    if let attempt = job.attempt {
+      facts.add("attempt", "\(attempt.number) on \(attempt.nodes.map(\.name).joined(separator: ", "))")
+      facts.add("lease", "\(attempt.leaseName) (\(attempt.lease)), until \(times.both(attempt.leaseEnd))")
+    }
+    facts.add("staging", job.staging.map { "\($0.done) of \($0.total)" })
+    facts.add("step", job.lastStep.map { "\($0)" })
+    facts.add("checkpoint", job.checkpointStep == nil ? nil : checkpoint(job, times))
+    return facts
+  }
+
+  /// One line, for changes as they happen.
+  static func line(_ job: JobView, _ times: TimeText) -> String {
+    var parts = ["\(job.id)", job.state.rawValue]
+    if !job.reason.isEmpty { parts.append("(\(job.reason))") }
+    if let staging = job.staging { parts.append("staged \(staging.done) of \(staging.total)") }
+    if job.state.hasAttempt, let attempt = job.attempt {
+      parts.append("attempt \(attempt.number) on \(attempt.nodes.map(\.name).joined(separator: ","))")
+      parts.append("lease \(attempt.leaseName) \(times.left(attempt.leaseEnd)) left")
+    }
+    if let step = job.lastStep { parts.append("step \(step)") }
+    if job.checkpointStep != nil { parts.append("checkpoint \(checkpoint(job, times))") }
+    if let code = job.exitCode { parts.append("exit code \(code)") }
+    return Printable.line(parts.joined(separator: "  "))
+  }
+
+  /// Why a job waits, with what each lease said.
+  static func explanation(_ answer: JobAnswer, _ times: TimeText) -> String {
+    var lines: [String] = []
+    if let job = answer.job { lines.append(line(job, times)) }
+    lines += answer.text.map(Printable.line)
+    guard let explanation = answer.explanation else { return lines.joined(separator: "\n") }
+    if !explanation.leases.isEmpty {
+      lines.append("")
+      var table = Table([.init("LEASE"), .init("NAME", shrinks: true), .init("VERDICT")])
+      for verdict in explanation.leases {
+        table.add([
+          "\(verdict.lease)", .init(verdict.name),
+          .init(verdict.refusal.map { $0.description } ?? "it starts here now"),
+        ])
+      }
+      lines.append(table.rendered(width: nil))
+    }
+    if !explanation.needed.isEmpty {
+      lines.append("")
+      let total = explanation.needed.reduce(TimeSpan.zero) { $0 + $1.length }
+      lines.append(
+        "it needs \(total) of a lease: "
+          + explanation.needed.map { "\($0.name) \($0.length)" }.joined(separator: ", "))
+    }
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,128 @@
+import Domain
+import Wire
+
+/// Runs for people.
+enum RunText {
+  /// Attempts, checkpoints, metrics and what is needed to re-create a run.
+  static func history(
+    _ run: RunView, _ times: TimeText, paint: (String, Ink?) -> String = { text, _ in text }
+  ) -> String {
+    var facts = JobText.facts(run.job, times)
+    facts.add("computed twice", run.stepsRedone == 0 ? "nothing" : "\(run.stepsRedone) points")
+    facts.add("seed", "\(run.provenance.seed)")
+    facts.add(
+      "data", list(run.provenance.datasets.map { "\($0.name) version \($0.version) (\($0.contentID.prefix(12)))" }))
+    facts.add("code", code(run.provenance.source))
+    var sections = [facts.rendered(paint: paint)]
+    if !run.attempts.isEmpty { sections.append(attempts(run.attempts, times).rendered(width: nil, paint: paint)) }
+    if !run.checkpoints.isEmpty {
+      sections.append(checkpoints(run.checkpoints, times).rendered(width: nil, paint: paint))
+    }
+    if !run.metrics.isEmpty { sections.append(metrics(run.metrics).rendered(width: nil, paint: paint)) }
+    return sections.joined(separator: "\n\n")
+  }
+
+  private static func list(_ parts: [String]) -> String? { parts.isEmpty ? nil : parts.joined(separator: ", ") }
+
+  private static func code(_ source: SourceProvenance) -> String? {
+    guard let commit = source.gitCommit else { return source.directory }
+    let branch = source.gitBranch.map { " on \($0)" } ?? ""
+    return "\(commit.prefix(12))\(branch)\(source.gitDirty == true ? ", with changes" : "")"
+  }
+
+  private static func attempts(_ attempts: [AttemptView], _ times: TimeText) -> Table {
+    var table = Table([
+      .init("ATTEMPT", isRight: true), .init("LEASE"), .init("NODES"), .init("FROM"), .init("STARTED"), .init("RAN"),
+      .init("OUTCOME"), .init("DETAIL"),
+    ])
+    for attempt in attempts {
+      let ran = attempt.runningAt.map { (attempt.endedAt ?? times.now) - $0 }
+      table.add([
+        "\(attempt.number)", .init(attempt.leaseName), .init(attempt.nodes.map(\.name).joined(separator: ",")),
+        .init(attempt.resumedFromStep.map { "step \($0)" } ?? "the beginning"),
+        .init(times.absolute(attempt.createdAt)), .init(ran.map { "\($0)" } ?? "-"),
+        .init(attempt.outcome?.rawValue ?? attempt.state.rawValue), .init(attempt.detail ?? ""),
+      ])
+    }
+    return table
+  }
+
+  private static func checkpoints(_ checkpoints: [CheckpointView], _ times: TimeText) -> Table {
+    var table = Table([
+      .init("CHECKPOINT", isRight: true), .init("STATE"), .init("ATTEMPT", isRight: true), .init("SIZE", isRight: true),
+      .init("DURABLE"), .init(""),
+    ])
+    for checkpoint in checkpoints {
+      let notes = [checkpoint.isFinal ? "last of its attempt" : nil, checkpoint.isLatest ? "latest" : nil]
+      table.add([
+        "step \(checkpoint.step)", .init(checkpoint.state.rawValue, checkpoint.state == .corrupt ? .red : nil),
+        "\(checkpoint.attemptNumber)", "\(checkpoint.bytes)", .init(checkpoint.durableAt.map(times.relative) ?? "-"),
+        .init(notes.compactMap { $0 }.joined(separator: ", ")),
+      ])
+    }
+    return table
+  }
+
+  private static func metrics(_ metrics: [MetricSummary]) -> Table {
+    var table = Table([
+      .init("METRIC"), .init("POINTS", isRight: true), .init("STEPS", isRight: true), .init("LAST", isRight: true),
+    ])
+    for metric in metrics {
+      table.add([
+        .init(metric.metric), "\(metric.count)", "\(metric.firstStep)-\(metric.lastStep)", "\(metric.lastValue)",
+      ])
+    }
+    return table
+  }
+
+  /// The metric that a person most likely wants to see.
+  static func metric(of run: RunView) -> String? {
+    run.metrics.contains { $0.metric == "loss" } ? "loss" : run.metrics.first?.metric
+  }
+
+  /// The curve of a series, with a mark where another attempt goes on.
+  static func plot(_ series: MetricSeries, of run: RunView) -> Plot {
+    var boundaries: [Plot.Boundary] = []
+    for index in series.attempts.indices.dropFirst() where series.attempts[index] != series.attempts[index - 1] {
+      boundaries.append(
+        Plot.Boundary(
+          x: Double(series.steps[index]),
+          label: boundary(from: series.attempts[index - 1], to: series.attempts[index], run.attempts)))
+    }
+    return Plot(
+      title: "\(series.metric) of \(run.id) (\(run.job.name))", xLabel: "step",
+      points: zip(series.steps, series.values).map { Plot.Point(x: Double($0), y: $1) }, boundaries: boundaries)
+  }
+
+  private static func boundary(from: Int, to: Int, _ attempts: [AttemptView]) -> String {
+    func place(_ number: Int) -> String {
+      guard let attempt = attempts.first(where: { $0.number == number }) else { return "attempt \(number)" }
+      return "attempt \(number) in lease \(attempt.leaseName) on \(attempt.nodes.map(\.name).joined(separator: ","))"
+    }
+    return "\(place(from)) -> \(place(to))"
+  }
+
+  /// Whether two runs have the same steps with the same bits.
+  static func isEqual(_ comparison: RunComparison) -> Bool {
+    comparison.stepsCompared > 0 && comparison.stepsEqual == comparison.stepsCompared && comparison.onlyInRun == 0
+      && comparison.onlyInOther == 0
+  }
+
+  /// A comparison as sentences.
+  static func comparison(_ comparison: RunComparison) -> String {
+    var lines = [
+      "\(comparison.metric) of \(comparison.run) and \(comparison.other): \(comparison.stepsCompared) steps compared, "
+        + "\(comparison.stepsEqual) equal in every bit"
+    ]
+    if comparison.onlyInRun > 0 { lines.append("\(comparison.onlyInRun) steps are only in \(comparison.run)") }
+    if comparison.onlyInOther > 0 { lines.append("\(comparison.onlyInOther) steps are only in \(comparison.other)") }
+    if let first = comparison.firstDifference {
+      lines.append(
+        "they part at step \(first.step): \(first.value) and \(first.otherValue); "
+          + "the largest difference is \(comparison.largestDifference)")
+    }
+    if comparison.stepsCompared == 0 { lines.append("no step has a value in both: nothing can be said") }
+    if isEqual(comparison) { lines.append("the two are one curve") }
+    return lines.joined(separator: "\n")
+  }
+}
