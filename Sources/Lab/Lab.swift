@@ -47,8 +47,8 @@ public struct Lab: Sendable {
     let record = try file.read()
     guard let line = record.settings.programs.warden, let program = line.first else { return }
     if record.warden?.isAlive == true { return }
-    let process = try Command(program, Array(line.dropFirst()), environment: record.environment)
-      .startDaemon(log: layout.log(of: "warden"))
+    let command = Command(program, Array(line.dropFirst()), environment: record.environment(of: "warden"))
+    let process = try record.stray("warden") ?? command.startDaemon(log: layout.log(of: "warden"))
     try file.update { record throws(LabError) in record.warden = process }
   }
 
@@ -94,8 +94,8 @@ public struct LabController: Sendable {
     let configuration = ["--config", layout.controllerConfiguration]
     try await Command(program, ["migrate"] + configuration).checked(within: .seconds(180))
     let log = layout.log(of: "batond")
-    let process = try Command(program, ["serve"] + configuration, environment: record.environment)
-      .startDaemon(log: log)
+    let command = Command(program, ["serve"] + configuration, environment: record.environment(of: "batond"))
+    let process = try record.stray("batond") ?? command.startDaemon(log: log)
     try file.update { record throws(LabError) in record.controller = .init(port: port, process: process) }
     try await Waiting.until(
       "the controller to listen on port \(port)", within: .seconds(60), every: .milliseconds(20), advice: "read \(log)"

@@ -148,6 +148,7 @@ public struct LabNode: Sendable {
       try await thaw()
       try await openListener(process, isolation: record.isolation)
     } else {
+      try await ProcessTable.killAll("what is left of node \(name)") { leftovers(record) }
       let process = try command(record).startDaemon(log: layout.log)
       try file.updateNode(name) { $0.process = process }
       running = process
@@ -168,9 +169,27 @@ public struct LabNode: Sendable {
   /// All processes of the node.
   func processes() throws(LabError) -> [Int32] {
     let (record, node) = try recorded()
-    let marked = ProcessTable.pids(withEnvironment: "BATON_LAB_NODE", "\(record.id)/\(name)")
-    guard let process = node.process, process.isAlive else { return marked }
-    return Array(Set(marked + members(process)))
+    guard let process = node.process, process.isAlive else { return marked(record) + servers() }
+    return Array(Set(members(process) + (record.isolation == .marked ? marked(record) : [])))
+  }
+
+  /// The processes that bear the node's mark.
+  private func marked(_ record: LabRecord) -> [Int32] {
+    ProcessTable.pids(withEnvironment: "BATON_LAB_NODE", "\(record.id)/\(name)")
+  }
+
+  /// The node's sshd and its sessions: sshd writes its title over its environment, and the mark is lost.
+  private func servers() -> [Int32] {
+    let found = ProcessTable.pids { title in
+      title.hasPrefix("sshd: ") && title.contains(" \(layout.serverConfiguration) ")
+    }
+    return found + found.flatMap { ProcessTable.descendants(of: $0) }
+  }
+
+  /// What a boot must end first, when no process of the node is written down.
+  private func leftovers(_ record: LabRecord) -> [Int32] {
+    // Without name spaces what sessions started may go on while sshd is away.
+    record.isolation == .namespaces ? marked(record) : servers()
   }
 
   /// Everything below the process that was recorded for the node, itself included where there are no name spaces.
@@ -192,14 +211,14 @@ public struct LabNode: Sendable {
     let server = try Programs.find("sshd", package: "openssh-server")
     guard record.isolation == .namespaces else {
       let options = ["-D", "-f", layout.serverConfiguration, "-E", layout.log]
-      return Command(server, options, environment: record.environment)
+      return Command(server, options, environment: record.environment(ofNode: name))
     }
     // sshd of root insists on this folder, which only a system start makes.
     try Files.makeFolder("/run/sshd")
     let spaces = ["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
     return Command(
       try Programs.find("unshare", package: "util-linux"), spaces + [layout.bootScript],
-      environment: record.environment)
+      environment: record.environment(ofNode: name))
   }
 
   private func openListener(_ process: ProcessIdentity, isolation: LabRecord.Isolation) async throws {
@@ -236,9 +255,7 @@ public struct LabNode: Sendable {
       try await process.end(by: [], grace: .zero)
     }
     // Without name spaces a process that left its parents is known by its mark alone.
-    try await ProcessTable.killAll("node \(name)") {
-      ProcessTable.pids(withEnvironment: "BATON_LAB_NODE", "\(record.id)/\(name)")
-    }
+    try await ProcessTable.killAll("node \(name)") { marked(record) + servers() }
     try file.updateNode(name) { $0.process = nil }
   }
 }

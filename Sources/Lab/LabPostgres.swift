@@ -49,7 +49,10 @@ public struct LabPostgres: Sendable {
     if place.process?.isAlive != true {
       let tools = try PostgresTools.find()
       try await makeCluster(place, tools)
-      place.process = try tools.server(place, environment: try file.read().environment)
+      let record = try file.read()
+      place.process =
+        try record.stray("postgres")
+        ?? tools.server(place, environment: record.environment(of: "postgres"))
         .startDaemon(log: layout.log(of: "postgres"))
       let started = place
       try file.update { record throws(LabError) in record.postgres = started }

@@ -57,8 +57,18 @@ struct LabRecord: Codable, Sendable {
     nodes = []
   }
 
-  /// What marks the processes of this lab.
-  var environment: [String: String] { ["BATON_LAB": id] }
+  /// What marks the processes of one part of this lab: `postgres`, `batond`, `warden`.
+  func environment(of part: String) -> [String: String] { ["BATON_LAB": id, "BATON_LAB_PART": "\(id)/\(part)"] }
+
+  /// What marks the processes of one node, on it and around it.
+  func environment(ofNode name: String) -> [String: String] { ["BATON_LAB": id, "BATON_LAB_NODE": "\(id)/\(name)"] }
+
+  /// The process of a part that runs though nobody wrote it down, since whoever started it was killed in between.
+  func stray(_ part: String) -> ProcessIdentity? {
+    let pids = ProcessTable.pids(withEnvironment: "BATON_LAB_PART", "\(id)/\(part)")
+    let first = pids.first { pid in ProcessTable.state(of: pid).map { !pids.contains($0.parent) } ?? false }
+    return first.flatMap { ProcessIdentity(pid: $0) }
+  }
 
   /// The device name of a node's disk in the mount table.
   func mountSource(of node: String) -> String { "baton-lab-\(id)-\(node)" }

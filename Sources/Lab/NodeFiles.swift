@@ -23,11 +23,11 @@ struct NodeFiles: Sendable {
 
   private func serverConfiguration() throws(LabError) -> String {
     let user = try Account.current()
-    let environment = [
-      "PATH=\(layout.programs):\(record.settings.programs.binFolder):/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-      "HOME=\(layout.home)", "TMPDIR=\(layout.scratch)", "BATON_NODE_ROOT=\(layout.disk)",
-      "BATON_LAB=\(record.id)", "BATON_LAB_NODE=\(record.id)/\(node.name)",
-    ]
+    let environment =
+      [
+        "PATH=\(layout.programs):\(record.settings.programs.binFolder):/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME=\(layout.home)", "TMPDIR=\(layout.scratch)", "BATON_NODE_ROOT=\(layout.disk)",
+      ] + record.environment(ofNode: node.name).map { "\($0.key)=\($0.value)" }.sorted()
     // sshd takes the first SetEnv line only.
     return """
       ListenAddress \(node.address)

@@ -105,6 +105,14 @@ enum ProcessTable {
     }
   }
 
+  /// Those whose command line, joined by spaces, is one that `isWanted`.
+  static func pids(withTitle isWanted: (String) -> Bool) -> [Int32] {
+    pids().filter { pid in
+      guard let line = Files.bytes("/proc/\(pid)/cmdline"), !line.isEmpty else { return false }
+      return isWanted(String(decoding: line.map { $0 == 0 ? 32 : $0 }, as: UTF8.self))
+    }
+  }
+
   /// The children of a process, theirs, and so on.
   static func descendants(of root: Int32) -> [Int32] {
     var children: [Int32: [Int32]] = [:]

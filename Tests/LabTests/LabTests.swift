@@ -31,16 +31,31 @@ import Testing
     let lab = Lab(root: settings.root)
     _ = try await Lab.up(settings)
     let record = try lab.file.read()
-    let server = try #require(record.postgres?.process)
+    let started = try [record.postgres?.process, record.nodes[0].process].map { try #require($0) }
     // As if the process had died between starting the server and the node and writing that down.
     try lab.file.update { record throws(LabError) in
       record.postgres?.process = nil
       record.nodes[0].process = nil
     }
     try await lab.down()
-    #expect(!server.isAlive)
+    #expect(!started.contains { $0.isAlive })
     #expect(!MountTable.entries().contains { $0.source.contains(record.id) })
     #expect(!Files.exists(settings.root))
+  }
+
+  @Test(.timeLimit(.minutes(2))) func carriesOnAfterAnUpThatWasKilledMidway() async throws {
+    try await LabFixture.with { lab in
+      let server = try lab.file.read().postgres?.process
+      let node = try #require(lab.file.read().nodes[0].process)
+      try lab.file.update { record throws(LabError) in
+        record.postgres?.process = nil
+        record.nodes[0].process = nil
+      }
+      _ = try await Lab.up(lab.settings)
+      #expect(try lab.file.read().postgres?.process == server)
+      #expect(!node.isAlive)
+      #expect(try await lab.node("n1").ssh("true").status == 0)
+    }
   }
 
   @Test(.timeLimit(.minutes(2))) func comesUpAgainWithTheSameAddresses() async throws {

@@ -97,6 +97,7 @@ import Testing
       #expect(daemon.isAlive)
       try await node.boot()
       #expect(try await node.ssh("true").status == 0)
+      #expect(daemon.isAlive)
       try await node.freeze()
       #expect(ProcessTable.state(of: daemon.pid)?.letter == "T")
       try await node.revoke()
