@@ -13,7 +13,8 @@ import Testing
 
   @Test(
     arguments: [
-      ("name: [", "job.yaml:2:1: not valid YAML"), ("name: a\n\trun: b", "job.yaml:2:1: not valid YAML"), ("a: b: c", "job.yaml:1:5"),
+      ("name: [", "job.yaml:2:1: not valid YAML"),
+      ("name: a\n\trun: b", "job.yaml:2:1: not valid YAML"), ("a: b: c", "job.yaml:1:5"),
       ("run: 'x", "not valid YAML"), ("name: a\nrun: \u{1}", "job.yaml:2:6: not valid YAML"),
       ("name: a\n---\nname: b", "expected a single document"), ("", "the file is empty"),
       ("# no\n", "the file is empty"),

@@ -114,6 +114,14 @@ private let imageNet = DatasetVersionID(1)
     #expect(planned(.test(1, gpus: 2), on: nodes, beside: [other]).start?.placement.nodes == [NodeID(3)])
   }
 
+  @Test func ratherWaitsForABusyNodeThanStageOneTooLate() {
+    var needs = StartNeeds(stagingRate: 1_000_000)
+    needs.data = [imageNet: ByteCount(20_000_000_000)]
+    let nodes: [NodeSnapshot] = [.test(1), .test(2, holding: [imageNet])]
+    let other = LiveAttempt.test(9, holding: [2: [0]])
+    #expect(planned(.test(1, needs: needs), on: nodes, beside: [other]).refusal == .nodesBusy(wanted: 1, free: 0))
+  }
+
   @Test func leavesOutANodeThatCannotBeStagedInTime() {
     var needs = StartNeeds(stagingRate: 1_000_000, launch: .seconds(5), lastSave: .seconds(15))
     needs.data = [imageNet: ByteCount(20_000_000_000)]

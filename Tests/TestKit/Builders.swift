@@ -124,6 +124,7 @@ extension ClusterSnapshot {
     for dataset in Int64(1)...3 where dice.chance(40) {
       needs.data[DatasetVersionID(dataset)] = .gibibytes(Int64(dice.int(0...30)))
     }
+    needs.stagingRate = dice.pick([5_000_000, 50_000_000], else: 1)
     needs.restore = .gibibytes(Int64(dice.int(0...3)))
     needs.checkpointRoom = .gibibytes(Int64(dice.int(0...6)))
     let choice: LeaseChoice = dice.chance(75) ? .auto : .named(dice.pick(["exp1", "lease-2", "exp3"], else: "none"))
