@@ -134,6 +134,7 @@ actor PoolCore {
           waiter.resume(throwing: SSHError(.disconnected, endpoint: endpoint))
         }
       }
+      connection.core.load.update { $0.isPromised = false }
     case .failure(let error):
       slots[endpoint]?.remove(at: index)
       for waiter in waiters.values { waiter.resume(throwing: error) }

@@ -31,6 +31,7 @@ public final class SSHConnection: Sendable {
   ) async throws -> SSHConnection {
     let key = try identity.load(for: endpoint)
     let core = SessionCore(endpoint: endpoint, settings: settings)
+    core.load.update { $0.isPromised = gate != nil }
     do {
       try await core.connect()
       // A server that says nothing has not taken a place at the gate, so it cannot hold up the others.

@@ -20,7 +20,7 @@ public struct SSHSettings: Sendable, Hashable {
   public var execRequestTimeout: Duration = .seconds(15)
   /// After this long without a byte from the server it is asked for a sign of life.
   ///
-  /// At least two seconds.
+  /// Less than two seconds count as two: libssh2 asks no more often.
   public var keepaliveInterval: Duration = .seconds(15)
   /// The server is taken for dead after this many unanswered intervals.
   public var keepaliveMisses: Int = 3
@@ -36,6 +36,9 @@ public struct SSHSettings: Sendable, Hashable {
   public var channelWindow: Int = 1 << 20
   /// Bytes of one stream kept ready for a slow reader before the channel's window fills.
   public var streamBuffer: Int = 256 << 10
+
+  /// The interval that really applies.
+  var silenceInterval: Duration { max(keepaliveInterval, .seconds(2)) }
 
   /// The defaults.
   public init() {}

@@ -24,7 +24,7 @@ extension SessionCore {
     var all = channels.values.compactMap(\.nextDeadline)
     if let step { all.append(step.deadline) }
     if case .ready = phase {
-      all.append(max(lastHeard, lastKeepalive) + settings.keepaliveInterval)
+      all.append(max(lastHeard, lastKeepalive) + settings.silenceInterval)
       if let idle = settings.idleTimeout, channels.isEmpty { all.append(idleSince + idle) }
     }
     return all.min()
@@ -56,11 +56,11 @@ extension SessionCore {
   }
 
   private func checkSilence(_ now: DispatchTime) {
-    let limit = settings.keepaliveInterval * (settings.keepaliveMisses + 1)
+    let limit = settings.silenceInterval * (settings.keepaliveMisses + 1)
     if lastHeard + limit <= now {
       let detail = "no sign of life for \(limit)"
       close(because: SSHError(.timeout(.keepalive), endpoint: endpoint, detail: detail))
-    } else if max(lastHeard, lastKeepalive) + settings.keepaliveInterval <= now, let session {
+    } else if max(lastHeard, lastKeepalive) + settings.silenceInterval <= now, let session {
       lastKeepalive = now
       var next: Int32 = 0
       libssh2_keepalive_send(session, &next)

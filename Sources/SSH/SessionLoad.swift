@@ -14,6 +14,8 @@ final class SessionLoad: Sendable {
     /// The server refused a channel: it has fewer places than expected.
     var isRefusing = false
     var isClosed = false
+    /// Made for a pool that has not lent it for the first time yet.
+    var isPromised = false
   }
 
   private let state = Mutex(State())
@@ -36,7 +38,7 @@ final class SessionLoad: Sendable {
   /// Returns whether it did.
   func closeIfIdle() -> Bool {
     state.withLock {
-      guard $0.leases == 0, $0.channels == 0 else { return false }
+      guard $0.leases == 0, $0.channels == 0, !$0.isPromised else { return false }
       $0.isClosed = true
       return true
     }

@@ -148,8 +148,8 @@ struct ConnectTests {
 
   @Test func aFrozenServerIsTakenForDead() async throws {
     var settings = SSHSettings()
-    settings.keepaliveInterval = .milliseconds(300)
-    settings.keepaliveMisses = 2
+    settings.keepaliveInterval = .seconds(2)
+    settings.keepaliveMisses = 1
     try await SSHDFixture.with { server in
       let connection = try await server.connect(settings)
       let process = try await connection.start(["sh", "-c", "echo up; exec sleep 600"])
@@ -164,8 +164,8 @@ struct ConnectTests {
 
   @Test func aQuietServerThatAnswersIsNotTakenForDead() async throws {
     var settings = SSHSettings()
-    settings.keepaliveInterval = .milliseconds(700)
-    settings.keepaliveMisses = 3
+    settings.keepaliveInterval = .seconds(2)
+    settings.keepaliveMisses = 1
     try await SSHDFixture.with { server in
       let result = try await server.connect(settings).run(["sh", "-c", "sleep 6; echo done"])
       #expect(result.stdoutText == "done\n")

@@ -105,7 +105,7 @@ public final class SSHDFixture: Sendable {
       /usr/sbin/sshd -D -e -f "$1" 2>>"$2" & server=$!
       tail -n +1 -f --pid=$server "$2" 2>/dev/null | sed -u -n '/Server listening\\|error:\\|fatal:/p' & 
       read -r _
-      kill -9 $server
+      kill -9 $server 2>/dev/null
       """
     let log = folder.path + "/sshd.log"
     try Data().write(to: URL(fileURLWithPath: log))
