@@ -65,16 +65,41 @@ struct Dataset: Sendable {
   }
 
   /// Writes some images, normalised to mean 0 and deviation 1 over the training part, one after the other.
-  func copy(_ images: ArraySlice<Int>, into buffer: FloatBuffer) {
-    let area = side * side
-    precondition(images.count * area <= buffer.count)
+  ///
+  /// - Parameter shifts: where each image is moved to; what comes in at an edge is black. Nil moves nothing.
+  func copy(_ images: ArraySlice<Int>, into buffer: FloatBuffer, shifts: Shifts? = nil) {
+    precondition(images.count * side * side <= buffer.count)
+    let black = -mean * scale
     var target = buffer.base
     for image in images {
-      for pixel in image * area..<(image + 1) * area {
-        target.pointee = (Float(pixels[pixel]) / 255 - mean) * scale
-        target += 1
+      let shift = shifts?.of(image) ?? (right: 0, down: 0)
+      for row in 0..<side {
+        for column in 0..<side {
+          let (sourceRow, sourceColumn) = (row - shift.down, column - shift.right)
+          let isInside = sourceRow >= 0 && sourceRow < side && sourceColumn >= 0 && sourceColumn < side
+          let pixel = isInside ? pixels[(image * side + sourceRow) * side + sourceColumn] : 0
+          target[column] = isInside ? (Float(pixel) / 255 - mean) * scale : black
+        }
+        target += side
       }
     }
+  }
+}
+
+/// Small moves of training images, so that a few thousand of them teach as much as many more.
+///
+/// A move depends on seed, epoch and image only: there is no state to save, and no rank draws for another.
+struct Shifts: Sendable {
+  let seed: UInt64
+  let epoch: Int
+  /// The most pixels an image moves in each direction; 0 moves nothing.
+  let pixelsMax: Int
+
+  /// Where one image is moved to in this epoch.
+  func of(_ image: Int) -> (right: Int, down: Int) {
+    var generator = SplitMix64(seed: seed, purpose: .shift, index: UInt64(epoch) << 32 + UInt64(image))
+    let span = 2 * pixelsMax + 1
+    return (generator.next(below: span) - pixelsMax, generator.next(below: span) - pixelsMax)
   }
 }
 

@@ -1,4 +1,6 @@
-/// FNV-1a, 64 bits: tells accidents (a flipped bit, a short file, another data set) apart. It is no
+/// FNV-1a, 64 bits: tells accidents (a flipped bit, a short file, another data set) apart.
+///
+/// It is no
 /// protection against someone who means it; Baton's own manifest hashes are.
 struct Fingerprint: Sendable {
   private var state: UInt64 = 0xCBF2_9CE4_8422_2325

@@ -7,6 +7,8 @@ struct Hyperparameters: Codable, Equatable, Sendable {
   var learningRateDecay: Double
   var momentum: Double
   var weightDecay: Double
+  /// The most pixels a training image is moved in each direction.
+  var shift: Int
 
   /// The rate in the epoch that starts at 0, by repeated multiplication: `pow` differs between C libraries.
   func learningRate(epoch: Int) -> Float {

@@ -72,7 +72,9 @@ final class Network {
     return loss
   }
 
-  /// Counts the images whose label the network names. Gradients stay as they are.
+  /// Counts the images whose label the network names.
+  ///
+  /// Gradients stay as they are.
   func correct(_ images: FloatBuffer, labels: [UInt8]) -> Int {
     guard !labels.isEmpty else { return 0 }
     forward(images, count: labels.count)

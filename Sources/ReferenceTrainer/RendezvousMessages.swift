@@ -60,23 +60,23 @@ final class LineChannel {
 
   /// Takes in what has arrived; returns a whole line as a `Message`, or nil if it is not complete yet.
   ///
-  /// - Throws: `EPROTO` for anything that is no such line; nothing may come after the line.
+  /// Reads byte by byte and never past the line: in the ring, numbers may follow at once.
+  ///
+  /// - Throws: `EPROTO` for anything that is no such line, `ECONNRESET` at the end of the stream.
   func receive<Message: Decodable>(_ type: Message.Type) throws(Socket.Failure) -> Message? {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    var failure: Socket.Failure?
-    let got = buffer.withUnsafeMutableBytes { bytes in
-      do throws(Socket.Failure) {
-        return try socket.receive(bytes)
-      } catch {
-        failure = error
-        return 0
+    var byte: UInt8 = 0
+    while byte != UInt8(ascii: "\n") {
+      guard received.count < Self.longestLine else { throw Socket.Failure(number: EPROTO) }
+      var outcome: Result<Int, Socket.Failure> = .success(0)
+      withUnsafeMutableBytes(of: &byte) { bytes in
+        do throws(Socket.Failure) {
+          outcome = .success(try socket.receive(bytes))
+        } catch {
+          outcome = .failure(error)
+        }
       }
-    }
-    if let failure { throw failure }
-    received += buffer[..<got]
-    guard received.last == UInt8(ascii: "\n") else {
-      guard received.count <= Self.longestLine else { throw Socket.Failure(number: EPROTO) }
-      return nil
+      guard try outcome.get() == 1 else { return nil }
+      received.append(byte)
     }
     do {
       return try JSONDecoder().decode(type, from: Data(received))

@@ -10,7 +10,9 @@ struct Requests: OptionSet, Sendable {
   static let leave = Requests(rawValue: 2)
 }
 
-/// Turns signals into requests. A handler only sets a bit: saving happens between two steps, by the loop.
+/// Turns signals into requests.
+///
+/// A handler only sets a bit: saving happens between two steps, by the loop.
 enum SignalInbox {
   private static let pending = Atomic<UInt32>(0)
 
@@ -21,9 +23,17 @@ enum SignalInbox {
     signal(SIGUSR1) { _ in SignalInbox.post(.save) }
     signal(SIGTERM) { _ in SignalInbox.post(.leave) }
     signal(SIGPIPE, SIG_IGN)
+    // Whoever started us may have blocked them, as threads of libdispatch do; a child inherits that.
+    var ours = sigset_t()
+    sigemptyset(&ours)
+    sigaddset(&ours, SIGUSR1)
+    sigaddset(&ours, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &ours, nil)
   }
 
-  /// Takes what was asked for. A request to save is taken once; one to leave stays.
+  /// Takes what was asked for.
+  ///
+  /// A request to save is taken once; one to leave stays.
   static func take() -> Requests {
     Requests(rawValue: pending.bitwiseAnd(Requests.leave.rawValue, ordering: .relaxed).oldValue)
   }

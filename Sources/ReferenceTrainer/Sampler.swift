@@ -27,7 +27,9 @@ struct Sampler: Sendable {
     order = Self.order(state, count: count)
   }
 
-  /// Hands out the next global batch: positions in the training part. An epoch's last may be smaller.
+  /// Hands out the next global batch: positions in the training part.
+  ///
+  /// An epoch's last may be smaller.
   mutating func next() -> ArraySlice<Int> {
     let end = min(state.position + batch, count)
     let images = order[state.position..<end]

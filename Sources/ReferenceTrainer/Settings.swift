@@ -4,7 +4,7 @@ struct Settings: Equatable, Sendable {
   var dataFolder: String?
   var epochs = 15
   var hyperparameters = Hyperparameters(
-    batch: 64, learningRate: 0.01, learningRateDecay: 0.9, momentum: 0.9, weightDecay: 0.0001)
+    batch: 64, learningRate: 0.01, learningRateDecay: 0.9, momentum: 0.9, weightDecay: 0.0001, shift: 2)
   var firstChannels = 48
   var secondChannels = 128
   var hidden = 128
@@ -50,7 +50,7 @@ struct Settings: Equatable, Sendable {
 
   private static let flagsWithValue: Set<String> = [
     "--data", "--epochs", "--batch", "--learning-rate", "--learning-rate-decay", "--momentum", "--weight-decay",
-    "--channels", "--hidden", "--seed", "--steps-max", "--checkpoint-every-steps", "--peer-timeout",
+    "--shift", "--channels", "--hidden", "--seed", "--steps-max", "--checkpoint-every-steps", "--peer-timeout",
   ]
 
   private mutating func set(_ flag: String, _ value: String) throws(TrainerError) {
@@ -62,6 +62,7 @@ struct Settings: Equatable, Sendable {
     case "--learning-rate-decay": hyperparameters.learningRateDecay = try Self.number(flag, value, 0...1)
     case "--momentum": hyperparameters.momentum = try Self.number(flag, value, 0...0.9999)
     case "--weight-decay": hyperparameters.weightDecay = try Self.number(flag, value, 0...1)
+    case "--shift": hyperparameters.shift = try Self.whole(flag, value, 0...1000)
     case "--channels":
       let parts = value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2 else { throw Self.usage("\(flag) takes two numbers, such as 48,128; got \(value)") }
@@ -117,6 +118,7 @@ struct Settings: Equatable, Sendable {
       --learning-rate-decay X       what it is multiplied with after an epoch    (0.9)
       --momentum X                  share of the last step that is kept          (0.9)
       --weight-decay X              pull of the weights towards zero             (0.0001)
+      --shift N                     most pixels a training image is moved about  (2)
       --channels A,B                width of the two convolutions                (48,128)
       --hidden N                    width of the dense layer                     (128)
       --seed N                      of weights and order                         ($BATON_SEED, or 0)

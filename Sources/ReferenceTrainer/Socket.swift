@@ -1,6 +1,8 @@
 import Glibc
 
-/// A TCP socket that never blocks by itself and is closed with the object. Used from one thread.
+/// A TCP socket that never blocks by itself and is closed with the object.
+///
+/// Used from one thread.
 final class Socket {
   let descriptor: Int32
 
@@ -29,7 +31,9 @@ final class Socket {
     }
   }
 
-  /// Listens at `address`; port 0 picks a free one. `localAddress` tells which.
+  /// Listens at `address`; port 0 picks a free one.
+  ///
+  /// `localAddress` tells which.
   static func listen(at address: Address) throws(Failure) -> Socket {
     try firstUsable(address, passive: true) { (socket, info) throws(Failure) in
       var yes: Int32 = 1
@@ -81,7 +85,9 @@ final class Socket {
     return 0
   }
 
-  /// Receives some bytes; 0 when none are there now. The end of the stream is `ECONNRESET`.
+  /// Receives some bytes; 0 when none are there now.
+  ///
+  /// The end of the stream is `ECONNRESET`.
   func receive(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
     let got = recv(descriptor, bytes.baseAddress, bytes.count, 0)
     if got > 0 { return got }

@@ -23,6 +23,7 @@ struct SplitMix64: RandomNumberGenerator, Equatable, Sendable {
     case weights = 1
     case order = 2
     case split = 3
+    case shift = 4
   }
 
   mutating func next() -> UInt64 {

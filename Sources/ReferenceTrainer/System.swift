@@ -8,7 +8,9 @@ func systemMessage(_ number: Int32) -> String {
   return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
-/// Writes all of `bytes`, going on after interrupts and short writes. Returns 0, or the `errno`.
+/// Writes all of `bytes`, going on after interrupts and short writes.
+///
+/// Returns 0, or the `errno`.
 func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
   var rest = bytes
   while let base = rest.baseAddress, !rest.isEmpty {
@@ -22,7 +24,9 @@ func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
   return 0
 }
 
-/// Reads a whole file. Throws the `errno` of the first call that failed.
+/// Reads a whole file.
+///
+/// Throws the `errno` of the first call that failed.
 func readFile(_ path: String) throws(SystemFailure) -> [UInt8] {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { throw SystemFailure(number: errno) }

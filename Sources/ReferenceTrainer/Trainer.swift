@@ -88,7 +88,8 @@ final class Trainer {
     let epoch = sampler.state.epoch
     let batch = sampler.next()
     let share = Sampler.share(of: batch, rank: ring.rank, worldSize: ring.worldSize).map { dataset.training[$0] }
-    dataset.copy(share[...], into: images)
+    let shifts = Shifts(seed: state.seed, epoch: epoch, pixelsMax: settings.hyperparameters.shift)
+    dataset.copy(share[...], into: images, shifts: shifts)
     let loss = network.lossAndGradients(
       images, labels: dataset.labels(of: share[...]), scale: 1 / Float(batch.count))
 
@@ -139,7 +140,9 @@ final class Trainer {
       "step \(state.step)  epoch \(epoch)  test accuracy \(accuracy) on \(dataset.heldOut.count) held-out images")
   }
 
-  /// Lets rank 0 save. At the end everyone waits for it, so that nobody says "saved" before it is true.
+  /// Lets rank 0 save.
+  ///
+  /// At the end everyone waits for it, so that nobody says "saved" before it is true.
   private func save(toEnd: Bool) throws(TrainerError) {
     var failure: TrainerError?
     if ring.rank == 0, let folder {
