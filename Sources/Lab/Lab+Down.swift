@@ -6,17 +6,24 @@ extension Lab {
   /// Works from the record and from the marks of processes and mounts, so it also cleans after an `up` or a `down` that
   /// was killed midway. Touches no process that only has a recorded number by chance. Refuses a folder that is not a
   /// lab's. With `keepLogs` the folder stays with the logs in it.
-  public func down(keepLogs: Bool = false) async throws {
+  public func down(
+    keepLogs: Bool = false, progress: @escaping @Sendable (LabProgress) -> Void = { _ in }
+  ) async throws {
     let names = try Files.names(in: layout.root)
     if names.isEmpty { return try Files.remove(layout.root) }
     if names == ["log"] { return keepLogs ? () : try Files.remove(layout.root) }
     let record = try file.read()
     // The warden first: it would boot the nodes again that are taken away here.
-    try await stopWarden()
-    try await controller.stop()
-    for node in try nodes { try await node.remove() }
-    try await postgres.stop()
+    let steps = Steps(total: 4 + record.nodes.count, report: progress)
+    try await steps.take("warden") { try await stopWarden() }
+    try await steps.take("controller") { try await controller.stop() }
+    for node in try nodes { try await steps.take("node \(node.name)") { try await node.remove() } }
+    try await steps.take("PostgreSQL") { try await postgres.stop() }
     try await Watchdog.stop(record.watchdog)
+    try await steps.take("folder") { try await removeRest(of: record, keepLogs: keepLogs) }
+  }
+
+  private func removeRest(of record: LabRecord, keepLogs: Bool) async throws {
     // What was started and not recorded, because whoever started it was killed in between.
     try await ProcessTable.killAll("the processes of the lab") {
       ProcessTable.pids(withEnvironment: "BATON_LAB", record.id)

@@ -116,7 +116,7 @@ extension Lab {
 }
 
 /// Counts steps and tells of each before it is taken and of the last when it is done.
-private final class Steps {
+final class Steps {
   private let total: Int
   private let report: (LabProgress) -> Void
   private var done = 0

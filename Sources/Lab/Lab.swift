@@ -84,15 +84,17 @@ public struct LabController: Sendable {
     get throws { try file.read().controller?.process?.isAlive ?? false }
   }
 
-  /// Migrates the database, starts the controller and returns when its port accepts connections; running is success.
-  public func start() async throws {
+  /// Starts the controller and returns when its port accepts connections; running is success.
+  ///
+  /// Migrates the database first, which a mere restart may skip.
+  public func start(migrating: Bool = true) async throws {
     let record = try file.read()
     guard let program = record.settings.programs.controller else { return }
     if record.controller?.process?.isAlive == true { return }
     let port = try port()
     try writeConfiguration(record, port: port)
     let configuration = ["--config", layout.controllerConfiguration]
-    try await Command(program, ["migrate"] + configuration).checked(within: .seconds(180))
+    if migrating { try await Command(program, ["migrate"] + configuration).checked(within: .seconds(180)) }
     let log = layout.log(of: "batond")
     let command = Command(program, ["serve"] + configuration, environment: record.environment(of: "batond"))
     let process = try record.stray("batond") ?? command.startDaemon(log: log)

@@ -166,8 +166,8 @@ public struct LabNode: Sendable {
     return pid.flatMap { ProcessIdentity(pid: $0) }
   }
 
-  /// All processes of the node.
-  func processes() throws(LabError) -> [Int32] {
+  /// All processes of the node, by their numbers on the machine.
+  public func processes() throws(LabError) -> [Int32] {
     let (record, node) = try recorded()
     guard let process = node.process, process.isAlive else { return marked(record) + servers() }
     return Array(Set(members(process) + (record.isolation == .marked ? marked(record) : [])))

@@ -40,7 +40,7 @@ import Testing
       try await lab.controller.kill()
       #expect(try !lab.controller.isRunning)
       #expect(try lab.status().parts.map(\.state) == [.running, .stopped, .running, .running])
-      try await lab.controller.start()
+      try await lab.controller.start(migrating: false)
       #expect(try lab.controller.isRunning)
       #expect(try lab.controller.url == url)
       try await lab.controller.stop()

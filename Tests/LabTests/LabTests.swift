@@ -146,6 +146,24 @@ import Testing
     }
   }
 
+  @Test(.timeLimit(.minutes(2)), arguments: [0, 90]) func worksInAPrivateFolderOfAnyLength(extra: Int) async throws {
+    let outer = LabFixture.freshFolder()
+    try Files.makeFolder(outer, mode: 0o700)
+    var settings = LabFixture.settings(nodes: 1)
+    settings.root = "\(outer)/lab\(String(repeating: "x", count: extra))"
+    let lab = Lab(root: settings.root)
+    try await lab.prepare(settings)
+    try await lab.postgres.start()
+    let place = try #require(lab.file.read().postgres)
+    let connection = try await PostgresConnection.connect(lab.postgres.conninfo)
+    #expect(try await connection.query("SELECT current_user::text AS name").first?.get("name") == "baton")
+    await connection.close()
+    try await lab.down()
+    #expect(!Files.exists(place.folder) && !Files.exists(place.socketFolder))
+    #expect(try Files.names(in: outer).isEmpty)
+    try Files.remove(outer)
+  }
+
   @Test(.timeLimit(.minutes(2))) func asksForThePasswordOverTheNetwork() async throws {
     try await LabFixture.with { lab in
       let wrong = try lab.postgres.networkConninfo.replacingOccurrences(of: "password=", with: "password=x")

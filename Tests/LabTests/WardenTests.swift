@@ -46,6 +46,15 @@ import Testing
       try await withWarden(lab) { try await untilEmpty(lab.node("n1")) }
       #expect(try await LabWarden(lab).findDue(calendar.pool).due.isEmpty)
 
+      // A database that was away is found again.
+      try await withWarden(lab) {
+        #expect(try await lab.node("n1").ssh("echo x >$BATON_NODE_ROOT/data").status == 0)
+        try await lab.postgres.crash()
+        try await lab.postgres.start()
+        try await calendar.lease("after", ["n1"], from: "0 seconds", to: "10 milliseconds")
+        try await untilEmpty(lab.node("n1"))
+      }
+
       // Another warden, as after a restart, has nothing to do for that lease and waits for the next.
       let booted = try lab.file.read().nodes[0].process
       try await calendar.lease("second", ["n2"], from: "-1 hour", to: "10 milliseconds")
