@@ -72,7 +72,9 @@ extension Store {
     return applied
   }
 
-  /// Every file and whether the database has it, by number. Changes nothing but for the empty table that it reads.
+  /// Every file and whether the database has it, by number.
+  ///
+  /// Changes nothing but for the empty table that it reads.
   ///
   /// Throws as `migrate` does.
   public func migrationStatus(from source: MigrationSource) async throws -> [MigrationStatus] {

@@ -34,7 +34,8 @@ extension Store {
   private func lockForStart(_ start: Start, in transaction: PostgresTransaction) async throws -> JobAtStart? {
     let job = try await transaction.first(
       """
-      SELECT j.project_id, j.latest_checkpoint_id, (SELECT c.step FROM checkpoint c WHERE c.id = j.latest_checkpoint_id) AS step
+      SELECT j.project_id, j.latest_checkpoint_id,
+        (SELECT c.step FROM checkpoint c WHERE c.id = j.latest_checkpoint_id) AS step
       FROM job j
       WHERE j.id = \(start.job) AND j.state IN ('PENDING', 'LEASE_WAIT') AND j.cancel_requested_at IS NULL
         AND NOT \(Self.isUnsettled) FOR UPDATE
@@ -54,7 +55,8 @@ extension Store {
       SELECT n.id FROM node n
       WHERE n.id = ANY (\(start.placement.nodes)::bigint[]) AND n.state = 'ALIVE' AND NOT n.drained
         AND EXISTS (
-          SELECT 1 FROM lease_node ln WHERE ln.lease_id = \(start.lease) AND ln.node_id = n.id AND ln.released_at IS NULL)
+          SELECT 1 FROM lease_node ln
+          WHERE ln.lease_id = \(start.lease) AND ln.node_id = n.id AND ln.released_at IS NULL)
       ORDER BY n.id FOR UPDATE
       """)
     return nodes.count == start.placement.shares.count ? found : nil

@@ -2,7 +2,9 @@ public import Domain
 import Postgres
 
 extension Store {
-  /// One attempt. Throws `.notFound`.
+  /// One attempt.
+  ///
+  /// Throws `.notFound`.
   public func attempt(_ id: AttemptID) async throws -> AttemptRecord {
     let rows = try await pool.query("SELECT \(AttemptRecord.columns) FROM \(AttemptRecord.source) WHERE a.id = \(id)")
     guard let attempt = try await withNodes(rows, in: pool).first else {
@@ -41,7 +43,9 @@ extension Store {
     return try rows.map { try AttemptRecord(row: $0, nodes: nodes[try $0.get("id")] ?? []) }
   }
 
-  /// Every node is staged: its ranks are being started, rank 0 listening on `masterPort`. `.stale` unless STAGING.
+  /// Every node is staged: its ranks are being started, rank 0 listening on `masterPort`.
+  ///
+  /// `.stale` unless STAGING.
   public func markLaunching(
     _ attempt: AttemptID, masterPort: Int, by epoch: ControllerEpoch
   ) async throws -> Guarded<AttemptID> {
@@ -54,7 +58,9 @@ extension Store {
     }
   }
 
-  /// Every rank runs. `.stale` unless LAUNCHING.
+  /// Every rank runs.
+  ///
+  /// `.stale` unless LAUNCHING.
   public func markRunning(_ attempt: AttemptID, by epoch: ControllerEpoch) async throws -> Guarded<AttemptID> {
     try await move(attempt, to: .running, job: .running, by: epoch) { transaction in
       try await transaction.execute(
@@ -65,7 +71,9 @@ extension Store {
     }
   }
 
-  /// The program was told to save and leave. `.stale` unless LAUNCHING or RUNNING.
+  /// The program was told to save and leave.
+  ///
+  /// `.stale` unless LAUNCHING or RUNNING.
   public func markCheckpointing(_ attempt: AttemptID, by epoch: ControllerEpoch) async throws -> Guarded<AttemptID> {
     try await move(attempt, to: .checkpointing, job: .checkpointing, by: epoch) { transaction in
       try await transaction.execute(
@@ -91,7 +99,9 @@ extension Store {
       let job: JobID = try row.get("id")
       try await transaction.execute(
         """
-        UPDATE job SET state = \(jobState), node_failures = CASE WHEN \(jobState)::text = 'RUNNING' THEN 0 ELSE node_failures END
+        UPDATE job
+        SET state = \(jobState)::text,
+          node_failures = CASE WHEN \(jobState)::text = 'RUNNING' THEN 0 ELSE node_failures END
         WHERE id = \(job) AND state = ANY (\(jobState.predecessorNames)::text[])
         """)
       try await record(
@@ -101,8 +111,9 @@ extension Store {
     }
   }
 
-  /// Writes down what a node's agent said last. `.stale` where the attempt is not on that node, or an older entry of
-  /// its journal comes after a newer one.
+  /// Writes down what a node's agent said last.
+  ///
+  /// `.stale` where the attempt is not on that node, or an older entry of its journal comes after a newer one.
   public func recordContact(
     _ attempt: AttemptID, node: NodeID, agentState: String, journalSequence: Int64, by epoch: ControllerEpoch
   ) async throws -> Guarded<AttemptID> {

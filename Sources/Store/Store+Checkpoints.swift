@@ -181,7 +181,9 @@ extension Store {
   }
 
   /// Marks a checkpoint as not what its manifest says; where it was the job's latest, the newest DURABLE one before it
-  /// is from now on, or none. Gives the job's latest after that.
+  /// is from now on, or none.
+  ///
+  /// Gives the job's latest after that.
   ///
   /// `.stale` where it was CORRUPT or PRUNED already. Throws `.notFound`.
   public func markCorrupt(
@@ -223,7 +225,9 @@ extension Store {
     }
   }
 
-  /// One checkpoint. Throws `.notFound`.
+  /// One checkpoint.
+  ///
+  /// Throws `.notFound`.
   public func checkpoint(_ id: CheckpointID) async throws -> CheckpointRecord {
     let row = try await pool.first(
       "SELECT \(CheckpointRecord.columns) FROM \(CheckpointRecord.source) WHERE c.id = \(id)")
@@ -242,7 +246,9 @@ extension Store {
   }
 
   /// The DURABLE checkpoints of a job that a sweep may remove: all but the newest `keepLast`, never the latest, never
-  /// what a live attempt resumes from. Oldest first. CORRUPT ones are kept until somebody looked at them.
+  /// what a live attempt resumes from.
+  ///
+  /// Oldest first. CORRUPT ones are kept until somebody looked at them.
   public func prunableCheckpoints(of job: JobID, keepLast: Int) async throws -> [CheckpointRecord] {
     try await pool.query(
       """

@@ -9,6 +9,7 @@ public struct ControllerEpoch: RawRepresentable, Hashable, Sendable, Comparable,
   /// The turn with this number.
   public init(rawValue: Int64) { self.rawValue = rawValue }
 
+  /// Orders by number: earlier turns first.
   public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
@@ -37,7 +38,7 @@ extension Store {
     try ControllerRecord(row: await pool.one("SELECT epoch, holder, taken_at, heartbeat_at FROM controller"))
   }
 
-  /// Begins a new turn for `holder`, with an epoch above all before; every write of an older epoch is stale from then on.
+  /// Begins a new turn for `holder`, with an epoch above all before; writes of older ones are stale from then on.
   ///
   /// `.stale` where another holder gave a heartbeat less than `patience` ago by the database's clock. A holder takes
   /// over from itself at once: it was started again.

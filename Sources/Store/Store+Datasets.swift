@@ -89,7 +89,9 @@ public enum ReplicaState: String, Hashable, Sendable, CaseIterable, SQLBindable,
 
 extension Store {
   /// Adds a version of a data set, and the data set with its first; content that is there already gives the version
-  /// that has it, and `isNew` false. Throws `.badName`.
+  /// that has it, and `isNew` false.
+  ///
+  /// Throws `.badName`.
   public func addDatasetVersion(
     _ request: DatasetRequest, by actor: Actor
   ) async throws -> (version: DatasetVersionRecord, isNew: Bool) {
@@ -133,7 +135,9 @@ extension Store {
     ).map(DatasetVersionRecord.init)
   }
 
-  /// One version of a data set. Throws `.notFound`.
+  /// One version of a data set.
+  ///
+  /// Throws `.notFound`.
   public func datasetVersion(_ id: DatasetVersionID) async throws -> DatasetVersionRecord {
     let row = try await pool.first(
       "SELECT \(DatasetVersionRecord.columns) FROM \(DatasetVersionRecord.from) WHERE v.id = \(id)")

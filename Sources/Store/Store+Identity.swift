@@ -85,8 +85,10 @@ extension Store {
     try await pool.first("SELECT id FROM project WHERE name = \(name)")?.get("id")
   }
 
-  /// Makes a token. `secretHash` is the SHA-256 of its secret in 64 lower-case hexadecimal digits; nil for
-  /// `expiresAt` makes one that lasts until it is revoked.
+  /// Makes a token.
+  ///
+  /// `secretHash` is the SHA-256 of its secret in 64 lower-case hexadecimal digits; nil for `expiresAt` makes one that
+  /// lasts until it is revoked.
   public func createToken(
     user: UserID, project: ProjectID, role: Role, secretHash: String, expiresAt: Timestamp? = nil, by actor: Actor
   ) async throws -> TokenID {

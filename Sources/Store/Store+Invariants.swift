@@ -13,7 +13,9 @@ public struct InvariantViolation: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Store {
-  /// Everything in the database that must never be so; empty when all is well. Changes nothing.
+  /// Everything in the database that must never be so; empty when all is well.
+  ///
+  /// Changes nothing.
   ///
   /// Most of it the schema forbids already: this looks again without trusting constraint, trigger or index.
   public func invariantViolations() async throws -> [InvariantViolation] {
@@ -31,7 +33,8 @@ extension Store {
     (
       "no GPU belongs to two live attempts",
       """
-      SELECT 'gpu ' || g.gpu_index || ' of node ' || g.node_id || ': attempts ' || string_agg(a.id::text, ', ' ORDER BY a.id) AS found
+      SELECT 'gpu ' || g.gpu_index || ' of node ' || g.node_id || ': attempts '
+        || string_agg(a.id::text, ', ' ORDER BY a.id) AS found
       FROM attempt_gpu g JOIN attempt a ON a.id = g.attempt_id
       WHERE a.state <> 'ENDED' GROUP BY g.node_id, g.gpu_index HAVING count(*) > 1
       """
@@ -81,7 +84,8 @@ extension Store {
       "an acknowledged submission is never lost",
       """
       SELECT 'job ' || e.subject_id AS found FROM event e
-      WHERE e.action = 'job.submit' AND NOT EXISTS (SELECT 1 FROM job j JOIN run r ON r.job_id = j.id WHERE j.id = e.subject_id)
+      WHERE e.action = 'job.submit'
+        AND NOT EXISTS (SELECT 1 FROM job j JOIN run r ON r.job_id = j.id WHERE j.id = e.subject_id)
       """
     ),
     (
@@ -101,7 +105,8 @@ extension Store {
     (
       "no value of the curve was computed before a restart that lost it",
       """
-      SELECT 'job ' || p.job_id || ', ' || p.metric || ' at step ' || p.step || ' of attempt ' || p.attempt_number AS found
+      SELECT 'job ' || p.job_id || ', ' || p.metric || ' at step ' || p.step || ' of attempt '
+        || p.attempt_number AS found
       FROM metric_point p JOIN attempt a ON a.job_id = p.job_id AND a.number > p.attempt_number
       LEFT JOIN checkpoint c ON c.id = a.resume_checkpoint_id
       WHERE p.step > coalesce(c.step, -1)

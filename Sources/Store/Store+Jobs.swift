@@ -75,14 +75,18 @@ extension Store {
     }
   }
 
-  /// One job. Throws `.notFound`.
+  /// One job.
+  ///
+  /// Throws `.notFound`.
   public func job(_ id: JobID) async throws -> JobRecord {
     let row = try await pool.first("SELECT \(JobRecord.columns) FROM \(JobRecord.source) WHERE j.id = \(id)")
     guard let row else { throw StoreError.notFound(kind: "job", name: "\(id)") }
     return try JobRecord(row: row)
   }
 
-  /// The job file as it was submitted. Throws `.notFound`.
+  /// The job file as it was submitted.
+  ///
+  /// Throws `.notFound`.
   public func jobText(_ id: JobID) async throws -> String {
     guard let row = try await pool.first("SELECT spec_text FROM job WHERE id = \(id)") else {
       throw StoreError.notFound(kind: "job", name: "\(id)")
@@ -116,13 +120,16 @@ extension Store {
     ).map(JobRecord.init)
   }
 
-  /// Ends a job that has no attempt; of one that has, writes down that its end is wanted, so that a controller ends
-  /// the attempt first. Throws `.notFound`.
+  /// Ends a job that has no attempt; of one that has, writes down that its end is wanted, so that a controller ends the
+  /// attempt first.
+  ///
+  /// Throws `.notFound`.
   public func cancelJob(_ id: JobID, by actor: Actor) async throws -> CancelResult {
     try await transaction { transaction in
       let row = try await transaction.first(
         """
-        SELECT j.state, j.project_id, (SELECT a.id FROM attempt a WHERE a.job_id = j.id AND a.state <> 'ENDED') AS attempt
+        SELECT j.state, j.project_id,
+          (SELECT a.id FROM attempt a WHERE a.job_id = j.id AND a.state <> 'ENDED') AS attempt
         FROM job j WHERE j.id = \(id) FOR UPDATE
         """)
       guard let row else { throw StoreError.notFound(kind: "job", name: "\(id)") }

@@ -79,7 +79,8 @@ extension Store {
         WHERE NOT n.drained AND n.state <> 'DEAD' AND (\(type)::text IS NULL OR n.node_type = \(type)::text)
           AND NOT EXISTS (
             SELECT 1 FROM lease_node ln
-            WHERE ln.node_id = n.id AND ln.released_at IS NULL AND ln.period && tstzrange(\(period.start), \(period.end)))
+            WHERE ln.node_id = n.id AND ln.released_at IS NULL
+              AND ln.period && tstzrange(\(period.start), \(period.end)))
         ORDER BY n.state = 'ALIVE' DESC, n.id = ANY (\(avoiding.sorted())::bigint[]), n.id
         LIMIT \(count)
         """
@@ -118,7 +119,9 @@ extension Store {
     ).map(LeaseRecord.init)
   }
 
-  /// One lease. Throws `.notFound`.
+  /// One lease.
+  ///
+  /// Throws `.notFound`.
   public func lease(_ id: LeaseID) async throws -> LeaseRecord {
     guard let row = try await pool.first("SELECT \(LeaseRecord.columns) FROM lease l WHERE l.id = \(id)") else {
       throw StoreError.notFound(kind: "lease", name: "\(id)")

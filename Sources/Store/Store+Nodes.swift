@@ -41,7 +41,9 @@ extension Store {
     }
   }
 
-  /// One node. Throws `.notFound`.
+  /// One node.
+  ///
+  /// Throws `.notFound`.
   public func node(_ id: NodeID) async throws -> NodeRecord {
     guard let row = try await pool.first("SELECT \(Self.nodeColumns) FROM node WHERE id = \(id)") else {
       throw StoreError.notFound(kind: "node", name: "\(id)")
@@ -109,7 +111,9 @@ extension Store {
     }
   }
 
-  /// Keeps new attempts off the node; what runs on it goes on. `.stale` where it is drained already.
+  /// Keeps new attempts off the node; what runs on it goes on.
+  ///
+  /// `.stale` where it is drained already.
   public func drainNode(_ node: NodeID, reason: String, by actor: Actor) async throws -> Guarded<NodeID> {
     try await transaction { transaction in
       let count = try await transaction.execute(

@@ -32,7 +32,9 @@ public struct SweepRecord: Hashable, Sendable {
 }
 
 extension Store {
-  /// The whole history of a job. Throws `.notFound`.
+  /// The whole history of a job.
+  ///
+  /// Throws `.notFound`.
   public func run(_ id: RunID) async throws -> RunRecord {
     let job = try await job(id.job)
     let row = try await pool.one(
@@ -45,7 +47,9 @@ extension Store {
       checkpoints: try await checkpoints(of: id.job), metrics: try await metrics(of: id.job))
   }
 
-  /// Keeps the report of a sweep, a JSON text, and gives its number. `.stale` where the turn is another's.
+  /// Keeps the report of a sweep, a JSON text, and gives its number.
+  ///
+  /// `.stale` where the turn is another's.
   public func recordSweep(
     startedAt: Timestamp, report: String, by epoch: ControllerEpoch
   ) async throws -> Guarded<Int64> {

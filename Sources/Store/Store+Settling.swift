@@ -15,7 +15,9 @@ extension Store {
     return try await withNodes(rows, in: pool)
   }
 
-  /// All that an attempt left is known now: its job may go on. `.stale` where it was settled before.
+  /// All that an attempt left is known now: its job may go on.
+  ///
+  /// `.stale` where it was settled before.
   public func markSettled(_ attempt: AttemptID, by epoch: ControllerEpoch) async throws -> Guarded<AttemptID> {
     try await controlled(by: epoch) { transaction in
       let count = try await transaction.execute("DELETE FROM attempt_unsettled WHERE attempt_id = \(attempt)")
@@ -33,7 +35,9 @@ extension Store {
     EXISTS (SELECT 1 FROM attempt_unsettled u JOIN attempt ua ON ua.id = u.attempt_id WHERE ua.job_id = j.id)
     """
 
-  /// Asks the controller, whichever process it is, to have `job` save now. A wake-up call: lost if nobody listens.
+  /// Asks the controller, whichever process it is, to have `job` save now.
+  ///
+  /// A wake-up call: lost if nobody listens.
   public func askForCheckpoint(of job: JobID) async throws {
     _ = try await pool.query("SELECT pg_notify('baton', 'checkpoint:' || \(job)::bigint)")
   }

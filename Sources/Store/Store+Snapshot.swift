@@ -89,14 +89,29 @@ extension Store {
   }
 }
 
+extension Store {
+  /// How long before a lease's end the last save of `job` has to begin, as `snapshot` learns it.
+  public func lastSaveLead(of job: JobID) async throws -> TimeSpan {
+    let measured: Double? = try await pool.one(
+      """
+      SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY c.save_seconds + c.upload_seconds) AS last_save
+      FROM checkpoint c WHERE c.job_id = \(job) AND c.durable_at IS NOT NULL
+      """
+    ).get("last_save")
+    return StartNeeds().lastSave(measuring: measured)
+  }
+}
+
 extension StartNeeds {
+  fileprivate func lastSave(measuring seconds: Double?) -> TimeSpan {
+    max(lastSave, .seconds((seconds ?? 0) * 1.25))
+  }
+
   fileprivate init(row: Row, data: [DatasetVersionID: ByteCount]) throws {
     self.init(data: data, restore: try row.get("restore_bytes"))
     let largest = try row.get("largest", as: ByteCount.self)
     // The one being written and the one before.
     checkpointRoom = largest + largest
-    if let measured = try row.get("last_save", as: Double?.self) {
-      lastSave = max(lastSave, .seconds(measured * 1.25))
-    }
+    lastSave = lastSave(measuring: try row.get("last_save"))
   }
 }

@@ -10,7 +10,9 @@ public import Postgres
 public struct Store: Sendable {
   let pool: PostgresPool
 
-  /// A store in the database that `pool` connects to. Touches nothing until it is asked something.
+  /// A store in the database that `pool` connects to.
+  ///
+  /// Touches nothing until it is asked something.
   public init(_ pool: PostgresPool) {
     self.pool = pool
   }

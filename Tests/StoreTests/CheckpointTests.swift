@@ -1,0 +1,134 @@
+import Domain
+import Postgres
+import Store
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct CheckpointTests {
+  @Test func goesFromTheNodeToTheStoreAndBecomesLatest() async throws {
+    try await StoreFixture.with { f in
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))
+      func register(_ state: CheckpointState) async throws -> Guarded<CheckpointID> {
+        try await f.store.registerCheckpoint(
+          attempt.id, step: 10, state: state, size: .mebibytes(10), isFinal: true, by: f.epoch)
+      }
+      let id = try #require(try await register(.local).value)
+      #expect(try await register(.uploading) == .done(id))
+      #expect(try await register(.local) == .stale)
+      #expect(try await register(.durable) == .stale)
+      #expect(try await f.store.job(attempt.job).latestCheckpoint == nil)
+      for _ in 0..<2 {
+        let result = try await f.commit(attempt.id, step: 10)
+        #expect(result.checkpoint == id && result.isLatest)
+      }
+      #expect(try await register(.uploading) == .stale)
+      let job = try await f.store.job(attempt.job)
+      #expect(job.latestCheckpoint == id)
+      #expect(job.latestStep == 10)
+      let checkpoint = try await f.store.checkpoint(id)
+      #expect(checkpoint.state == .durable)
+      #expect(checkpoint.isFinal)
+      #expect(checkpoint.saveTime == .seconds(4))
+      #expect(try await f.store.checkpoints(of: attempt.job) == [checkpoint])
+      let other = CheckpointCommit.test(attempt.id, step: 10, hash: "b")
+      #expect(try await f.store.commitCheckpoint(other, by: f.epoch).isStale)
+      #expect(try await f.commit(attempt.id, step: 9).isLatest == false)
+    }
+  }
+
+  @Test func anOlderAttemptNeverMovesLatest() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let old = try await f.run(job, lease)
+      let first = try await f.commit(old.id, step: 10)
+      _ = try await f.end(old.id, .lost)
+      let new = try await f.run(job, lease)
+      #expect(new.resumeCheckpoint == first.checkpoint)
+      let late = try await f.commit(old.id, step: 20)
+      #expect(!late.isLatest)
+      #expect(try await f.store.job(job).latestCheckpoint == first.checkpoint)
+      #expect(try await f.commit(new.id, step: 15).isLatest)
+      #expect(try await f.store.job(job).latestStep == 15)
+    }
+  }
+
+  @Test func fallsBackToTheOneBeforeACorruptOne() async throws {
+    try await StoreFixture.with { f in
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))
+      let first = try await f.commit(attempt.id, step: 10).checkpoint
+      let second = try await f.commit(attempt.id, step: 20).checkpoint
+      let third = try await f.commit(attempt.id, step: 30).checkpoint
+      #expect(try await f.store.markCorrupt(second, detail: "a flipped byte", by: f.actor) == .done(third))
+      #expect(try await f.store.markCorrupt(third, detail: "another", by: f.actor) == .done(first))
+      #expect(try await f.store.job(attempt.job).latestCheckpoint == first)
+      #expect(try await f.store.markCorrupt(third, detail: "again", by: f.actor) == .stale)
+      #expect(try await f.store.commitCheckpoint(.test(attempt.id, step: 30), by: f.epoch).isStale)
+      #expect(try await f.store.markCorrupt(first, detail: "all", by: f.actor) == .done(nil))
+      #expect(try await f.store.job(attempt.job).latestCheckpoint == nil)
+      await #expect(throws: StoreError.notFound(kind: "checkpoint", name: "checkpoint-99")) {
+        try await f.store.markCorrupt(CheckpointID(99), detail: "", by: f.actor)
+      }
+    }
+  }
+
+  @Test func theDatabaseItselfKeepsLatestDurableAndForward() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let attempt = try await f.run(f.job("one"), lease, gpus: [0])
+      let other = try await f.run(f.job("two"), lease, gpus: [1])
+      let old = try await f.commit(attempt.id, step: 10).checkpoint
+      let latest = try await f.commit(attempt.id, step: 20).checkpoint
+      let foreign = try await f.commit(other.id, step: 99).checkpoint
+      let local = try #require(
+        try await f.store.registerCheckpoint(attempt.id, step: 30, state: .local, size: .zero, by: f.epoch).value)
+      for wrong in [old, foreign, local] {
+        let code = try await postgresCode {
+          try await f.pool.execute("UPDATE job SET latest_checkpoint_id = \(wrong) WHERE id = \(attempt.job)")
+        }
+        #expect(code == .checkViolation, "\(wrong)")
+      }
+      let none = try await postgresCode {
+        try await f.pool.execute("UPDATE job SET latest_checkpoint_id = NULL WHERE id = \(attempt.job)")
+      }
+      #expect(none == .checkViolation)
+      let corrupt = try await postgresCode {
+        try await f.pool.execute("UPDATE checkpoint SET state = 'CORRUPT' WHERE id = \(latest)")
+      }
+      #expect(corrupt == .checkViolation)
+    }
+  }
+
+  @Test func prunesOldOnesAndNeverWhatIsNeeded() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let first = try await f.run(job, lease)
+      var ids: [CheckpointID] = []
+      for step in [10, 20, 30] as [Int64] { ids.append(try await f.commit(first.id, step: step).checkpoint) }
+      _ = try await f.end(first.id, .lost)
+      let second = try await f.run(job, lease)
+      for step in [40, 50] as [Int64] { ids.append(try await f.commit(second.id, step: step).checkpoint) }
+      // The third is what the live attempt resumed from.
+      #expect(try await f.store.prunableCheckpoints(of: job, keepLast: 1).map(\.id) == [ids[0], ids[1], ids[3]])
+      #expect(try await f.store.prunableCheckpoints(of: job, keepLast: 4).map(\.id) == [ids[0]])
+      #expect(try await f.store.markPruned(ids[0], by: f.epoch) == .done(ids[0]))
+      #expect(try await f.store.markPruned(ids[0], by: f.epoch) == .stale)
+      #expect(try await f.store.markPruned(ids[2], by: f.epoch) == .stale)
+      #expect(try await f.store.markPruned(ids[4], by: f.epoch) == .stale)
+      #expect(try await f.store.markPruned(CheckpointID(99), by: f.epoch) == .stale)
+      #expect(try await f.store.checkpoint(ids[0]).state == .pruned)
+    }
+  }
+
+  @Test func keepsTheReportsOfSweeps() async throws {
+    try await StoreFixture.with { f in
+      let start = try await f.store.now()
+      let id = try #require(
+        try await f.store.recordSweep(startedAt: start, report: "{\"pruned\": 2}", by: f.epoch).value)
+      let sweep = try #require(try await f.store.sweeps().first)
+      #expect(sweep.id == id)
+      #expect(sweep.startedAt == start)
+      #expect(sweep.report == "{\"pruned\": 2}")
+    }
+  }
+}

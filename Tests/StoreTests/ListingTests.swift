@@ -1,0 +1,67 @@
+import Domain
+import Postgres
+import Store
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct ListingTests {
+  @Test func namesEveryNodeAndProject() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1")
+      #expect(try await f.store.nodeNames() == [node: "n1"])
+      #expect(try await f.store.projectNames() == [f.project: "vision"])
+    }
+  }
+
+  @Test func tellsHowFarJobsAreInOneStatement() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let idle = try await f.job("idle")
+      let first = try await f.run(job, lease)
+      _ = try await f.ingest(first, [1, 2, 3], from: 0)
+      let checkpoint = try await f.commit(first.id, step: 3).checkpoint
+      _ = try await f.end(first.id, .lost)
+      let second = try await f.run(job, lease)
+      let places = try await f.store.places(of: [job, idle, JobID(99)])
+      #expect(Set(places.keys) == [job, idle])
+      #expect(places[job]?.lastAttempt == second.id)
+      #expect(places[job]?.lastStep == 3)
+      #expect(places[job]?.checkpointAt == (try await f.store.checkpoint(checkpoint).durableAt))
+      #expect(places[idle]?.lastAttempt == nil)
+      let attempts = try await f.store.attempts([second.id, first.id, AttemptID(99)])
+      #expect(attempts.map(\.id) == [first.id, second.id])
+    }
+  }
+
+  @Test func sumsUpEachMetric() async throws {
+    try await StoreFixture.with { f in
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))
+      _ = try await f.ingest(attempt, [1, 2, 5], from: 0)
+      let summary = try #require(try await f.store.metricSummaries(of: attempt.job).first)
+      #expect(summary.metric == "loss")
+      #expect(summary.count == 3)
+      #expect(summary.firstStep == 1)
+      #expect(summary.lastStep == 5)
+      #expect(summary.lastValue == 5)
+    }
+  }
+
+  @Test func tellsWhichNodesHoldAVerifiedCopy() async throws {
+    try await StoreFixture.with { f in
+      let nodes = try await [f.node("n1"), f.node("n2")]
+      let version = try await f.store.addDatasetVersion(.test(f.project, "digits", "1"), by: f.actor).version.id
+      _ = try await f.store.setReplica(node: nodes[0], version: version, state: .verified, by: f.epoch)
+      _ = try await f.store.setReplica(node: nodes[1], version: version, state: .staging, by: f.epoch)
+      #expect(try await f.store.replicas(of: [version]) == [version: [nodes[0]]])
+    }
+  }
+
+  @Test func learnsHowEarlyTheLastSaveHasToBegin() async throws {
+    try await StoreFixture.with { f in
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))
+      #expect(try await f.store.lastSaveLead(of: attempt.job) == StartNeeds().lastSave)
+      _ = try await f.commit(attempt.id, step: 1)
+      #expect(try await f.store.lastSaveLead(of: attempt.job) == .seconds(25))
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Domain
+import Postgres
+import Store
+import TestKit
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct SnapshotTests {
+  @Test func showsWhatARoundLooksAt() async throws {
+    try await StoreFixture.with { f in
+      let nodes = try await [f.node("n1", gpus: 4), f.node("n2", gpus: 0, type: "cpu")]
+      _ = try await f.store.drainNode(nodes[1], reason: "fan", by: f.actor)
+      let lease = try await f.lease("exp", [nodes[0]])
+      let over = try await f.lease("over", [nodes[1]])
+      _ = try await f.store.deleteLease(over.id, by: f.actor)
+      let version = try await f.store.addDatasetVersion(.test(f.project, "digits", "1"), by: f.actor).version
+      _ = try await f.store.setReplica(node: nodes[0], version: version.id, state: .verified, by: f.epoch)
+      let waiting = try await f.job("waiting") { $0.data = [DataRequest(name: "digits")] }
+      let running = try await f.job("running")
+      let attempt = try await f.run(running, lease, gpus: [1, 3])
+      let (snapshot, takenAt) = try await f.store.snapshot()
+      #expect(takenAt <= (try await f.store.now()))
+      #expect(snapshot.nodes.map(\.id) == nodes)
+      #expect(snapshot.nodes.map(\.gpuCount) == [4, 0])
+      #expect(snapshot.nodes.map(\.isDrained) == [false, true])
+      #expect(snapshot.nodes.map(\.diskFree) == [.gibibytes(48), .gibibytes(48)])
+      #expect(snapshot.nodes.first?.replicas == [version.id])
+      #expect(snapshot.leases.map(\.id) == [lease.id])
+      #expect(snapshot.leases.first?.period == lease.period)
+      #expect(snapshot.leases.first?.nodes == [nodes[0]])
+      #expect(snapshot.waiting.map(\.id) == [waiting])
+      #expect(snapshot.waiting.first?.needs == StartNeeds(data: [version.id: .mebibytes(5)]))
+      #expect(
+        snapshot.attempts == [
+          LiveAttempt(
+            id: attempt.id, job: running, lease: lease.id,
+            placement: Placement(shares: [.init(node: nodes[0], gpus: [1, 3])]))
+        ])
+    }
+  }
+
+  @Test func learnsWhatAJobNeedsFromItsCheckpoints() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let attempt = try await f.run(job, lease)
+      _ = try await f.commit(attempt.id, step: 1)
+      _ = try await f.end(attempt.id, .lost)
+      let needs = try #require(try await f.store.snapshot().snapshot.waiting.first).needs
+      #expect(needs.restore == .mebibytes(10))
+      #expect(needs.checkpointRoom == .mebibytes(20))
+      #expect(needs.lastSave == .seconds(25))
+    }
+  }
+
+  @Test func wakesDaemonsWithWhatHasChanged() async throws {
+    try await StoreFixture.with { f in
+      let listener = PostgresListener(f.database.conninfo, channels: ["baton"])
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await listener.run() }
+        var events = listener.events.makeAsyncIterator()
+        #expect(await events.next() == .reconnected)
+        let node = try await f.node("n1")
+        let job = try await f.job()
+        // A reason wakes nobody; the hold after it does.
+        _ = try await f.store.setReasons([job: .noLease], by: f.epoch)
+        _ = try await f.store.holdJob(job, by: f.actor)
+        try await f.store.askForCheckpoint(of: job)
+        try await f.store.askForKill(of: job)
+        let number = job.rawValue
+        let wanted = ["node:\(node.rawValue)", "job:\(number)", "checkpoint:\(number)", "kill:\(number)"]
+        var heard: Set<String> = []
+        while heard.count < wanted.count, let event = await events.next() {
+          if case .notification(let notification) = event { heard.insert(notification.payload) }
+        }
+        #expect(heard == Set(wanted))
+        group.cancelAll()
+      }
+    }
+  }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct InvariantTests {
+  /// Each breaks one promise behind the back of every constraint and trigger that a session can switch off.
+  @Test(
+    arguments: [
+      "UPDATE attempt_gpu SET live = false", "UPDATE lease SET state = 'TERMINATED', terminated_at = clock_timestamp()",
+      "DELETE FROM run", "UPDATE checkpoint SET state = 'CORRUPT'", "UPDATE job SET state = 'RUNNING'",
+      "UPDATE attempt SET controller_epoch = 99", "UPDATE lease_node SET period = tstzrange(now(), now() + '1 hour')",
+    ] as [SQL])
+  func findsWhatConstraintsWereSwitchedOffFor(damage: SQL) async throws {
+    try await PostgresFixture.withDatabase { database in
+      let store = Store(database.pool)
+      _ = try await store.migrate(from: StoreFixture.migrations)
+      let epoch = try #require(try await store.takeControl(holder: "test", patience: .zero).value)
+      let f = StoreFixture(
+        store: store, database: database, project: try await store.ensureProject("vision"),
+        user: try await store.ensureUser("ada"), epoch: epoch)
+      let attempt = try await f.start(f.job(), f.lease("exp", [f.node("n1")]))
+      _ = try await f.commit(attempt.id, step: 1)
+      #expect(try await store.invariantViolations() == [])
+      try await database.pool.withTransaction { transaction in
+        try await transaction.execute("SET LOCAL session_replication_role = replica")
+        try await transaction.execute(damage)
+      }
+      #expect(try await !store.invariantViolations().isEmpty)
+    }
+  }
+}
