@@ -30,7 +30,9 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
@@ -52,7 +54,7 @@ let package = Package(
     .target(name: "Wire", dependencies: ["Domain"], swiftSettings: strict),
 
     // Layer 2: decisions, and thin wrappers of the C libraries.
-    .target(name: "Scheduling", dependencies: ["Domain"], swiftSettings: strict),
+    .target(name: "Scheduling", dependencies: ["Domain"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "JobFile", dependencies: ["Domain", "Yams"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CPQ"], swiftSettings: strict),
     .target(name: "SSH", dependencies: ["CSSH2"], swiftSettings: strict),
@@ -60,7 +62,7 @@ let package = Package(
 
     // Layer 3: one outside thing each.
     .target(name: "Store", dependencies: ["Domain", "Postgres", crypto], swiftSettings: strict),
-    .target(name: "ObjectStorage", dependencies: ["Domain", crypto], swiftSettings: strict),
+    .target(name: "ObjectStorage", dependencies: ["Domain", "CLinux", crypto], swiftSettings: strict),
     .target(name: "Launching", dependencies: ["Domain", "Wire", "SSH"], swiftSettings: strict),
     .target(name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], swiftSettings: strict),
     .target(
@@ -77,7 +79,7 @@ let package = Package(
       dependencies: ["Domain", "Wire", .product(name: "Mustache", package: "swift-mustache")],
       resources: [.embedInCode("Templates"), .embedInCode("Assets")],
       swiftSettings: strict),
-    .target(name: "Lab", dependencies: ["Domain", "Postgres", "SSH"], swiftSettings: strict),
+    .target(name: "Lab", dependencies: ["Domain", "Postgres"], swiftSettings: strict),
 
     // Layer 4: the two programs a person meets.
     .target(
@@ -85,6 +87,8 @@ let package = Package(
       dependencies: [
         "Domain", "Wire", "Scheduling", "JobFile", "Postgres", "Store", "ObjectStorage", "SSH", "Launching", "Dashboard",
         log, crypto, arguments,
+        .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
@@ -114,10 +118,14 @@ let package = Package(
     .testTarget(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
       swiftSettings: strict),
-    .testTarget(name: "ReferenceTrainerTests", dependencies: ["ReferenceTrainer", "LinearAlgebra"], swiftSettings: strict),
-    .testTarget(name: "LabTests", dependencies: ["Lab", "Domain", "Postgres", "SSH", "TestKit"], swiftSettings: strict),
     .testTarget(
-      name: "CommandsTests", dependencies: ["Commands", "APIClient", "Wire", "Domain"], swiftSettings: strict),
+      name: "ReferenceTrainerTests", dependencies: ["ReferenceTrainer", "LinearAlgebra", "baton-train"],
+      swiftSettings: strict),
+    .testTarget(name: "LabTests", dependencies: ["Lab", "Domain", "Postgres"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandsTests", dependencies: ["Commands", "APIClient", "Wire", "Domain", arguments],
+      swiftSettings: strict),
+    .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(
       name: "DaemonTests", dependencies: ["Daemon", "Dashboard", "Wire", "Domain", "Store", "TestKit"],
       swiftSettings: strict),

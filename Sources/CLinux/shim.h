@@ -1,7 +1,11 @@
 #pragma once
-// Linux calls that Swift cannot import because they are variadic or macros. Nothing else belongs here.
+// Linux calls that Swift cannot import because they are variadic or macros, and headers that its own
+// module of the C library leaves out. Nothing else belongs here.
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /// Orphans below the calling process become its children. 0, or -1 with errno.

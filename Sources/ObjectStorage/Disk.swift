@@ -1,0 +1,200 @@
+package import Glibc
+
+/// An open file, closed when it goes out of scope.
+package struct Descriptor: ~Copyable {
+  /// The number of it.
+  package let raw: Int32
+
+  /// Takes over an open descriptor.
+  package init(owning raw: Int32) { self.raw = raw }
+
+  deinit { close(raw) }
+}
+
+/// Files, with what a crash or a loss of power leaves behind in mind. Every call may block.
+package enum Disk {
+  /// Opens `path`, closed on exec.
+  package static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o644) throws(SystemError) -> Descriptor {
+    while true {
+      let raw = Glibc.open(path, flags | O_CLOEXEC, mode)
+      if raw >= 0 { return Descriptor(owning: raw) }
+      if errno != EINTR { throw SystemError("cannot open", path, errno: errno) }
+    }
+  }
+
+  /// Writes all of `bytes` where the descriptor stands.
+  package static func write(
+    _ bytes: UnsafeRawBufferPointer, to file: borrowing Descriptor, path: String
+  ) throws(SystemError) {
+    var done = 0
+    while done < bytes.count, let base = bytes.baseAddress {
+      let count = Glibc.write(file.raw, base + done, bytes.count - done)
+      if count >= 0 { done += count } else if errno != EINTR { throw SystemError("cannot write", path, errno: errno) }
+    }
+  }
+
+  /// Writes all of `bytes` where the descriptor stands.
+  package static func write(_ bytes: [UInt8], to file: borrowing Descriptor, path: String) throws(SystemError) {
+    let raw = file.raw
+    let result = bytes.withUnsafeBytes { buffer -> Result<Void, SystemError> in
+      var done = 0
+      while done < buffer.count, let base = buffer.baseAddress {
+        let count = Glibc.write(raw, base + done, buffer.count - done)
+        if count >= 0 {
+          done += count
+        } else if errno != EINTR {
+          return .failure(SystemError("cannot write", path, errno: errno))
+        }
+      }
+      return .success(())
+    }
+    try result.get()
+  }
+
+  /// Up to `limit` bytes at `offset`; empty at the end.
+  package static func read(
+    _ file: borrowing Descriptor, at offset: Int64, limit: Int, path: String
+  ) throws(SystemError) -> [UInt8] {
+    let raw = file.raw
+    var failure: Int32 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+      while true {
+        let got = pread(raw, buffer.baseAddress, limit, Int(offset))
+        if got >= 0 {
+          count = got
+          return
+        }
+        if errno == EINTR { continue }
+        failure = errno
+        count = 0
+        return
+      }
+    }
+    if failure != 0 { throw SystemError("cannot read", path, errno: failure) }
+    return bytes
+  }
+
+  /// The whole of a file that is known to be small; `EFBIG` past `limit`.
+  package static func readAll(_ path: String, limit: Int = 64 << 20) throws(SystemError) -> [UInt8] {
+    let file = try open(path, O_RDONLY)
+    var bytes: [UInt8] = []
+    while true {
+      let chunk = try read(file, at: Int64(bytes.count), limit: 1 << 16, path: path)
+      if chunk.isEmpty { return bytes }
+      bytes += chunk
+      if bytes.count > limit { throw SystemError("too large:", path, errno: EFBIG) }
+    }
+  }
+
+  /// Brings what was written to the disk.
+  package static func synchronize(_ file: borrowing Descriptor, path: String) throws(SystemError) {
+    if fsync(file.raw) != 0 { throw SystemError("cannot synchronize", path, errno: errno) }
+  }
+
+  /// Brings the names in a folder to the disk.
+  package static func synchronize(folder: String) throws(SystemError) {
+    try synchronize(try open(folder, O_RDONLY | O_DIRECTORY), path: folder)
+  }
+
+  /// Replaces `path` as a whole: after a crash it is either the old or the new content.
+  package static func writeAtomically(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws(SystemError) {
+    let temporary = "\(path).\(getpid()).tmp"
+    do {
+      let file = try open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+      try write(bytes, to: file, path: temporary)
+      try synchronize(file, path: temporary)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try move(temporary, to: path)
+    try synchronize(folder: parent(of: path))
+  }
+
+  /// Renames, replacing a file that is there.
+  package static func move(_ from: String, to: String) throws(SystemError) {
+    if rename(from, to) != 0 { throw SystemError("cannot rename \(from) to", to, errno: errno) }
+  }
+
+  /// The folder that `path` lies in.
+  package static func parent(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// Makes `path` and the folders above it that are missing.
+  package static func makeFolders(_ path: String, mode: mode_t = 0o755) throws(SystemError) {
+    if mkdir(path, mode) == 0 { return }
+    switch errno {
+    case EEXIST:
+      if status(path)?.isFolder != true { throw SystemError("not a folder:", path, errno: ENOTDIR) }
+    case ENOENT where path != parent(of: path):
+      try makeFolders(parent(of: path), mode: mode)
+      if mkdir(path, mode) != 0, errno != EEXIST { throw SystemError("cannot make", path, errno: errno) }
+    case let code:
+      throw SystemError("cannot make", path, errno: code)
+    }
+  }
+
+  /// What is known of a file without opening it; links are not followed.
+  package struct Status: Hashable, Sendable {
+    /// Length in bytes.
+    package var size: Int64
+    /// Whether it is a folder.
+    package var isFolder: Bool
+    /// Whether it is a plain file.
+    package var isFile: Bool
+    /// Changes with the content, as far as the file system can tell.
+    package var stamp: [Int64]
+  }
+
+  /// The status of `path`; nil where there is nothing, or nothing that may be looked at.
+  package static func status(_ path: String) -> Status? {
+    var found = stat()
+    guard lstat(path, &found) == 0 else { return nil }
+    let kind = found.st_mode & S_IFMT
+    return Status(
+      size: Int64(found.st_size), isFolder: kind == S_IFDIR, isFile: kind == S_IFREG,
+      stamp: [
+        Int64(found.st_ino), Int64(found.st_mtim.tv_sec), Int64(found.st_mtim.tv_nsec), Int64(found.st_ctim.tv_sec),
+        Int64(found.st_ctim.tv_nsec),
+      ])
+  }
+
+  /// The names in a folder, in no order, without `.` and `..`.
+  package static func names(in folder: String) throws(SystemError) -> [String] {
+    guard let handle = opendir(folder) else { throw SystemError("cannot list", folder, errno: errno) }
+    defer { closedir(handle) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(handle) else {
+        if errno != 0 { throw SystemError("cannot list", folder, errno: errno) }
+        return names
+      }
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: Int(entry.pointee.d_reclen)) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+  }
+
+  /// Removes a file, or a folder with all in it; nothing there is fine. Links are removed, not followed.
+  package static func removeTree(_ path: String) throws(SystemError) {
+    guard let found = status(path) else { return }
+    if found.isFolder {
+      for name in try names(in: path) { try removeTree("\(path)/\(name)") }
+      if rmdir(path) != 0, errno != ENOENT { throw SystemError("cannot remove", path, errno: errno) }
+    } else if unlink(path) != 0, errno != ENOENT {
+      throw SystemError("cannot remove", path, errno: errno)
+    }
+  }
+
+  /// Bytes on the file system of `path`: what an unprivileged program can still use, and all.
+  package static func room(at path: String) throws(SystemError) -> (free: Int64, total: Int64) {
+    var found = statvfs()
+    if statvfs(path, &found) != 0 { throw SystemError("cannot measure", path, errno: errno) }
+    let block = Int64(found.f_frsize)
+    return (Int64(found.f_bavail) * block, Int64(found.f_blocks) * block)
+  }
+}

@@ -1,0 +1,58 @@
+public import Domain
+
+/// Where everything is in an object store: the one place that makes keys.
+public enum ObjectLayout {
+  /// An object of a data set, named by its content.
+  public static func blob(sha256: String) -> String { "blobs/\(sha256.prefix(2))/\(sha256)" }
+
+  /// A data set's manifest, named by the hash of its canonical text.
+  public static func datasetManifest(contentID: String) -> String { "datasets/\(contentID).json" }
+
+  /// All of a run.
+  public static func run(_ run: RunID) -> String { "runs/\(run.rawValue)/" }
+
+  /// All checkpoints of a run.
+  public static func checkpoints(of run: RunID) -> String { "runs/\(run.rawValue)/checkpoints/" }
+
+  /// The checkpoint of `step` that attempt `number` wrote; ends with a slash. Sorts by step.
+  public static func checkpoint(run: RunID, step: Int, number: Int) -> String {
+    let digits = String(max(0, step))
+    let padded = String(repeating: "0", count: max(0, 10 - digits.count)) + digits
+    return "runs/\(run.rawValue)/checkpoints/\(padded)-e\(number)/"
+  }
+
+  /// Step and attempt number of a checkpoint's folder; nil for anything else.
+  public static func parseCheckpoint(prefix: String) -> (run: RunID, step: Int, number: Int)? {
+    let parts = prefix.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 5, parts[0] == "runs", parts[2] == "checkpoints", parts[4].isEmpty else { return nil }
+    let names = parts[3].split(separator: "-", omittingEmptySubsequences: false)
+    guard names.count == 2, let run = Int64(parts[1]), let step = Int(names[0]), names[1].hasPrefix("e"),
+      let number = Int(names[1].dropFirst())
+    else { return nil }
+    let found = (run: RunID(run), step: step, number: number)
+    return checkpoint(run: found.run, step: step, number: number) == prefix ? found : nil
+  }
+
+  /// The manifest of a checkpoint, written last.
+  public static func manifest(checkpoint prefix: String) -> String { prefix + "manifest.json" }
+
+  /// What node `nodeRank` contributed to a checkpoint.
+  public static func part(checkpoint prefix: String, nodeRank: Int) -> String { prefix + "part-\(nodeRank).json" }
+
+  /// A file of a checkpoint.
+  public static func data(checkpoint prefix: String, path: String) -> String { prefix + "data/" + path }
+
+  /// What one node kept of an attempt; ends with a slash.
+  public static func attemptRecord(run: RunID, number: Int, nodeRank: Int) -> String {
+    "runs/\(run.rawValue)/attempts/e\(number)/node-\(nodeRank)/"
+  }
+
+  /// A node's journal of an attempt.
+  public static func journal(record: String) -> String { record + "journal.jsonl" }
+
+  /// A node's metrics of an attempt.
+  public static func metrics(record: String) -> String { record + "metrics.jsonl" }
+
+  /// The log of a rank.
+  public static func log(record: String, rank: Int) -> String { record + "rank-\(rank).log" }
+}
