@@ -12,7 +12,12 @@ extension Store {
   func finish(
     _ ending: AttemptEnding, by actor: Actor, in transaction: PostgresTransaction
   ) async throws -> Guarded<EndedAttempt> {
-    // The job is locked first, as everywhere; what decides is read under that lock.
+    // A lease that is being given up ends at a moment that is not visible yet: wait for it, or keep it from moving.
+    try await transaction.execute(
+      """
+      SELECT l.id FROM lease l JOIN attempt a ON a.lease_id = l.id WHERE a.id = \(ending.attempt) FOR SHARE OF l
+      """)
+    // The job is locked before its attempt, as everywhere; what decides is read under that lock.
     let locked = try await transaction.first(
       """
       SELECT j.id FROM job j JOIN attempt a ON a.job_id = j.id

@@ -75,6 +75,9 @@ extension Store {
   /// `.stale` where it is over already. Throws nothing of its own.
   public func deleteLease(_ id: LeaseID, by actor: Actor) async throws -> Guarded<LeaseEnd> {
     try await transaction { transaction in
+      // Locked by a statement of its own: the next one reads the clock before it would wait for the lock, and an
+      // attempt that ends meanwhile would outlive the lease.
+      try await transaction.execute("SELECT id FROM lease WHERE id = \(id) FOR UPDATE")
       let row = try await transaction.first(
         """
         UPDATE lease

@@ -33,9 +33,15 @@ public struct MetricBatch: Hashable, Sendable {
   public var toOffset: Int64
   /// What it says, in its order.
   public var points: [MetricPoint]
+  /// The entry of the agent's journal that told of it; nil where none did.
+  public var journalSequence: Int64?
 
   /// A stretch.
-  public init(attempt: AttemptID, node: NodeID, fromOffset: Int64, toOffset: Int64, points: [MetricPoint]) {
+  public init(
+    attempt: AttemptID, node: NodeID, fromOffset: Int64, toOffset: Int64, points: [MetricPoint],
+    journalSequence: Int64? = nil
+  ) {
+    self.journalSequence = journalSequence
     self.attempt = attempt
     self.node = node
     self.fromOffset = fromOffset
@@ -94,7 +100,9 @@ extension Store {
       guard let job else { return .stale }
       let moved = try await transaction.execute(
         """
-        UPDATE attempt_node SET metrics_offset = \(batch.toOffset), last_contact_at = clock_timestamp()
+        UPDATE attempt_node
+        SET metrics_offset = \(batch.toOffset), last_contact_at = clock_timestamp(),
+          journal_seq = greatest(journal_seq, \(batch.journalSequence)::bigint)
         WHERE attempt_id = \(batch.attempt) AND node_id = \(batch.node) AND metrics_offset = \(batch.fromOffset)
         """)
       guard moved == 1 else { return .stale }

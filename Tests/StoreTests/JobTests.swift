@@ -149,9 +149,9 @@ import Testing
   }
 }
 
-extension DatasetRequest {
-  static func test(_ project: ProjectID, _ name: String, _ content: Character) -> DatasetRequest {
-    DatasetRequest(
+extension NewDatasetVersion {
+  static func test(_ project: ProjectID, _ name: String, _ content: Character) -> NewDatasetVersion {
+    NewDatasetVersion(
       project: project, name: name, contentID: String(repeating: content, count: 64), size: .mebibytes(5), objects: 3,
       manifestKey: "datasets/\(content)", source: "a folder")
   }

@@ -12,7 +12,7 @@ import Testing
       #expect(now.nodes == [node])
       #expect(now.period.length == .hours(2))
       let later = try await f.store.createLease(
-        LeaseRequest(
+        NewLease(
           name: "later", project: f.project, start: now.period.end, end: .after(.hours(1)), nodes: .these([node])),
         by: f.actor)
       #expect(later.state == .pending)
@@ -76,8 +76,8 @@ import Testing
     try await StoreFixture.with { f in
       let node = try await f.node("n1")
       let now = try await f.store.now()
-      func create(_ start: Timestamp?, _ end: LeaseRequest.End, _ nodes: LeaseRequest.Nodes) async throws {
-        let request = LeaseRequest(name: "x", project: f.project, start: start, end: end, nodes: nodes)
+      func create(_ start: Timestamp?, _ end: NewLease.End, _ nodes: NewLease.Nodes) async throws {
+        let request = NewLease(name: "x", project: f.project, start: start, end: end, nodes: nodes)
         _ = try await f.store.createLease(request, by: f.actor)
       }
       let past = await #expect(throws: StoreError.self) {
@@ -102,7 +102,7 @@ import Testing
       _ = try await f.node("cpu1", gpus: 0, type: "cpu")
       func any(_ name: String, _ count: Int, avoiding: Set<NodeID> = []) async throws -> LeaseRecord {
         try await f.store.createLease(
-          LeaseRequest(
+          NewLease(
             name: name, project: f.project, end: .after(.hours(1)),
             nodes: .any(count: count, type: "gpu_a100", avoiding: avoiding)), by: f.actor)
       }
@@ -119,7 +119,7 @@ import Testing
         for number in 0..<4 {
           group.addTask {
             try await f.store.createLease(
-              LeaseRequest(name: "l\(number)", project: f.project, end: .after(.hours(1)), nodes: .any(count: 1)),
+              NewLease(name: "l\(number)", project: f.project, end: .after(.hours(1)), nodes: .any(count: 1)),
               by: f.actor)
           }
         }
@@ -147,7 +147,7 @@ import Testing
       let node = try await f.node("n1")
       let lease = try await f.lease("exp", [node])
       let next = try await f.store.createLease(
-        LeaseRequest(
+        NewLease(
           name: "next", project: f.project, start: lease.period.end + .hours(1), end: .after(.hours(1)),
           nodes: .these([node])), by: f.actor)
       _ = try await f.store.markEndingLeases(lead: .hours(3), by: f.epoch)
@@ -172,7 +172,7 @@ import Testing
     try await StoreFixture.with { f in
       let node = try await f.node("n1")
       let start = try await f.store.now() + .hours(1)
-      let request = LeaseRequest(
+      let request = NewLease(
         name: "later", project: f.project, start: start, end: .after(.hours(1)), nodes: .these([node]))
       let lease = try await f.store.createLease(request, by: f.actor)
       #expect(try await f.store.deleteLease(lease.id, by: f.actor).value?.attempts == [])
@@ -188,7 +188,7 @@ import Testing
       let node = try await f.node("n1")
       let start = try await f.store.now() + .hours(1)
       let lease = try await f.store.createLease(
-        LeaseRequest(name: "x", project: f.project, start: start, end: .after(.hours(1)), nodes: .these([node])),
+        NewLease(name: "x", project: f.project, start: start, end: .after(.hours(1)), nodes: .these([node])),
         by: f.actor)
       #expect(try await f.store.nextLeaseBoundary(lead: .minutes(5)) == start)
       #expect(try await f.store.activateDueLeases(by: f.epoch) == .done([]))

@@ -8,12 +8,30 @@ import Testing
   @Test(arguments: 1...8 as ClosedRange<UInt64>)
   func noOrderOfMovesBreaksAnInvariant(seed: UInt64) async throws {
     try await StoreFixture.with { f in
-      var life = Life(f: f, random: SplitMix64(state: seed))
+      var life = Life(f: f, name: "l", random: SplitMix64(state: seed))
       for number in 0..<3 { life.nodes.append(try await f.node("n\(number)")) }
       for move in 0..<60 {
         let done = try await life.move()
         let violations = try await f.store.invariantViolations()
         try #require(violations == [], "move \(move): \(done)")
+      }
+    }
+  }
+
+  @Test(arguments: 1...10 as ClosedRange<UInt64>)
+  func noMovesAtOnceBreakAnInvariant(seed: UInt64) async throws {
+    try await StoreFixture.with { f in
+      var nodes: [NodeID] = []
+      for number in 0..<3 { nodes.append(try await f.node("n\(number)")) }
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for task in 0..<4 as Range<UInt64> {
+          let random = SplitMix64(state: seed &* 100 &+ task)
+          group.addTask { [nodes] in
+            var life = Life(f: f, name: "l\(task)-", random: random, nodes: nodes)
+            for _ in 0..<40 { _ = try await life.move() }
+          }
+        }
+        try await group.waitForAll()
       }
     }
   }
@@ -35,6 +53,7 @@ private struct SplitMix64: RandomNumberGenerator {
 /// A site to which anything may happen.
 private struct Life {
   let f: StoreFixture
+  let name: String
   var random: SplitMix64
   var nodes: [NodeID] = []
   var leases = 0
@@ -59,7 +78,7 @@ private struct Life {
   private mutating func makeLease() async throws {
     leases += 1
     do {
-      _ = try await f.lease("l\(leases)", [nodes.randomElement(using: &random) ?? nodes[0]])
+      _ = try await f.lease("\(name)\(leases)", [nodes.randomElement(using: &random) ?? nodes[0]])
     } catch let error as StoreError where error.code == "lease_overlap" {
       return
     }

@@ -14,6 +14,7 @@ import Testing
       #expect(try await f.store.series(attempt.job, "loss").map(\.step) == [1, 2, 3, 4])
       let node = try #require(try await f.store.attempt(attempt.id).nodes.first)
       #expect(node.metricsOffset == 5)
+      #expect(node.journalSequence == 4)
       #expect(try await f.store.attempt(attempt.id).firstStepAt != nil)
       #expect(try await f.store.metrics(of: attempt.job) == ["loss"])
     }

@@ -36,7 +36,8 @@ struct StoreFixture: Sendable {
         store: store, database: database, project: try await store.ensureProject("vision"),
         user: try await store.ensureUser("ada"), epoch: try #require(epoch.value))
       try await body(fixture)
-      #expect(try await store.invariantViolations() == [])
+      let violations = try await store.invariantViolations()
+      #expect(violations == [])
     }
   }
 
@@ -50,7 +51,7 @@ struct StoreFixture: Sendable {
   /// A lease on `nodes` that is ACTIVE and has two hours left.
   func lease(_ name: String, _ nodes: [NodeID]) async throws -> LeaseRecord {
     try await store.createLease(
-      LeaseRequest(name: name, project: project, end: .after(.hours(2)), nodes: .these(nodes)), by: actor)
+      NewLease(name: name, project: project, end: .after(.hours(2)), nodes: .these(nodes)), by: actor)
   }
 
   /// A job that waits.
@@ -95,16 +96,20 @@ struct StoreFixture: Sendable {
     let points = steps.map { MetricPoint(metric: "loss", step: $0, value: value($0), recordedAt: now) }
     let batch = MetricBatch(
       attempt: attempt.id, node: try #require(attempt.nodes.first).node, fromOffset: offset,
-      toOffset: offset + Int64(steps.count), points: points)
+      toOffset: offset + Int64(steps.count), points: points, journalSequence: offset + 1)
     return try await store.ingest(batch, by: epoch)
   }
 
-  /// Lets the lease's time run out, as if it had begun two hours earlier.
+  /// Lets the lease's time run out now.
   func expire(_ lease: LeaseID) async throws {
-    try await pool.execute(
-      """
-      UPDATE lease SET period = tstzrange(clock_timestamp() - interval '2 hours', clock_timestamp()) WHERE id = \(lease)
-      """)
+    try await pool.withTransaction { transaction in
+      try await transaction.execute("SELECT id FROM lease WHERE id = \(lease) FOR UPDATE")
+      try await transaction.execute(
+        """
+        UPDATE lease SET period = tstzrange(lower(period), clock_timestamp())
+        WHERE id = \(lease) AND state IN ('PENDING', 'ACTIVE', 'ENDING')
+        """)
+    }
   }
 
   /// What the planner sees on the first node.
@@ -119,9 +124,9 @@ struct StoreFixture: Sendable {
   }
 }
 
-extension NodeRequest {
-  static func test(_ name: String, type: String = "gpu_a100") -> NodeRequest {
-    NodeRequest(
+extension NewNode {
+  static func test(_ name: String, type: String = "gpu_a100") -> NewNode {
+    NewNode(
       name: name, address: "127.0.1.1", sshUser: "cc", hostKey: "ssh-ed25519 AAAA", rootPath: "/srv/baton",
       nodeType: type)
   }
