@@ -17,10 +17,13 @@ struct Baton: AsyncParsableCommand {
     version: "0.1.0",
     groupedSubcommands: [
       CommandGroup(
-        name: "Daily", subcommands: [Submit.self, Queue.self, Explain.self, Cancel.self, Logs.self, CheckpointNow.self]),
+        name: "Daily",
+        subcommands: [Submit.self, Queue.self, Explain.self, Cancel.self, Logs.self, CheckpointNow.self]),
       CommandGroup(name: "Things", subcommands: [Lease.self, Node.self, DataSet.self, Job.self, Run.self]),
       CommandGroup(name: "Short forms", subcommands: [Leases.self, Nodes.self]),
-      CommandGroup(name: "Operation", subcommands: [Sweep.self, Events.self, Admin.self, ExitCodes.self]),
+      CommandGroup(
+        name: "Operation",
+        subcommands: [Sweep.self, Events.self, Admin.self, LabCommand.self, ExitCodes.self]),
     ])
 }
 
@@ -46,7 +49,13 @@ public enum BatonProgram {
       exit(ExitStatus.success.rawValue)
     } catch {
       let (status, message) = outcome(of: error)
-      guard let status else { Baton.exit(withError: error) }
+      guard let status else {
+        guard Baton.exitCode(for: error).rawValue == ExitStatus.usage.rawValue,
+          let suggestion = Suggestion.message(for: Array(CommandLine.arguments.dropFirst()))
+        else { Baton.exit(withError: error) }
+        Console.current(environment: [:]).note("baton: " + suggestion)
+        exit(ExitStatus.usage.rawValue)
+      }
       if !message.isEmpty { Console.current(environment: [:]).note("baton: " + message) }
       exit(status.rawValue)
     }

@@ -119,7 +119,7 @@ struct Submit: AsyncParsableCommand {
   }
 
   /// 128 random bits: the same key twice is the same job, so no two submissions may share one.
-  private static func newKey() -> String {
+  static func newKey() -> String {
     let (high, low) = (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
     return [high, low].map { number in
       let digits = String(number, radix: 16)

@@ -20,4 +20,20 @@ enum OwnPrograms {
     }
     return path
   }
+
+  /// A file or folder that comes with Baton: below `share/baton` beside `bin`, or in the sources that this program was
+  /// built in.
+  static func resource(_ name: String) throws(CommandFailure) -> String {
+    var folder = URL(fileURLWithPath: try folder())
+    var candidates = [folder.deletingLastPathComponent().appendingPathComponent("share/baton").path]
+    while folder.path != "/" {
+      folder = folder.deletingLastPathComponent()
+      candidates.append(folder.path)
+    }
+    guard let home = candidates.first(where: { FileManager.default.fileExists(atPath: "\($0)/\(name)") }) else {
+      throw CommandFailure(
+        .configuration, "cannot find \(name), which comes with Baton: install it as \(candidates[0])/\(name)")
+    }
+    return "\(home)/\(name)"
+  }
 }

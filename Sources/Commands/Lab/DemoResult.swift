@@ -1,0 +1,84 @@
+import Domain
+import Wire
+
+/// What the demo found; the form of `demo-result.json`.
+struct DemoResult: Sendable, Hashable, Codable {
+  /// Steps of which both runs have a value.
+  var stepsCompared: Int
+  /// Those where the values have the same bits.
+  var stepsEqual: Int
+  /// Steps of the uninterrupted run that the interrupted one lacks.
+  var stepsLost: Int
+  /// Points of the interrupted run that were computed more than once.
+  var stepsRedone: Int
+  /// The last `test_accuracy` of the interrupted run.
+  var accuracyInterrupted: Double?
+  /// The last `test_accuracy` of the uninterrupted run.
+  var accuracyUninterrupted: Double?
+  /// From the last step in the first lease to the first one in the second, less the time when there was no lease.
+  var handoffSeconds: Double?
+  /// How long the whole demo took.
+  var secondsTotal: Double
+
+  private enum CodingKeys: String, CodingKey {
+    case stepsCompared = "steps_compared"
+    case stepsEqual = "steps_equal"
+    case stepsLost = "steps_lost"
+    case stepsRedone = "steps_redone"
+    case accuracyInterrupted = "accuracy_interrupted"
+    case accuracyUninterrupted = "accuracy_uninterrupted"
+    case handoffSeconds = "handoff_seconds"
+    case secondsTotal = "seconds_total"
+  }
+
+  /// Writes every key, also those without a value.
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(stepsCompared, forKey: .stepsCompared)
+    try container.encode(stepsEqual, forKey: .stepsEqual)
+    try container.encode(stepsLost, forKey: .stepsLost)
+    try container.encode(stepsRedone, forKey: .stepsRedone)
+    try container.encode(accuracyInterrupted, forKey: .accuracyInterrupted)
+    try container.encode(accuracyUninterrupted, forKey: .accuracyUninterrupted)
+    try container.encode(handoffSeconds, forKey: .handoffSeconds)
+    try container.encode(secondsTotal, forKey: .secondsTotal)
+  }
+
+  /// The accuracy that the network reaches on digits it was not trained on, if all is well.
+  static let accuracyLeast = 0.95
+
+  /// What is not as it should be, one sentence each; empty where the demo shows what it is to show.
+  var complaints: [String] {
+    var found: [String] = []
+    if stepsCompared == 0 { found.append("the two runs have no step in common") }
+    if stepsEqual != stepsCompared {
+      found.append("\(stepsCompared - stepsEqual) steps differ from those of the uninterrupted run")
+    }
+    if stepsLost > 0 { found.append("\(stepsLost) steps are missing from the interrupted run") }
+    for (accuracy, name) in [(accuracyInterrupted, "interrupted"), (accuracyUninterrupted, "uninterrupted")] {
+      if let accuracy, accuracy >= Self.accuracyLeast { continue }
+      let value = accuracy.map { Plot.fixed($0, 4) } ?? "unknown"
+      found.append("the accuracy of the \(name) run is \(value), below \(Self.accuracyLeast)")
+    }
+    return found
+  }
+}
+
+/// How long a run stood still between two leases.
+enum Handoff {
+  /// From the last value of attempt 1 to the first of attempt 2, less what of it lay in `gap`.
+  ///
+  /// Nil where the series knows no times, or has no second attempt.
+  static func length(_ series: MetricSeries, gap: Period?) -> TimeSpan? {
+    guard let times = series.recordedAt, times.count == series.steps.count,
+      let next = series.attempts.indices.dropFirst().first(where: { series.attempts[$0] != series.attempts[$0 - 1] })
+    else { return nil }
+    let (last, first) = (times[next - 1], times[next])
+    var still = first - last
+    if let gap {
+      let overlap = min(first, gap.end) - max(last, gap.start)
+      if overlap > .zero { still = still - overlap }
+    }
+    return still
+  }
+}
