@@ -2,7 +2,7 @@ public import Domain
 import Postgres
 
 /// A lease that somebody wants.
-public struct LeaseRequest: Hashable, Sendable {
+public struct NewLease: Hashable, Sendable {
   /// When it ends.
   public enum End: Hashable, Sendable {
     /// At this moment.

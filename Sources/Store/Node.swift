@@ -2,7 +2,7 @@ public import Domain
 import Postgres
 
 /// A machine as it is when it is added.
-public struct NodeRequest: Hashable, Sendable {
+public struct NewNode: Hashable, Sendable {
   /// Unique at the site.
   public var name: String
   /// Where its SSH server listens.
@@ -101,7 +101,7 @@ public struct NodeRecord: Hashable, Sendable {
   /// Which.
   public var id: NodeID
   /// How to reach it, and what it is.
-  public var request: NodeRequest
+  public var request: NewNode
   /// Its life.
   public var state: NodeState
   /// Nothing new is placed on it.
@@ -117,7 +117,7 @@ public struct NodeRecord: Hashable, Sendable {
 
   init(row: Row, gpus: [GPURecord]) throws {
     id = try row.get("id")
-    request = NodeRequest(
+    request = NewNode(
       name: try row.get("name"), address: try row.get("address"), port: try row.get("port"),
       sshUser: try row.get("ssh_user"), hostKey: try row.get("host_key"), rootPath: try row.get("root_path"),
       nodeType: try row.get("node_type"))

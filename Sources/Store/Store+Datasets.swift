@@ -2,7 +2,7 @@ public import Domain
 public import Postgres
 
 /// A version of a data set that somebody brings.
-public struct DatasetRequest: Hashable, Sendable {
+public struct NewDatasetVersion: Hashable, Sendable {
   /// For whom.
   public var project: ProjectID
   /// The data set's name in the project.
@@ -93,7 +93,7 @@ extension Store {
   ///
   /// Throws `.badName`.
   public func addDatasetVersion(
-    _ request: DatasetRequest, by actor: Actor
+    _ request: NewDatasetVersion, by actor: Actor
   ) async throws -> (version: DatasetVersionRecord, isNew: Bool) {
     let (id, isNew) = try await named("dataset", request.name) {
       try await transaction { transaction in

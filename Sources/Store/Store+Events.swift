@@ -63,6 +63,9 @@ public struct EventRecord: Hashable, Sendable {
 }
 
 extension Subject {
+  /// The thing of `kind`, as in `job`, with this number.
+  public init(kind: String, number: Int64) { self.init(kind: kind, id: number) }
+
   init(kind: String, id: Int64) {
     self.kind = kind
     self.id = id

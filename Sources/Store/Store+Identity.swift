@@ -26,6 +26,18 @@ public struct Principal: Hashable, Sendable {
   /// By what right.
   public var role: Role
 
+  /// Whoever asks where nobody needs to be anybody: looks at what everyone may see.
+  public static let anonymous = Principal()
+
+  private init() {
+    token = TokenID(0)
+    user = UserID(0)
+    userName = "anonymous"
+    project = ProjectID(0)
+    projectName = ""
+    role = .viewer
+  }
+
   init(row: Row) throws {
     token = try row.get("token_id")
     user = try row.get("user_id")

@@ -9,7 +9,7 @@ extension Store {
   ///
   /// Throws `.leaseInPast`, `.leaseEmpty`, `.noNodes`, `.notEnoughNodes`, `.leaseOverlap` with the first lease in the
   /// way, `.nameTaken`, `.badName`, and `.notFound` for a node that is not one. It changes nothing then.
-  public func createLease(_ request: LeaseRequest, by actor: Actor) async throws -> LeaseRecord {
+  public func createLease(_ request: NewLease, by actor: Actor) async throws -> LeaseRecord {
     do {
       let id = try await named("lease", request.name) {
         try await transaction { try await insertLease(request, by: actor, in: $0) }
@@ -28,7 +28,7 @@ extension Store {
   }
 
   private func insertLease(
-    _ request: LeaseRequest, by actor: Actor, in transaction: PostgresTransaction
+    _ request: NewLease, by actor: Actor, in transaction: PostgresTransaction
   ) async throws -> LeaseID {
     try await transaction.execute("SELECT pg_advisory_xact_lock(\(Self.leaseCalendarLock))")
     let now: Timestamp = try await transaction.one("SELECT clock_timestamp() AS now").get("now")
@@ -58,7 +58,7 @@ extension Store {
   }
 
   private func pickNodes(
-    _ wanted: LeaseRequest.Nodes, for period: Period, in transaction: PostgresTransaction
+    _ wanted: NewLease.Nodes, for period: Period, in transaction: PostgresTransaction
   ) async throws -> [NodeID] {
     switch wanted {
     case .these(let nodes):
@@ -175,7 +175,7 @@ extension Store {
   }
 }
 
-extension LeaseRequest.End {
+extension NewLease.End {
   fileprivate func moment(after start: Timestamp) -> Timestamp {
     switch self {
     case .at(let moment): moment

@@ -10,7 +10,7 @@ extension Store {
   /// Adds a machine; it is ABSENT until a probe finds it.
   ///
   /// Throws `.nameTaken`, `.badName`.
-  public func addNode(_ request: NodeRequest, by actor: Actor) async throws -> NodeRecord {
+  public func addNode(_ request: NewNode, by actor: Actor) async throws -> NodeRecord {
     let id: NodeID = try await named("node", request.name) {
       try await transaction { transaction in
         let id: NodeID = try await transaction.one(
