@@ -85,12 +85,16 @@ let package = Package(
     .target(
       name: "Daemon",
       dependencies: [
-        "Domain", "Wire", "Scheduling", "JobFile", "Postgres", "Store", "ObjectStorage", "SSH", "Launching", "Dashboard",
+        "Domain", "Wire", "Scheduling", "JobFile", "Postgres", "Store", "ObjectStorage", "SSH", "Launching",
         log, crypto, arguments,
         .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOFoundationCompat", package: "swift-nio"),
+        .product(name: "NIOFoundationEssentialsCompat", package: "swift-nio"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
     .target(
       name: "Commands", dependencies: ["Domain", "Wire", "APIClient", "Lab", crypto, arguments], swiftSettings: strict),

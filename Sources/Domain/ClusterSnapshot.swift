@@ -126,10 +126,10 @@ public struct StartNeeds: Hashable, Sendable, Codable {
   /// From SIGTERM to the last checkpoint DURABLE.
   public var lastSave: TimeSpan
 
-  /// Assumptions for a job of which nothing is known yet: 50 MB/s, 5 s to launch, 15 s for the last save.
+  /// Assumptions for a job of which nothing is known yet: 50 MB/s, 5 s to launch, 10 s for the last save.
   public init(
     data: [DatasetVersionID: ByteCount] = [:], restore: ByteCount = .zero, checkpointRoom: ByteCount = .zero,
-    stagingRate: Double = 50_000_000, launch: TimeSpan = .seconds(5), lastSave: TimeSpan = .seconds(15)
+    stagingRate: Double = 50_000_000, launch: TimeSpan = .seconds(5), lastSave: TimeSpan = .seconds(10)
   ) {
     self.data = data
     self.restore = restore

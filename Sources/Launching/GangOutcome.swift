@@ -9,12 +9,15 @@ public struct GangOutcome: Hashable, Sendable {
   public let exitCode: Int?
   /// In a sentence, with the rank or node that decided.
   public let detail: String
+  /// Whether it would have ended so on any other nodes too: data that is missing, corrupt or too large.
+  public let isFaultOfJob: Bool
 
   /// An outcome that was decided elsewhere.
-  public init(outcome: AttemptOutcome, exitCode: Int?, detail: String) {
+  public init(outcome: AttemptOutcome, exitCode: Int?, detail: String, isFaultOfJob: Bool = false) {
     self.outcome = outcome
     self.exitCode = exitCode
     self.detail = detail
+    self.isFaultOfJob = isFaultOfJob
   }
 
   /// The rules, first that applies:
@@ -55,7 +58,9 @@ public struct GangOutcome: Hashable, Sendable {
   private static func neverStarted(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
     for (node, outcome) in outcomes {
       if let staging = outcome.staging {
-        return GangOutcome(outcome: .stagingFailed, exitCode: nil, detail: "node rank \(node): \(staging)")
+        return GangOutcome(
+          outcome: .stagingFailed, exitCode: nil, detail: "node rank \(node): \(staging)",
+          isFaultOfJob: staging.isFaultOfJob)
       }
       if let error = outcome.launchError {
         return GangOutcome(outcome: .launchFailed, exitCode: nil, detail: "node rank \(node): \(error)")
@@ -118,6 +123,16 @@ public struct GangOutcome: Hashable, Sendable {
   }
 
   private static let understood: Set<Int32> = [0, 75, 85, 99]
+}
+
+extension StagingFailure {
+  /// Whether it would fail on any other node too.
+  var isFaultOfJob: Bool {
+    switch self {
+    case .diskTooSmall, .missing, .corrupt: true
+    case .failed: false
+    }
+  }
 }
 
 extension StagingFailure: CustomStringConvertible {

@@ -38,24 +38,6 @@ final class PlacedAgents: Sendable {
   }
 }
 
-/// Cuts a stream of bytes into lines.
-struct LineSplitter {
-  private var rest: [UInt8] = []
-
-  /// The lines that `bytes` completes, without their ends.
-  mutating func add(_ bytes: [UInt8]) -> [[UInt8]] {
-    var lines: [[UInt8]] = []
-    var start = bytes.startIndex
-    while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-      lines.append(rest + bytes[start..<end])
-      rest = []
-      start = end + 1
-    }
-    rest += bytes[start...]
-    return lines
-  }
-}
-
 /// The host key that each endpoint has to show, as the database has it.
 final class PinnedKeys: Sendable {
   private let keys = Mutex<[SSHEndpoint: HostKey]>([:])

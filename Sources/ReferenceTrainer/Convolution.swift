@@ -1,4 +1,4 @@
-import Numerics
+import LinearAlgebra
 
 /// A 5x5 convolution with stride 1 that keeps the size of the image, as a matrix product (im2col).
 ///
@@ -43,7 +43,7 @@ final class Convolution {
     for channel in 0..<outputChannels {
       (output + channel * pixels).update(repeating: bias[channel], count: pixels)
     }
-    LinearAlgebra.multiply(
+    BLAS.multiply(
       weights, by: windowView, into: MatrixView(output, rows: outputChannels, columns: pixels), accumulate: true)
   }
 
@@ -57,7 +57,7 @@ final class Convolution {
     let outputView = MatrixView(outputGradient, rows: outputChannels, columns: pixels)
     // Unrolling again is cheaper than keeping the windows of a whole batch: they would not fit in a cache.
     unroll(input)
-    LinearAlgebra.multiply(outputView, by: windowView, .transposed, into: weightGradients, accumulate: true)
+    BLAS.multiply(outputView, by: windowView, .transposed, into: weightGradients, accumulate: true)
     for channel in 0..<outputChannels {
       let row = outputGradient + channel * pixels
       var sum: Float = 0
@@ -65,7 +65,7 @@ final class Convolution {
       biasGradients[channel] += sum
     }
     if let inputGradient {
-      LinearAlgebra.multiply(weights, .transposed, by: outputView, into: windowView)
+      BLAS.multiply(weights, .transposed, by: outputView, into: windowView)
       roll(into: inputGradient)
     }
   }

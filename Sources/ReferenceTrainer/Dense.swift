@@ -1,4 +1,4 @@
-import Numerics
+import LinearAlgebra
 
 /// A fully connected layer over a batch; weights lie as `[output][input]`, batches as `[image][value]`.
 final class Dense {
@@ -26,7 +26,7 @@ final class Dense {
     for image in 0..<count {
       (output + image * outputs).update(from: bias, count: outputs)
     }
-    LinearAlgebra.multiply(
+    BLAS.multiply(
       MatrixView(input, rows: count, columns: inputs), by: weights, .transposed,
       into: MatrixView(output, rows: count, columns: outputs), accumulate: true)
   }
@@ -37,14 +37,14 @@ final class Dense {
     outputGradient: UnsafeMutablePointer<Float>, inputGradient: UnsafeMutablePointer<Float>
   ) {
     let outputView = MatrixView(outputGradient, rows: count, columns: outputs)
-    LinearAlgebra.multiply(
+    BLAS.multiply(
       outputView, .transposed, by: MatrixView(input, rows: count, columns: inputs),
       into: weightGradients, accumulate: true)
     for image in 0..<count {
       let row = outputGradient + image * outputs
       for output in 0..<outputs { biasGradients[output] += row[output] }
     }
-    LinearAlgebra.multiply(
+    BLAS.multiply(
       outputView, by: weights, into: MatrixView(inputGradient, rows: count, columns: inputs))
   }
 }

@@ -1,5 +1,5 @@
 import Glibc
-import Numerics
+import LinearAlgebra
 
 /// The whole of `baton-train`: reads its words and variables, finds its peers, trains.
 public enum TrainerProgram {
@@ -31,10 +31,10 @@ public enum TrainerProgram {
   private static func train(_ settings: Settings, _ environment: TrainerEnvironment) throws(TrainerError) {
     let (rank, worldSize) = (environment.rank, environment.worldSize)
     let tell: (String) -> Void = { say("baton-train: rank \(rank): \($0)") }
-    LinearAlgebra.useOneThread()
+    BLAS.useOneThread()
     say(
       "baton-train: rank \(rank) of \(worldSize), process \(getpid()), attempt "
-        + "\(environment.attempt.isEmpty ? "-" : environment.attempt), OpenBLAS kernel \(LinearAlgebra.kernelName)")
+        + "\(environment.attempt.isEmpty ? "-" : environment.attempt), OpenBLAS kernel \(BLAS.kernelName)")
 
     let data = settings.dataFolder ?? environment.dataFolder
     guard !data.isEmpty else {
@@ -75,7 +75,7 @@ public enum TrainerProgram {
       shape: NetworkShape(
         side: dataset.side, firstChannels: settings.firstChannels, secondChannels: settings.secondChannels,
         hidden: settings.hidden, classes: dataset.classes),
-      hyperparameters: settings.hyperparameters, datasetDigest: dataset.digest, kernel: LinearAlgebra.kernelName)
+      hyperparameters: settings.hyperparameters, datasetDigest: dataset.digest, kernel: BLAS.kernelName)
     guard !environment.resumeFrom.isEmpty else { return (state, nil) }
     let checkpoint = try CheckpointFolder.load(environment.resumeFrom)
     let saved = checkpoint.state

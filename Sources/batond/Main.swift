@@ -1,1 +1,8 @@
-@main struct Main { static func main() {} }
+import Daemon
+
+@main
+struct Main {
+  static func main() async {
+    await DaemonProgram.main()
+  }
+}

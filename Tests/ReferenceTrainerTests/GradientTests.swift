@@ -1,4 +1,4 @@
-import Numerics
+import LinearAlgebra
 import Testing
 
 @testable import ReferenceTrainer
@@ -157,18 +157,18 @@ import Testing
   }
 
   @Test func multiplyReadsOrientations() {
-    LinearAlgebra.useOneThread()
+    BLAS.useOneThread()
     let (a, b, c) = (FloatBuffer([1, 2, 3, 4, 5, 6]), FloatBuffer([1, 0, 2, 1, 1, 1]), FloatBuffer(count: 4))
-    LinearAlgebra.multiply(
+    BLAS.multiply(
       MatrixView(a.base, rows: 2, columns: 3), by: MatrixView(b.base, rows: 2, columns: 3), .transposed,
       into: MatrixView(c.base, rows: 2, columns: 2))
     #expect(c.values == [7, 6, 16, 15])
-    LinearAlgebra.multiply(
+    BLAS.multiply(
       MatrixView(a.base, rows: 3, columns: 2), .transposed, by: MatrixView(b.base, rows: 3, columns: 2),
       into: MatrixView(c.base, rows: 2, columns: 2), accumulate: true)
     withExtendedLifetime((a, b)) {}
     let expected: [Float] = [19, 14, 32, 25]
     #expect(c.values == expected)
-    #expect(!LinearAlgebra.kernelName.isEmpty)
+    #expect(!BLAS.kernelName.isEmpty)
   }
 }

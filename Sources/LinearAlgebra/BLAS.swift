@@ -4,7 +4,7 @@ import COpenBLAS
 ///
 /// The same call with the same shapes gives the same bits as long as the library, its kernel
 /// (`kernelName`) and the number of threads stay the same: call `useOneThread()` first.
-public enum LinearAlgebra {
+public enum BLAS {
   /// How an operand is read.
   public enum Orientation: Sendable {
     /// As it lies in memory.
