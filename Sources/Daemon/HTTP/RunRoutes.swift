@@ -1,0 +1,137 @@
+import Domain
+import Hummingbird
+import Store
+import Wire
+
+/// Runs and their curves over HTTP.
+enum RunRoutes {
+  private static let pointsMost = 1_000_000
+
+  static let all: [Route] = [
+    Route(
+      method: .get, path: "/runs", access: .viewer, summary: "Runs, newest first", gives: Listing<JobView>.self
+    ) { call in
+      var filter = JobFilter()
+      filter.project = call.projectFilter
+      let records = try await call.services.store.jobs(filter, limit: 1000)
+      return try await .json(
+        Listing(now: call.services.store.now(), items: JobView.build(records, call.services)))
+    },
+    Route(
+      method: .get, path: "/runs/{run}", access: .viewer, summary: "The whole history of a job", gives: RunView.self
+    ) { call in
+      try await .json(RunView.build(find(call, "run"), call.services))
+    },
+    Route(
+      method: .get, path: "/runs/{run}/metrics/{metric}", access: .viewer,
+      summary: "A curve: one value a step, whatever happened in between", gives: MetricSeries.self
+    ) { call in
+      let run = try await find(call, "run")
+      let metric = try call.parameter("metric")
+      let after = try call.number("after", within: 0...Int.max, standard: 0)
+      let limit = try call.number("limit", within: 1...pointsMost, standard: 100_000)
+      let points = try await call.services.store.series(
+        run.job, metric, from: Int64(after) + (after > 0 ? 1 : 0), maxPoints: limit)
+      return try .json(MetricSeries(metric, points))
+    },
+    Route(
+      method: .get, path: "/runs/{run}/compare/{other}", access: .viewer,
+      summary: "Two runs' curves, step by step, bit for bit", gives: RunComparison.self
+    ) { call in
+      let run = try await find(call, "run")
+      let other = try await find(call, "other")
+      let metric = call.query("metric") ?? "loss"
+      let store = call.services.store
+      let left = try await store.series(run.job, metric, maxPoints: pointsMost)
+      let right = try await store.series(other.job, metric, maxPoints: pointsMost)
+      guard !left.isEmpty, !right.isEmpty else {
+        throw APIFailure(.notFound, "\(left.isEmpty ? run : other) has no value of metric '\(metric)'")
+      }
+      return try .json(RunComparison(run: run, left, other: other, right, metric: metric))
+    },
+  ]
+
+  /// The run that the path names: `17`, `run-17` or `job-17`.
+  static func find(_ call: Call, _ name: String) async throws -> RunID {
+    let text = try call.parameter(name)
+    guard let id = RunID(text: text) ?? JobID(text: text)?.run else {
+      throw APIFailure(.notFound, "'\(text)' names no run: write its number, as in 17 or run-17")
+    }
+    let job = try await call.services.store.job(id.job)
+    guard call.principal.role == .admin || job.project == call.principal.project else {
+      throw StoreError.notFound(kind: "run", name: text)
+    }
+    return id
+  }
+}
+
+extension MetricSeries {
+  /// A curve as it is shown.
+  init(_ metric: String, _ points: [SeriesPoint]) {
+    self.init(
+      metric: metric, steps: points.map { Int($0.step) }, values: points.map(\.value),
+      attempts: points.map(\.attemptNumber), recordedAt: points.map(\.recordedAt))
+  }
+}
+
+extension RunComparison {
+  /// Compares two curves by step, values by their bits.
+  init(run: RunID, _ left: [SeriesPoint], other: RunID, _ right: [SeriesPoint], metric: String) {
+    var values: [Int64: Double] = [:]
+    for point in right { values[point.step] = point.value }
+    var compared = 0
+    var equal = 0
+    var largest = 0.0
+    var first: Difference?
+    for point in left {
+      guard let value = values[point.step] else { continue }
+      compared += 1
+      if value.bitPattern == point.value.bitPattern {
+        equal += 1
+      } else {
+        largest = max(largest, (value - point.value).magnitude)
+        if first == nil { first = Difference(step: Int(point.step), value: point.value, otherValue: value) }
+      }
+    }
+    self.init(
+      run: run, other: other, metric: metric, stepsCompared: compared, stepsEqual: equal,
+      onlyInRun: left.count - compared, onlyInOther: right.count - compared, firstDifference: first,
+      largestDifference: largest)
+  }
+}
+
+extension RunView {
+  /// The whole history of a job as it is shown.
+  static func build(_ id: RunID, _ services: Services) async throws -> RunView {
+    let store = services.store
+    let run = try await store.run(id)
+    let summaries = try await store.metricSummaries(of: id.job)
+    let nodes = try await store.nodes()
+    var facts: [RunProvenance.NodeFacts] = []
+    for attempt in run.attempts {
+      for share in attempt.nodes {
+        guard let node = nodes.first(where: { $0.id == share.node }) else { continue }
+        facts.append(
+          RunProvenance.NodeFacts(
+            attemptNumber: attempt.number, node: NodeRef(id: node.id, name: node.request.name),
+            nodeType: node.request.nodeType,
+            gpus: node.facts.gpus.filter { share.gpus.contains($0.index) }.map(\.model), cores: node.facts.cores,
+            memory: node.facts.memory, software: node.facts.other))
+      }
+    }
+    return RunView(
+      id: id, job: try await JobView.build(id.job, services),
+      attempts: try await AttemptView.build(run.attempts, services),
+      checkpoints: CheckpointView.build(run.checkpoints, latest: run.job.latestCheckpoint),
+      metrics: summaries.map {
+        MetricSummary(
+          metric: $0.metric, count: $0.count, firstStep: Int($0.firstStep), lastStep: Int($0.lastStep),
+          lastValue: $0.lastValue)
+      },
+      provenance: RunProvenance(
+        jobFile: run.specText, source: SourceProvenance(run.provenance),
+        datasets: run.datasets.map { DatasetRef(name: $0.name, version: $0.version, contentID: $0.contentID) },
+        seed: run.job.spec.seed, nodes: facts),
+      stepsRedone: Set(try await store.archivedPoints(of: id.job).map(\.point.step)).count)
+  }
+}

@@ -1,0 +1,5 @@
+enum SchemaRecorder {
+  static func schema(of type: any Decodable.Type, into schemas: inout [String: JSONValue]) -> JSONValue {
+    .object(["type": .string("object")])
+  }
+}

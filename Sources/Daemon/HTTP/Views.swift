@@ -1,0 +1,114 @@
+import Domain
+import SSH
+import Store
+import Wire
+
+extension LeaseView {
+  /// Leases as they are shown.
+  static func build(_ records: [LeaseRecord], _ services: Services) async throws -> [LeaseView] {
+    guard !records.isEmpty else { return [] }
+    let names = try await services.store.nodeNames()
+    let projects = try await services.store.projectNames()
+    let attempts = try await services.store.liveAttempts()
+    return records.map { record in
+      LeaseView(
+        id: record.id, name: record.name, project: projects[record.project] ?? "\(record.project)",
+        state: record.state, degraded: record.isDegraded, start: record.period.start, end: record.period.end,
+        nodes: record.nodes.map { NodeRef(id: $0, name: names[$0] ?? "\($0)") },
+        jobs: attempts.filter { $0.lease == record.id }.map(\.job))
+    }
+  }
+}
+
+extension NodeView {
+  /// Nodes as they are shown.
+  static func build(_ records: [NodeRecord], _ services: Services) async throws -> [NodeView] {
+    guard !records.isEmpty else { return [] }
+    let leases = try await services.store.leases().filter { $0.state == .active || $0.state == .ending }
+    let attempts = try await services.store.liveAttempts()
+    return records.map { record in
+      let isKnown = record.lastSeenAt != nil
+      let request = record.request
+      return NodeView(
+        id: record.id, name: request.name, address: request.address, port: request.port, user: request.sshUser,
+        hostKeyFingerprint: HostKey(request.hostKey)?.fingerprint ?? "unreadable", nodeType: request.nodeType,
+        state: record.state, detail: record.drainReason, drained: record.isDrained,
+        gpus: record.facts.gpus.map {
+          GPU(index: $0.index, model: $0.model, memory: $0.memory, isStandIn: $0.isStandIn)
+        }, cores: isKnown ? record.facts.cores : nil, memory: isKnown ? record.facts.memory : nil,
+        diskTotal: isKnown ? record.facts.diskTotal : nil, diskFree: isKnown ? record.facts.diskFree : nil,
+        lastSeen: record.lastSeenAt, lease: leases.first { $0.nodes.contains(record.id) }?.id,
+        job: attempts.first { $0.nodes.contains { $0.node == record.id } }?.job, software: record.facts.other)
+    }
+  }
+}
+
+extension AttemptView {
+  /// Attempts as they are shown.
+  static func build(_ records: [AttemptRecord], _ services: Services) async throws -> [AttemptView] {
+    guard !records.isEmpty else { return [] }
+    let names = try await services.store.nodeNames()
+    var leases: [LeaseID: LeaseRecord] = [:]
+    for id in Set(records.map(\.lease)) { leases[id] = try await services.store.lease(id) }
+    return records.map { record in
+      AttemptView(
+        id: record.id, number: record.number, lease: record.lease, leaseName: leases[record.lease]?.name ?? "",
+        leaseEnd: leases[record.lease]?.period.end ?? record.createdAt, state: record.state, outcome: record.outcome,
+        detail: record.reasonDetail, nodes: record.nodes.map { NodeRef(id: $0.node, name: names[$0.node] ?? "") },
+        createdAt: record.createdAt, runningAt: record.runningAt, endedAt: record.endedAt,
+        resumedFromStep: record.resumeStep.map { Int($0) })
+    }
+  }
+}
+
+extension JobView {
+  /// Jobs as they are shown.
+  static func build(_ records: [JobRecord], _ services: Services) async throws -> [JobView] {
+    guard !records.isEmpty else { return [] }
+    let places = try await services.store.places(of: records.map(\.id))
+    var attempts: [AttemptID: AttemptView] = [:]
+    let last = try await services.store.attempts(places.values.compactMap(\.lastAttempt))
+    for view in try await AttemptView.build(last, services) { attempts[view.id] = view }
+    return records.map { record in
+      let place = places[record.id]
+      return JobView(
+        id: record.id, name: record.spec.name, project: record.projectName, user: record.userName,
+        state: record.state, reason: record.reason ?? "", reasonDetail: record.reasonDetail,
+        priority: record.spec.priority, nodes: record.spec.resources.nodes, submittedAt: record.submittedAt,
+        startedAt: record.startedAt, endedAt: record.endedAt, exitCode: record.exitCode,
+        attempt: place?.lastAttempt.flatMap { attempts[$0] }, checkpointStep: record.latestStep.map { Int($0) },
+        checkpointAt: place?.checkpointAt, lastStep: place?.lastStep.map { Int($0) },
+        staging: services.progress.staging(of: record.id))
+    }
+  }
+
+  /// One job as it is shown.
+  static func build(_ id: JobID, _ services: Services) async throws -> JobView {
+    guard let view = try await build([services.store.job(id)], services).first else {
+      throw StoreError.notFound(kind: "job", name: "\(id)")
+    }
+    return view
+  }
+}
+
+extension CheckpointView {
+  /// Checkpoints as they are shown, by step.
+  static func build(_ records: [CheckpointRecord], latest: CheckpointID?) -> [CheckpointView] {
+    records.sorted { ($0.step, $0.id) < ($1.step, $1.id) }.map { record in
+      CheckpointView(
+        id: record.id, job: record.job, attemptNumber: record.attemptNumber, step: Int(record.step),
+        state: record.state, bytes: record.size, prefix: record.objectPrefix ?? "", createdAt: record.createdAt,
+        durableAt: record.durableAt, isFinal: record.isFinal, isLatest: record.id == latest)
+    }
+  }
+}
+
+extension EventView {
+  /// A line of the audit log as it is shown.
+  init(_ record: EventRecord) {
+    let detail = record.detail.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    self.init(
+      id: record.id, at: record.at, actor: record.actor, action: record.action,
+      subject: "\(record.subject.kind)-\(record.subject.id)", detail: detail)
+  }
+}

@@ -1,0 +1,199 @@
+import AsyncAlgorithms
+import Domain
+import Launching
+import Logging
+import Store
+import Wire
+
+/// Carries one attempt from its nodes being told to its last word.
+///
+/// All that happens comes in through one channel and is taken one by one: what the nodes' journals say, and what people
+/// and clocks want. Journals are read from their beginning, so a driver that begins anew, in this process or another,
+/// comes to the same state; every write it makes can be made twice.
+struct AttemptDriver {
+  /// How often the database is looked at again, should a wake-up call be lost.
+  private static let lookEvery = Duration.seconds(5)
+  /// A node that cannot be reached at all before any rank runs is given up after this, so that the job can go elsewhere.
+  static let reachPatience = Duration.seconds(30)
+
+  let services: Services
+  let epoch: ControllerEpoch
+  let brief: AttemptBrief
+  let targets: [NodeTarget]
+  var attempt: AttemptRecord
+  var gang: GangState
+  var leaseEnd: Timestamp
+  var stops = StopLedger()
+  var offsets: [Int64]
+
+  /// Drives until the attempt is over. Throws what the database or a node's answer does not allow to go on with.
+  static func drive(_ attempt: AttemptRecord, _ services: Services, _ epoch: ControllerEpoch) async throws {
+    let briefing = try await Briefing(of: attempt, services, epoch)
+    var driver = AttemptDriver(
+      services: services, epoch: epoch, brief: briefing.brief, targets: briefing.targets, attempt: attempt,
+      gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: briefing.brief.stagingTotal),
+      leaseEnd: briefing.brief.leaseEnd, offsets: attempt.nodes.map(\.metricsOffset))
+    let channel = AsyncChannel<DriverInput>()
+    let outcome = try await withThrowingTaskGroup(of: Void.self, returning: GangOutcome?.self) { group in
+      for rank in attempt.nodes.indices {
+        let follower = NodeFollower(
+          services: services, brief: briefing.brief, nodeRank: rank, target: briefing.targets[rank],
+          metricsOffset: attempt.nodes[rank].metricsOffset, mayStart: attempt.state == .staging, channel: channel)
+        group.addTask { await follower.run() }
+      }
+      group.addTask { await Self.pass(changesOf: attempt, services, to: channel) }
+      group.addTask { await Self.tick(channel) }
+      defer {
+        group.cancelAll()
+        channel.finish()
+      }
+      for await input in channel {
+        if let outcome = try await driver.take(input) { return outcome }
+        if driver.attempt.state == .ended { return nil }
+      }
+      return nil
+    }
+    _ = services.progress.note(nil, for: attempt.job)
+    if let outcome { try await driver.finish(outcome) }
+  }
+
+  /// Wakes the driver when something that concerns it changes.
+  private static func pass(
+    changesOf attempt: AttemptRecord, _ services: Services, to channel: AsyncChannel<DriverInput>
+  ) async {
+    for await change in services.hub.changes() {
+      switch change {
+      case .job(attempt.job), .attempt(attempt.id), .lease(attempt.lease), .everything: await channel.send(.look)
+      case .checkpointAsked(attempt.job): await channel.send(.checkpointAsked)
+      case .killAsked(attempt.job): await channel.send(.killAsked)
+      default: continue
+      }
+    }
+  }
+
+  private static func tick(_ channel: AsyncChannel<DriverInput>) async {
+    while !Task.isCancelled {
+      await channel.send(.look)
+      do { try await Task.sleep(for: lookEvery) } catch { return }
+    }
+  }
+
+  /// Takes one input in; returns how the attempt ended once it has.
+  private mutating func take(_ input: DriverInput) async throws -> GangOutcome? {
+    switch input {
+    case .frame(let rank, let frame):
+      return try await take(frame, from: rank)
+    case .refused(let rank, let why):
+      return try await act(on: gang.lost(nodeRank: rank, "the agent refused: \(why)"))
+    case .unreachable(let rank, let since, let why):
+      guard attempt.state == .staging, ContinuousClock().now - since > Self.reachPatience else { return nil }
+      // No rank runs anywhere yet. Whatever that node still does ends at its own deadline, or when it is seen again.
+      return try await giveUp(on: rank, why)
+    case .look:
+      return try await look()
+    case .checkpointAsked:
+      await tell(.checkpoint, nodeRanks: Array(targets.indices))
+      return nil
+    case .killAsked:
+      stops.wants(.kill(.cancelled))
+      return try await look()
+    }
+  }
+
+  private mutating func take(_ frame: FollowFrame, from rank: Int) async throws -> GangOutcome? {
+    switch frame {
+    case .journal(let entry):
+      let actions = gang.received(entry.event, from: rank)
+      try await note(entry, from: rank)
+      return try await act(on: actions)
+    case .metrics(let lines, let end):
+      try await ingest(lines, upTo: end, from: rank)
+      return nil
+    case .alive:
+      return nil
+    case .supervisorGone, .unknownAttempt:
+      // Nothing of it may survive it: the node is asked to make sure before the attempt is called lost.
+      try await services.agents.purge(attempt.id, on: targets[rank])
+      let why = frame == .supervisorGone ? "its supervisor was killed" : "it does not know the attempt any more"
+      return try await act(on: gang.lost(nodeRank: rank, why))
+    }
+  }
+
+  private mutating func act(on actions: [GangState.Action]) async throws -> GangOutcome? {
+    for action in actions {
+      switch action {
+      case .launch(let port):
+        try await launch(port)
+      case .running:
+        _ = try await services.store.markRunning(attempt.id, by: epoch)
+      case .leaving:
+        _ = try await services.store.markCheckpointing(attempt.id, by: epoch)
+      case .stop(let ranks, let cause):
+        await tell(.stop(cause), nodeRanks: ranks)
+      case .checkpointSeen(let step, let bytes):
+        _ = try await services.store.registerCheckpoint(
+          attempt.id, step: Int64(step), state: .uploading, size: bytes, by: epoch)
+      case .commit(let stored):
+        try await commit(stored)
+      case .checkpointRejected(let step, let reason):
+        services.logger.warning("\(attempt.job): checkpoint of step \(step) is of no use: \(reason)")
+      case .finish(let outcome):
+        return outcome
+      }
+    }
+    return nil
+  }
+
+  /// Tells every node to start its ranks. The database knows first: a node that is told twice starts once, but a
+  /// node that was never told of while the database says LAUNCHING is told again when a driver takes over.
+  private mutating func launch(_ port: Int) async throws {
+    let port = attempt.masterPort ?? port
+    if attempt.state == .staging {
+      guard case .done = try await services.store.markLaunching(attempt.id, masterPort: port, by: epoch) else {
+        attempt = try await services.store.attempt(attempt.id)
+        return
+      }
+      attempt = try await services.store.attempt(attempt.id)
+    }
+    await tell(.launch(masterPort: port), nodeRanks: Array(targets.indices))
+  }
+
+  private func commit(_ stored: StoredCheckpoint) async throws {
+    let result = try await services.store.commitCheckpoint(
+      CheckpointCommit(
+        attempt: attempt.id, step: Int64(stored.step), manifestHash: stored.manifestSHA256, size: stored.bytes,
+        objectPrefix: stored.prefix, saveTime: stored.saveTook ?? .zero, uploadTime: stored.uploadTook,
+        isFinal: stored.isFinal), by: epoch)
+    if case .stale = result {
+      services.logger.debug("\(attempt.job): the checkpoint of step \(stored.step) was settled before")
+    }
+  }
+
+  /// Ends the attempt in the database, then clears the nodes.
+  private func finish(_ outcome: GangOutcome) async throws {
+    let ending = AttemptEnding(
+      attempt: attempt.id, outcome: outcome.outcome, exitCode: outcome.exitCode, detail: outcome.detail,
+      stagingFault: outcome.isFaultOfJob ? .job : .node, isSettled: outcome.outcome != .lost)
+    let result = try await services.store.endAttempt(ending, by: epoch)
+    services.logger.info("\(attempt.id) of \(attempt.job) ended: \(outcome.outcome.rawValue): \(outcome.detail)")
+    if case .done(let end) = result {
+      services.logger.info("\(end.job) is \(end.fate.state.rawValue) (\(end.fate.reason))")
+    }
+    await clear()
+  }
+
+  /// Removes the attempt's folders; what the lease's end has not taken already. Trying is enough: nothing runs there.
+  private func clear() async {
+    await withTaskGroup(of: Void.self) { group in
+      for target in targets {
+        group.addTask {
+          do {
+            try await services.agents.purge(attempt.id, on: target)
+          } catch {
+            services.logger.debug("clearing \(attempt.id) on \(target.name): \(error)")
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import Domain
+import Logging
+import Scheduling
+import Store
+
+/// Load a snapshot, plan, apply: each start is checked again by the database, which has the last word.
+struct SchedulingLoop: Sendable {
+  /// Longest time between two rounds, should every wake-up call be lost.
+  private static let patience = TimeSpan.seconds(20)
+
+  let services: Services
+  let epoch: ControllerEpoch
+
+  /// Runs rounds until cancelled.
+  func run() async {
+    let bell = Bell()
+    let token = services.hub.listen { change in
+      switch change {
+      case .job, .lease, .attempt, .node, .everything: bell.ring()
+      case .event, .checkpointAsked, .killAsked: break
+      }
+    }
+    defer { token.cancel() }
+    while !Task.isCancelled {
+      var pause = Self.patience
+      do {
+        pause = try await round()
+      } catch {
+        services.logger.warning("scheduler: \(error)")
+        pause = .seconds(1)
+      }
+      await bell.sleep(atMost: Duration(pause))
+    }
+  }
+
+  /// One round; returns how long nothing will change by itself.
+  private func round() async throws -> TimeSpan {
+    let (snapshot, takenAt) = try await services.store.snapshot()
+    let decided = plan(snapshot, at: takenAt)
+    var wasStale = false
+    for start in decided.starts {
+      switch try await services.store.start(start, by: epoch) {
+      case .done(let attempt):
+        services.logger.info("\(start.job) starts as \(attempt.id) in \(start.lease) on \(start.placement.nodes)")
+      case .stale:
+        services.logger.info("\(start.job) would have started in \(start.lease), which changed meanwhile")
+        wasStale = true
+      }
+    }
+    if !decided.refusals.isEmpty { _ = try await services.store.setReasons(decided.refusals, by: epoch) }
+    if wasStale { return .seconds(1) }
+    guard let wakeAt = decided.wakeAt else { return Self.patience }
+    return min(max(wakeAt - takenAt, .zero) + TimeSpan(microseconds: 20_000), Self.patience)
+  }
+}

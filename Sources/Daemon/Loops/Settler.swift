@@ -1,0 +1,102 @@
+import Domain
+import Foundation
+import Launching
+import Logging
+import ObjectStorage
+import Store
+import Synchronization
+import Wire
+
+/// Brings in what an attempt left in the object store when nobody was there to hear its last word: a controller that
+/// was down while the lease ended, or a node that was taken away.
+///
+/// Only then may the job go on: a step that was saved must not be computed again.
+struct Settler: Sendable {
+  private static let patience = Duration.seconds(20)
+  private static let pauseAfterError = Duration.seconds(2)
+  private static let pageSize = 1000
+
+  let services: Services
+  let epoch: ControllerEpoch
+
+  /// Settles until cancelled.
+  func run() async {
+    let bell = Bell()
+    let token = services.hub.listen { change in
+      switch change {
+      case .attempt, .lease, .everything: bell.ring()
+      default: break
+      }
+    }
+    defer { token.cancel() }
+    while !Task.isCancelled {
+      var pause = Self.patience
+      do {
+        for attempt in try await services.store.unsettledAttempts() { try await settle(attempt) }
+      } catch {
+        services.logger.warning("settler: \(error)")
+        pause = Self.pauseAfterError
+      }
+      await bell.sleep(atMost: pause)
+    }
+  }
+
+  /// Reads checkpoints first, then metrics; done again from the start if it fails in between.
+  private func settle(_ attempt: AttemptRecord) async throws {
+    let checkpoints = try await commitCheckpoints(of: attempt)
+    var lines = 0
+    for node in attempt.nodes { lines += try await ingestMetrics(of: attempt, node) }
+    _ = try await services.store.markSettled(attempt.id, by: epoch)
+    services.logger.info("\(attempt.id) is settled: \(checkpoints) checkpoints and \(lines) metric lines were found")
+  }
+
+  private func commitCheckpoints(of attempt: AttemptRecord) async throws -> Int {
+    var found = 0
+    let ending = "-e\(attempt.number)/manifest.json"
+    var marker: String?
+    repeat {
+      let page = try await services.objects.list(
+        prefix: ObjectLayout.checkpoints(of: attempt.job.run), after: marker, limit: Self.pageSize)
+      for entry in page.entries where entry.key.hasSuffix(ending) {
+        if try await commit(String(entry.key.dropLast("manifest.json".count)), of: attempt) { found += 1 }
+      }
+      marker = page.next
+    } while marker != nil
+    return found
+  }
+
+  private func commit(_ prefix: String, of attempt: AttemptRecord) async throws -> Bool {
+    guard let place = ObjectLayout.parseCheckpoint(prefix: prefix), place.number == attempt.number else { return false }
+    do {
+      let verified = try await verifyCheckpoint(services.objects, prefix: prefix)
+      let result = try await services.store.commitCheckpoint(
+        CheckpointCommit(
+          attempt: attempt.id, step: Int64(place.step), manifestHash: verified.manifestSHA256,
+          size: verified.manifest.files.total, objectPrefix: prefix, isFinal: true), by: epoch)
+      return !result.isStale
+    } catch let fault as CheckpointFault {
+      services.logger.warning("\(attempt.job): what lies at \(prefix) is no checkpoint: \(fault)")
+      return false
+    }
+  }
+
+  private func ingestMetrics(of attempt: AttemptRecord, _ node: AttemptNodeRecord) async throws -> Int {
+    let record = ObjectLayout.attemptRecord(run: attempt.job.run, number: attempt.number, nodeRank: node.rank)
+    let key = ObjectLayout.metrics(record: record)
+    guard let info = try await services.objects.head(key), info.size > node.metricsOffset else { return 0 }
+    let rest = Mutex<[UInt8]>([])
+    try await services.objects.get(key, range: node.metricsOffset..<info.size) { piece in
+      rest.withLock { $0 += piece }
+    }
+    var splitter = LineSplitter()
+    let lines = splitter.add(rest.withLock { $0 })
+    let length = lines.reduce(0) { $0 + $1.count + 1 }
+    guard length > 0 else { return 0 }
+    _ = try await services.store.ingest(
+      MetricBatch(
+        attempt: attempt.id, node: node.node, fromOffset: node.metricsOffset,
+        toOffset: node.metricsOffset + Int64(length),
+        points: lines.compactMap { MetricLine.parse(String(decoding: $0, as: UTF8.self)) }), by: epoch)
+    return lines.count
+  }
+}

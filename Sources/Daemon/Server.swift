@@ -1,0 +1,85 @@
+import Crypto
+import Domain
+import Foundation
+import Hummingbird
+import Launching
+import Logging
+import ObjectStorage
+import Postgres
+import SSH
+import ServiceLifecycle
+import Store
+import UnixSignals
+import Wire
+
+/// All of `batond serve`, put together.
+struct Server {
+  let settings: Settings
+
+  /// Serves until SIGTERM or SIGINT. Attempts on nodes go on without it.
+  func run() async throws {
+    var logger = Logger(label: "batond")
+    logger.logLevel = settings.logLevel.flatMap(Logger.Level.init(rawValue:)) ?? .info
+    let pool = PostgresPool(
+      settings.database, options: .init(applicationName: "batond"), limits: .init(connections: 12))
+    let binary = try AgentBinary.read(settings.agentBinary)
+    let hub = WakeHub()
+    let services = Services(
+      settings: settings, store: Store(pool), objects: FileObjectStore(root: settings.objectStoreFolder ?? ""),
+      agents: AgentClient(identity: .file(settings.ssh.keyPath), binary: binary), hub: hub, progress: LiveProgress(),
+      leadership: Leadership(), logger: logger, agentVersion: String(binary.sha256.prefix(16)))
+    let listener = PostgresListener(
+      settings.database, options: .init(applicationName: "batond listener"), channels: ["baton"])
+    let application = Application(
+      router: API.router(services),
+      configuration: .init(
+        address: .hostname(settings.listen.host, port: settings.listen.port), serverName: "baton"),
+      logger: logger)
+    let controller = Controller(
+      services: services, database: settings.database, holder: "\(ProcessInfo.processInfo.hostName):\(getpid())")
+    let group = ServiceGroup(
+      configuration: .init(
+        services: [ListenerService(listener: listener, hub: hub), controller, application],
+        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    try await group.run()
+    await services.agents.close()
+    await pool.close()
+  }
+}
+
+/// Passes on what the database says.
+struct ListenerService: Service {
+  let listener: PostgresListener
+  let hub: WakeHub
+
+  func run() async throws {
+    try await cancelWhenGracefulShutdown {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask {
+          do { try await self.listener.run() } catch is CancellationError {}
+        }
+        for await event in self.listener.events {
+          switch event {
+          case .reconnected, .overflowed: self.hub.publish(.everything)
+          case .notification(let notification):
+            if let change = Change(payload: notification.payload) { self.hub.publish(change) }
+          }
+        }
+        group.cancelAll()
+        try await group.waitForAll()
+      }
+    }
+  }
+}
+
+extension AgentBinary {
+  /// The executable at `path`, hashed. Throws `SettingsError` where it cannot be read.
+  static func read(_ path: String) throws -> AgentBinary {
+    do {
+      let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+      return AgentBinary(path: path, sha256: Harness.hex(SHA256.hash(data: data)))
+    } catch {
+      throw SettingsError(path: path, problem: "the agent's executable cannot be read: \(error.localizedDescription)")
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import Domain
+import Launching
+import Logging
+import ObjectStorage
+import SSH
+import Store
+import Wire
+
+/// Everything that the loops and the handlers share. All of it is safe to be used from many tasks at once.
+struct Services: Sendable {
+  let settings: Settings
+  let store: Store
+  let objects: any ObjectStore
+  let agents: AgentClient
+  let hub: WakeHub
+  let progress: LiveProgress
+  let leadership: Leadership
+  let logger: Logger
+  /// What identifies this agent's build in the node's row.
+  let agentVersion: String
+
+  /// How nodes reach the object store.
+  var storeAccess: StoreAccess { .folder(path: settings.objectStoreFolder ?? "") }
+
+  /// How long before its end a lease takes nothing new.
+  var endingLead: TimeSpan { .seconds(settings.endingLeadSeconds ?? 10) }
+
+  /// A node as the agents' client wants it. Throws `APIFailure` where its pinned key cannot be read.
+  func target(_ node: NodeRecord) throws -> NodeTarget {
+    guard let hostKey = HostKey(node.request.hostKey) else {
+      throw APIFailure(.internal, "the pinned host key of node '\(node.request.name)' cannot be read: add the node anew")
+    }
+    return NodeTarget(
+      id: node.id, name: node.request.name,
+      endpoint: SSHEndpoint(
+        host: node.request.address, port: UInt16(clamping: node.request.port), user: node.request.sshUser),
+      hostKey: hostKey, root: node.request.rootPath)
+  }
+}

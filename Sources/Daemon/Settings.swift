@@ -1,0 +1,109 @@
+import Foundation
+
+/// What `batond` is told by its configuration file (JSON). Relative paths are relative to that file.
+struct Settings: Sendable, Codable {
+  /// Where HTTP is served.
+  struct Listen: Sendable, Codable {
+    /// A loopback address: other interfaces are refused until there is TLS.
+    var host: String
+    var port: Int
+  }
+
+  /// How nodes are reached.
+  struct SSH: Sendable, Codable {
+    /// Private key file, ed25519 or ECDSA.
+    var keyPath: String
+
+    enum CodingKeys: String, CodingKey { case keyPath = "key_path" }
+  }
+
+  /// libpq connection string; the password belongs in a `.pgpass` file, not here.
+  var database: String
+  var listen: Listen
+  /// `file:///folder`.
+  var objectStore: String
+  var ssh: SSH
+  /// The agent's executable, to be put on nodes.
+  var agentBinary: String
+  /// Folder of `NNNN_subject.sql`.
+  var migrations: String
+  /// Where people reach the dashboard.
+  var url: String?
+  /// `debug`, `info`, `warning`, ...
+  var logLevel: String?
+  /// How long before its end a lease takes nothing new; seconds.
+  var endingLeadSeconds: Double?
+  /// How often nodes are probed; seconds.
+  var probeIntervalSeconds: Double?
+
+  enum CodingKeys: String, CodingKey {
+    case database, listen, ssh, migrations, url
+    case objectStore = "object_store"
+    case agentBinary = "agent_binary"
+    case logLevel = "log_level"
+    case endingLeadSeconds = "ending_lead_seconds"
+    case probeIntervalSeconds = "probe_interval_seconds"
+  }
+
+  /// Reads the file at `path`. Throws `SettingsError` with the path, what is wrong, and where.
+  static func read(_ path: String) throws -> Settings {
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(fileURLWithPath: path))
+    } catch {
+      throw SettingsError(path: path, problem: "it cannot be read: \(error.localizedDescription)")
+    }
+    var settings: Settings
+    do {
+      settings = try JSONDecoder().decode(Settings.self, from: data)
+    } catch let error as DecodingError {
+      throw SettingsError(path: path, problem: Self.explain(error))
+    }
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+    func resolve(_ path: String) -> String { URL(fileURLWithPath: path, relativeTo: folder).path }
+    settings.ssh.keyPath = resolve(settings.ssh.keyPath)
+    settings.agentBinary = resolve(settings.agentBinary)
+    settings.migrations = resolve(settings.migrations)
+    guard settings.objectStoreFolder != nil else {
+      throw SettingsError(
+        path: path, problem: "object_store '\(settings.objectStore)' is not of the form file:///folder")
+    }
+    guard ["127.0.0.1", "::1", "localhost"].contains(settings.listen.host) else {
+      throw SettingsError(
+        path: path,
+        problem: "listen.host '\(settings.listen.host)' is not loopback: there is no TLS yet, so put a proxy in front")
+    }
+    return settings
+  }
+
+  /// The folder of a `file://` store.
+  var objectStoreFolder: String? {
+    guard let url = URL(string: objectStore), url.scheme == "file", url.path.hasPrefix("/") else { return nil }
+    return url.path
+  }
+
+  private static func explain(_ error: DecodingError) -> String {
+    func path(_ context: DecodingError.Context) -> String {
+      context.codingPath.map(\.stringValue).joined(separator: ".")
+    }
+    switch error {
+    case .keyNotFound(let key, let context):
+      let parent = path(context)
+      return "'\(parent.isEmpty ? "" : parent + ".")\(key.stringValue)' is missing"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+      return "'\(path(context))': \(context.debugDescription)"
+    case .dataCorrupted(let context):
+      return "it is not JSON: \(context.debugDescription)"
+    @unknown default:
+      return "\(error)"
+    }
+  }
+}
+
+/// Why a configuration file is of no use.
+struct SettingsError: Error, CustomStringConvertible {
+  let path: String
+  let problem: String
+
+  var description: String { "the configuration file '\(path)': \(problem)" }
+}
