@@ -1,7 +1,291 @@
+import Dashboard
+import Domain
+import Foundation
+import HTTPTypes
 import Hummingbird
+import Logging
+import Store
+import Wire
 
+/// The pages for browsers: who looks is taken from the cookie that `/login` sets, or from a bearer token.
 struct Pages: Sendable {
   let harness: Harness
 
-  func add(to router: Router<BasicRequestContext>) {}
+  private static let pointsMost = 200_000
+  private static let jobsMost = 200
+  private static let eventsMost = 100
+  /// As many of the newest jobs have their attempts in the chart of leases.
+  private static let chartJobsMost = 50
+
+  private var services: Services { harness.services }
+
+  /// Adds all of them.
+  func add(to router: Router<BasicRequestContext>) {
+    let renderer: PageRenderer
+    do {
+      renderer = try PageRenderer()
+    } catch {
+      // Built in and tested: without pages the API still serves.
+      services.logger.critical("the pages cannot be shown, their templates are broken: \(error)")
+      return
+    }
+    addAssets(to: router)
+    addLogin(to: router, renderer)
+    addListings(to: router, renderer)
+    page(router, "/runs/{run}", renderer) { call, frame, now in
+      let content = try await runContent(call)
+      return renderer.run(content, at: now, in: frame)
+    }
+    addFallback(to: router, renderer)
+  }
+
+  private func addListings(to router: Router<BasicRequestContext>, _ renderer: PageRenderer) {
+    page(router, "/", renderer) { call, frame, now in
+      let store = services.store
+      var filter = EventFilter()
+      filter.project = call.projectFilter
+      let content = OverviewContent(
+        jobs: try await JobView.build(store.queue(project: call.projectFilter), services),
+        nodes: try await NodeView.build(store.nodes(), services),
+        leases: try await LeaseView.build(store.leases(project: call.projectFilter), services),
+        events: try await store.events(filter, limit: 10).map(EventView.init))
+      return renderer.overview(content, at: now, in: frame)
+    }
+    page(router, "/queue", renderer) { call, frame, now in
+      let jobs = try await JobView.build(services.store.queue(project: call.projectFilter), services)
+      return renderer.queue(jobs, at: now, in: frame)
+    }
+    page(router, "/leases", renderer) { call, frame, now in
+      let leases = try await services.store.leases(project: call.projectFilter, includingOver: true)
+      let nodes = try await NodeView.build(services.store.nodes(), services)
+      return renderer.leases(
+        try await LeaseView.build(leases, services), nodes: nodes, attempts: try await attemptBars(call),
+        window: try window(call, now), at: now, in: frame)
+    }
+    page(router, "/nodes", renderer) { _, frame, now in
+      let nodes = try await NodeView.build(services.store.nodes(), services)
+      return renderer.nodes(nodes, at: now, in: frame)
+    }
+    page(router, "/runs", renderer) { call, frame, now in
+      var filter = JobFilter()
+      filter.project = call.projectFilter
+      let jobs = try await JobView.build(services.store.jobs(filter, limit: Self.jobsMost), services)
+      return renderer.runs(jobs, at: now, in: frame)
+    }
+    page(router, "/events", renderer) { call, frame, _ in
+      var filter = try StreamRoutes.filter(call)
+      let before = try call.number("before", within: 0...Int.max, standard: 0)
+      if before > 0 { filter.before = EventID(Int64(before)) }
+      let events = try await services.store.events(filter, limit: Self.eventsMost).map(EventView.init)
+      let subject = filter.subject.map { "\($0.kind)-\($0.id)" }
+      var older: String?
+      if events.count == Self.eventsMost, let last = events.last {
+        older = "/events?before=\(last.id.rawValue)" + (subject.map { "&subject=\($0)" } ?? "")
+      }
+      return renderer.events(events, subject: subject, older: older, in: frame)
+    }
+  }
+
+  // MARK: - How a page is made
+
+  /// A page that needs somebody to be signed in; others are sent to `/login` and come back.
+  private func page(
+    _ router: Router<BasicRequestContext>, _ path: String, _ renderer: PageRenderer,
+    _ body: @escaping @Sendable (Call, Frame, Timestamp) async throws -> String
+  ) {
+    router.get(RouterPath(path)) { request, context -> Response in
+      var frame = Frame()
+      do {
+        let principal = try await harness.authenticate(request, for: .viewer)
+        let viewer = Frame.Viewer(user: principal.userName, project: principal.projectName)
+        frame.viewer = viewer
+        let epoch = try await services.store.controller().epoch.rawValue
+        let now = try await services.store.now()
+        let full = Frame(viewer: viewer, controllerEpoch: epoch, now: now)
+        frame = full
+        let call = Call(request: request, context: context, principal: principal, services: services)
+        return Response.html(try await body(call, full, now)).notStored
+      } catch {
+        let failure = APIFailure(describing: error, logger: services.logger)
+        if failure.code == .unauthenticated { return Self.toLogin(from: request) }
+        return Response.html(renderer.problem(failure, in: frame), status: failure.code.status).notStored
+      }
+    }
+  }
+
+  private func addAssets(to router: Router<BasicRequestContext>) {
+    for asset in Asset.allCases {
+      let tag = "\"\(Harness.hash(String(decoding: asset.bytes, as: UTF8.self)).prefix(16))\""
+      router.get(RouterPath("/assets/\(asset.rawValue)")) { request, _ -> Response in
+        var headers: HTTPFields = [.eTag: tag, .cacheControl: "no-cache"]
+        if request.headers[.ifNoneMatch] == tag { return Response(status: .notModified, headers: headers) }
+        headers[.contentType] = asset.contentType
+        return Response(
+          status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: asset.bytes)))
+      }
+    }
+  }
+
+  private func addFallback(to router: Router<BasicRequestContext>, _ renderer: PageRenderer) {
+    router.get("**") { request, _ -> Response in
+      let failure = APIFailure(.notFound, "there is nothing at '\(request.uri.path)'")
+      if request.uri.path.hasPrefix(API.root) { return Response.failure(failure) }
+      return Response.html(renderer.problem(failure, in: Frame()), status: .notFound)
+    }
+  }
+
+  // MARK: - Signing in
+
+  private struct LoginForm: Decodable {
+    var token: String
+    var next: String?
+  }
+
+  private func addLogin(to router: Router<BasicRequestContext>, _ renderer: PageRenderer) {
+    router.get("/login") { request, _ -> Response in
+      let next = Self.localPath(request.uri.queryParameters["next"].map(String.init))
+      return Response.html(renderer.login(problem: nil, next: next)).notStored
+    }
+    router.post("/login") { request, _ -> Response in
+      do {
+        try Self.requireSameSite(request)
+        let buffer = try await request.body.collect(upTo: 16 << 10)
+        let form = try URLEncodedFormDecoder().decode(LoginForm.self, from: String(buffer: buffer))
+        let next = Self.localPath(form.next)
+        let secret = form.token.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard try await services.store.authenticate(secretHash: Harness.hash(secret)) != nil else {
+          let problem = "This token is not known here, has expired, or was taken back."
+          return Response.html(renderer.login(problem: problem, next: next), status: .unauthorized).notStored
+        }
+        return try signedIn(secret, to: next)
+      } catch is DecodingError {
+        let problem = "The form came without a token."
+        return Response.html(renderer.login(problem: problem, next: "/"), status: .badRequest).notStored
+      } catch {
+        let failure = APIFailure(describing: error, logger: services.logger)
+        return Response.html(renderer.problem(failure, in: Frame()), status: failure.code.status).notStored
+      }
+    }
+    router.post("/logout") { request, _ -> Response in
+      do {
+        try Self.requireSameSite(request)
+        var response = Response.redirect(to: "/login")
+        response.setCookie(try cookie("", maxAge: 0))
+        return response
+      } catch {
+        let failure = APIFailure(describing: error, logger: services.logger)
+        return Response.html(renderer.problem(failure, in: Frame()), status: failure.code.status)
+      }
+    }
+  }
+
+  private func signedIn(_ secret: String, to next: String) throws -> Response {
+    var response = Response.redirect(to: next)
+    response.setCookie(try cookie(secret, maxAge: 30 * 86_400))
+    return response.notStored
+  }
+
+  /// Only over TLS where people come over TLS; a plain proxy or a loopback address gets it without.
+  private func cookie(_ value: String, maxAge: Int) throws -> Cookie {
+    let isSecure = services.settings.url?.hasPrefix("https://") ?? false
+    return try Cookie.validated(
+      name: Harness.cookieName, value: value, maxAge: maxAge, path: "/", secure: isSecure, httpOnly: true,
+      sameSite: .strict)
+  }
+
+  private static func toLogin(from request: Request) -> Response {
+    let here = localPath(request.uri.string)
+    let next = here.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "%2F"
+    return .redirect(to: here == "/" ? "/login" : "/login?next=\(next)").notStored
+  }
+
+  /// `text` where it is a path of this server and nothing else, otherwise `/`.
+  ///
+  /// Browsers drop tabs and line ends, and read `\` as `/`: with those, or a second slash, it could lead elsewhere.
+  static func localPath(_ text: String?) -> String {
+    guard let decoded = text?.removingPercentEncoding, let text else { return "/" }
+    for candidate in [text, decoded] {
+      guard candidate.utf8.first == UInt8(ascii: "/"), !candidate.hasPrefix("//"), !candidate.hasPrefix("/login"),
+        candidate.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\\") })
+      else { return "/" }
+    }
+    return text
+  }
+
+  /// Refuses a form that another site sends: what a browser says of it, where it says anything.
+  private static func requireSameSite(_ request: Request) throws {
+    guard let name = HTTPField.Name("Sec-Fetch-Site"), let site = request.headers[name] else { return }
+    guard site == "same-origin" || site == "none" else {
+      throw APIFailure(.denied, "this form came from another site: open the page and send it from there")
+    }
+  }
+
+  // MARK: - What pages show
+
+  private func runContent(_ call: Call) async throws -> RunContent {
+    let id = try await RunRoutes.find(call, "run")
+    let run = try await RunView.build(id, services)
+    let metric = call.query("metric") ?? RunContent.mainMetric(of: run.metrics)
+    var series: MetricSeries?
+    var redone: [Int: Int] = [:]
+    if let metric {
+      guard run.metrics.isEmpty || run.metrics.contains(where: { $0.metric == metric }) else {
+        throw APIFailure(.notFound, "\(id) has no metric '\(metric)'")
+      }
+      series = try await curve(id.job, metric)
+      redone = try await stepsRedone(run, metric)
+    }
+    let small = RunContent.accuracyMetric
+    let hasSmall = metric != small && run.metrics.contains { $0.metric == small }
+    return RunContent(
+      run: run, series: series, accuracy: hasSmall ? try await curve(id.job, small) : nil, redone: redone)
+  }
+
+  private func curve(_ job: JobID, _ metric: String) async throws -> MetricSeries {
+    MetricSeries(metric, try await services.store.series(job, metric, maxPoints: Self.pointsMost))
+  }
+
+  /// Steps of `metric` that each attempt computed again: those that left the curve when it resumed before them.
+  private func stepsRedone(_ run: RunView, _ metric: String) async throws -> [Int: Int] {
+    var redone: [Int: Int] = [:]
+    for point in try await services.store.archivedPoints(of: run.job.id) where point.metric == metric {
+      let by = run.attempts.first {
+        $0.number > point.point.attemptNumber && Int64($0.resumedFromStep ?? -1) < point.point.step
+      }
+      if let by { redone[by.number, default: 0] += 1 }
+    }
+    return redone
+  }
+
+  private func attemptBars(_ call: Call) async throws -> [AttemptBar] {
+    var filter = JobFilter()
+    filter.project = call.projectFilter
+    var bars: [AttemptBar] = []
+    for job in try await services.store.jobs(filter, limit: Self.chartJobsMost) {
+      let attempts = try await AttemptView.build(services.store.attempts(of: job.id), services)
+      bars += attempts.map { AttemptBar(job: job.id, jobName: job.spec.name, attempt: $0) }
+    }
+    return bars
+  }
+
+  /// A quarter of `?window=6h` before now, the rest after; nil where it is not asked for.
+  private func window(_ call: Call, _ now: Timestamp) throws -> Period? {
+    guard let text = call.query("window") else { return nil }
+    do {
+      let span = try TimeSpan(parsing: text)
+      let back = TimeSpan.seconds(span.seconds / 4)
+      return Period(start: now - back, end: now + (span - back))
+    } catch {
+      throw APIFailure(.badRequest, error.description)
+    }
+  }
+}
+
+extension Response {
+  /// Not to be kept by anything on the way: it shows what only one person may see.
+  var notStored: Response {
+    var response = self
+    response.headers[.cacheControl] = "no-store"
+    return response
+  }
 }

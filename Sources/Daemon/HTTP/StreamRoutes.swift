@@ -78,7 +78,8 @@ enum StreamRoutes {
     },
   ]
 
-  private static func filter(_ call: Call) throws -> EventFilter {
+  /// What the address limits a list of events to.
+  static func filter(_ call: Call) throws -> EventFilter {
     var filter = EventFilter()
     filter.project = call.projectFilter
     if let text = call.query("subject") {

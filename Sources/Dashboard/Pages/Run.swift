@@ -1,0 +1,199 @@
+public import Domain
+public import Wire
+
+/// What `/runs/N` shows.
+public struct RunContent: Hashable, Sendable {
+  /// The run.
+  public var run: RunView
+  /// The curve to draw large; nil where the run has none.
+  public var series: MetricSeries?
+  /// A second curve, drawn small: how well it does on data that it does not learn from.
+  public var accuracy: MetricSeries?
+  /// How many steps of `series` each attempt, by number, computed again.
+  public var redone: [Int: Int]
+
+  /// The content of `/runs/N`.
+  public init(run: RunView, series: MetricSeries?, accuracy: MetricSeries? = nil, redone: [Int: Int] = [:]) {
+    self.run = run
+    self.series = series
+    self.accuracy = accuracy
+    self.redone = redone
+  }
+
+  /// The metric that the page draws large where none is asked for: the loss, or what comes first.
+  public static func mainMetric(of metrics: [MetricSummary]) -> String? {
+    let names = metrics.map(\.metric)
+    return ["loss", "train_loss"].first(where: names.contains) ?? names.first
+  }
+
+  /// The metric that the page draws small beside it.
+  public static let accuracyMetric = "test_accuracy"
+}
+
+extension PageRenderer {
+  /// `/runs/N`: the whole history of a job.
+  public func run(_ content: RunContent, at now: Timestamp, in frame: Frame) -> String {
+    page(.run, RunModel(content, now), title: content.run.job.name, section: .runs, in: frame)
+  }
+}
+
+private struct RunModel {
+  struct Attempt {
+    let number: Int
+    let badge: Badge
+    let leaseName: String
+    let nodeNames: String
+    let began: Moment
+    let ended: Moment?
+    let lasted: String
+    let resumed: String
+    let redone: String
+    let detail: String?
+  }
+
+  struct Checkpoint {
+    let step: String
+    let badge: Badge
+    let size: String
+    let attempt: Int
+    let durable: Moment?
+    let prefix: String
+    let isLatest: Bool
+    let isFinal: Bool
+  }
+
+  struct Metric {
+    let name: String
+    let link: String
+    let last: String
+    let step: String
+    let count: String
+    let isCurrent: Bool
+  }
+
+  let id: String
+  let job: JobRow
+  let attemptCount: Int
+  let stepsRedone: String
+  let chart: String?
+  let chartMetric: String
+  let notNumbers: Int?
+  let noChart: Empty?
+  let hasMarks: Bool
+  let accuracyChart: String?
+  let accuracyLast: String?
+  let metrics: [Metric]
+  let attempts: [Attempt]
+  let noAttempt: Empty?
+  let checkpoints: [Checkpoint]
+  let noCheckpoint: Empty?
+  let provenance: ProvenanceModel
+
+  init(_ content: RunContent, _ now: Timestamp) {
+    let run = content.run
+    id = "\(run.id)"
+    job = JobRow(run.job, at: now)
+    attemptCount = run.attempts.count
+    stepsRedone = grouped(run.stepsRedone)
+    let main = content.series.flatMap {
+      CurveChart($0, attempts: run.attempts, checkpoints: run.checkpoints, redone: content.redone)
+    }
+    chart = main?.html
+    hasMarks = main != nil && !run.checkpoints.isEmpty
+    chartMetric = content.series?.metric ?? "Metrics"
+    notNumbers = main.flatMap { $0.notNumbers > 0 ? $0.notNumbers : nil }
+    noChart =
+      main == nil
+      ? Empty(
+        title: "No value yet",
+        advice: "The program appends JSON lines to the file that BATON_METRICS names; they appear here as they come.",
+        command: nil) : nil
+    let small = content.accuracy.flatMap { CurveChart($0, attempts: run.attempts, height: 120) }
+    accuracyChart = small?.html
+    accuracyLast = content.accuracy?.values.last.map(shown)
+    metrics = run.metrics.map {
+      Metric(
+        name: $0.metric, link: "/runs/\(run.id.rawValue)?metric=\(pathComponent($0.metric))",
+        last: shown($0.lastValue), step: grouped($0.lastStep), count: grouped($0.count),
+        isCurrent: $0.metric == content.series?.metric)
+    }
+    attempts = run.attempts.map { attempt in
+      Attempt(
+        number: attempt.number, badge: Badge(attempt), leaseName: attempt.leaseName,
+        nodeNames: attempt.nodes.map(\.name).joined(separator: ", "), began: Moment(attempt.createdAt),
+        ended: attempt.endedAt.map(Moment.init), lasted: age(attempt.createdAt, at: attempt.endedAt ?? now),
+        resumed: attempt.resumedFromStep.map { "step " + grouped($0) } ?? "the beginning",
+        redone: grouped(content.redone[attempt.number] ?? 0), detail: attempt.detail)
+    }
+    noAttempt =
+      run.attempts.isEmpty
+      ? Empty(
+        title: "It has not run yet", advice: "Why it waits, lease by lease:", command: "baton explain \(run.job.id)")
+      : nil
+    checkpoints = run.checkpoints.reversed().map {
+      Checkpoint(
+        step: grouped($0.step), badge: Badge($0.state), size: "\($0.bytes)", attempt: $0.attemptNumber,
+        durable: $0.durableAt.map(Moment.init), prefix: $0.prefix, isLatest: $0.isLatest, isFinal: $0.isFinal)
+    }
+    noCheckpoint =
+      run.checkpoints.isEmpty
+      ? Empty(
+        title: "No checkpoint yet", advice: "Ask a running job for one:",
+        command: "baton checkpoint \(run.job.id)") : nil
+    provenance = ProvenanceModel(run.provenance)
+  }
+}
+
+/// All that is needed to re-create a run.
+struct ProvenanceModel {
+  struct Dataset {
+    let name: String
+    let version: Int
+    let contentID: String
+  }
+
+  struct Node {
+    let attempt: Int
+    let name: String
+    let nodeType: String
+    let hardware: String
+    let software: [String]
+  }
+
+  let jobFile: String
+  let commit: String?
+  let branch: String?
+  let isDirty: Bool
+  let diff: String?
+  let directory: String?
+  let host: String?
+  let seed: String
+  let datasets: [Dataset]
+  let hasDatasets: Bool
+  let nodes: [Node]
+  let hasNodes: Bool
+
+  init(_ provenance: RunProvenance) {
+    jobFile = provenance.jobFile
+    commit = provenance.source.gitCommit
+    branch = provenance.source.gitBranch
+    isDirty = provenance.source.gitDirty ?? false
+    diff = provenance.source.gitDiff.flatMap { $0.isEmpty ? nil : $0 }
+    directory = provenance.source.directory
+    host = provenance.source.host
+    seed = "\(provenance.seed)"
+    datasets = provenance.datasets.map { Dataset(name: $0.name, version: $0.version, contentID: $0.contentID) }
+    hasDatasets = !datasets.isEmpty
+    nodes = provenance.nodes.map { node in
+      let hardware =
+        [node.gpus.joined(separator: ", ")]
+        + [node.cores.map { "\($0) cores" }, node.memory.map { "\($0)" }]
+        .compactMap { $0 }
+      return Node(
+        attempt: node.attemptNumber, name: node.node.name, nodeType: node.nodeType,
+        hardware: hardware.filter { !$0.isEmpty }.joined(separator: " \u{00B7} "),
+        software: node.software.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
+    }
+    hasNodes = !nodes.isEmpty
+  }
+}
