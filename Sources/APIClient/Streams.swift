@@ -88,7 +88,7 @@ enum TransportReason {
       default: return error.description
       }
     }
-    if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+    if let error = error as? IOError { return String(cString: strerror(error.errnoCode)).lowercased() }
     // A failed connection arrives wrapped in a description of every address that was tried.
     let text = String(describing: error)
     if text.contains("errno: \(ECONNREFUSED)") || text.contains("Connection refused") { return "connection refused" }
