@@ -64,7 +64,8 @@ let package = Package(
     .target(name: "Store", dependencies: ["Domain", "Postgres", crypto], swiftSettings: strict),
     .target(name: "ObjectStorage", dependencies: ["Domain", "CLinux", crypto], swiftSettings: strict),
     .target(name: "Launching", dependencies: ["Domain", "Wire", "SSH"], swiftSettings: strict),
-    .target(name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], swiftSettings: strict),
+    .target(
+      name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], swiftSettings: strict),
     .target(
       name: "APIClient",
       dependencies: [
@@ -107,6 +108,11 @@ let package = Package(
     // Beside the layers: a training program that knows nothing of Baton but its contract.
     .target(name: "ReferenceTrainer", dependencies: ["LinearAlgebra"], swiftSettings: optimised),
     .executableTarget(name: "baton-train", dependencies: ["ReferenceTrainer"], swiftSettings: optimised),
+
+    // Measurements: `make bench NAME=...`.
+    .executableTarget(
+      name: "baton-bench", dependencies: ["Lab", "SSH", "APIClient", "Wire", "Domain", arguments],
+      path: "benchmarks/Sources", swiftSettings: strict),
 
     // Tests.
     .target(

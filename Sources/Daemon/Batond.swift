@@ -106,7 +106,8 @@ extension Batond {
   }
 
   struct Serve: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Serve the API and, when it is this process' turn, decide.")
+    static let configuration = CommandConfiguration(
+      abstract: "Serve the API and, when it is this process' turn, decide.")
 
     @OptionGroup var options: ConfigOption
 

@@ -16,7 +16,9 @@ import Wire
 struct Server {
   let settings: Settings
 
-  /// Serves until SIGTERM or SIGINT. Attempts on nodes go on without it.
+  /// Serves until SIGTERM or SIGINT.
+  ///
+  /// Attempts on nodes go on without it.
   func run() async throws {
     var logger = Logger(label: "batond")
     logger.logLevel = settings.logLevel.flatMap(Logger.Level.init(rawValue:)) ?? .info
@@ -73,7 +75,9 @@ struct ListenerService: Service {
 }
 
 extension AgentBinary {
-  /// The executable at `path`, hashed. Throws `SettingsError` where it cannot be read.
+  /// The executable at `path`, hashed.
+  ///
+  /// Throws `SettingsError` where it cannot be read.
   static func read(_ path: String) throws -> AgentBinary {
     do {
       let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)

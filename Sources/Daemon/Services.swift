@@ -6,7 +6,9 @@ import SSH
 import Store
 import Wire
 
-/// Everything that the loops and the handlers share. All of it is safe to be used from many tasks at once.
+/// Everything that the loops and the handlers share.
+///
+/// All of it is safe to be used from many tasks at once.
 struct Services: Sendable {
   let settings: Settings
   let store: Store
@@ -25,10 +27,13 @@ struct Services: Sendable {
   /// How long before its end a lease takes nothing new.
   var endingLead: TimeSpan { .seconds(settings.endingLeadSeconds ?? 10) }
 
-  /// A node as the agents' client wants it. Throws `APIFailure` where its pinned key cannot be read.
+  /// A node as the agents' client wants it.
+  ///
+  /// Throws `APIFailure` where its pinned key cannot be read.
   func target(_ node: NodeRecord) throws -> NodeTarget {
     guard let hostKey = HostKey(node.request.hostKey) else {
-      throw APIFailure(.internal, "the pinned host key of node '\(node.request.name)' cannot be read: add the node anew")
+      throw APIFailure(
+        .internal, "the pinned host key of node '\(node.request.name)' cannot be read: add the node anew")
     }
     return NodeTarget(
       id: node.id, name: node.request.name,

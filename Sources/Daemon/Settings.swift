@@ -1,6 +1,8 @@
 import Foundation
 
-/// What `batond` is told by its configuration file (JSON). Relative paths are relative to that file.
+/// What `batond` is told by its configuration file (JSON).
+///
+/// Relative paths are relative to that file.
 struct Settings: Sendable, Codable {
   /// Where HTTP is served.
   struct Listen: Sendable, Codable {
@@ -45,7 +47,9 @@ struct Settings: Sendable, Codable {
     case probeIntervalSeconds = "probe_interval_seconds"
   }
 
-  /// Reads the file at `path`. Throws `SettingsError` with the path, what is wrong, and where.
+  /// Reads the file at `path`.
+  ///
+  /// Throws `SettingsError` with the path, what is wrong, and where.
   static func read(_ path: String) throws -> Settings {
     let data: Data
     do {

@@ -4,7 +4,9 @@ public protocol Identified {
   static var idPrefix: String { get }
 }
 
-/// The number of one `Entity`. Two kinds of id never mix: a `JobID` is not an `AttemptID`.
+/// The number of one `Entity`.
+///
+/// Two kinds of id never mix: a `JobID` is not an `AttemptID`.
 ///
 /// Shown as `job-17`, coded as the bare integer, read from either (`Identifier(text:)`).
 public struct Identifier<Entity: Identified>: Hashable, Sendable, Comparable {
@@ -50,39 +52,83 @@ extension Identifier: Codable {
 /// The kinds of thing that have an id but no type of their own in this module.
 public enum Entities {
   /// A job as it was submitted.
-  public enum Job: Identified { public static let idPrefix = "job" }
+  public enum Job: Identified {
+    /// The word before the number.
+    public static let idPrefix = "job"
+  }
   /// The whole history of a job; numbered like its job.
-  public enum Run: Identified { public static let idPrefix = "run" }
+  public enum Run: Identified {
+    /// The word before the number.
+    public static let idPrefix = "run"
+  }
   /// One execution of a job inside one lease.
-  public enum Attempt: Identified { public static let idPrefix = "attempt" }
+  public enum Attempt: Identified {
+    /// The word before the number.
+    public static let idPrefix = "attempt"
+  }
   /// A set of nodes for a while.
-  public enum Lease: Identified { public static let idPrefix = "lease" }
+  public enum Lease: Identified {
+    /// The word before the number.
+    public static let idPrefix = "lease"
+  }
   /// One machine.
-  public enum Node: Identified { public static let idPrefix = "node" }
+  public enum Node: Identified {
+    /// The word before the number.
+    public static let idPrefix = "node"
+  }
   /// One saved step of a run.
-  public enum Checkpoint: Identified { public static let idPrefix = "checkpoint" }
+  public enum Checkpoint: Identified {
+    /// The word before the number.
+    public static let idPrefix = "checkpoint"
+  }
   /// One version of a data set.
-  public enum DatasetVersion: Identified { public static let idPrefix = "dataset" }
+  public enum DatasetVersion: Identified {
+    /// The word before the number.
+    public static let idPrefix = "dataset"
+  }
   /// Who owns.
-  public enum Project: Identified { public static let idPrefix = "project" }
+  public enum Project: Identified {
+    /// The word before the number.
+    public static let idPrefix = "project"
+  }
   /// Who acts.
-  public enum User: Identified { public static let idPrefix = "user" }
+  public enum User: Identified {
+    /// The word before the number.
+    public static let idPrefix = "user"
+  }
   /// By what right.
-  public enum Token: Identified { public static let idPrefix = "token" }
+  public enum Token: Identified {
+    /// The word before the number.
+    public static let idPrefix = "token"
+  }
   /// One line of the audit log.
-  public enum Event: Identified { public static let idPrefix = "event" }
+  public enum Event: Identified {
+    /// The word before the number.
+    public static let idPrefix = "event"
+  }
 }
 
+/// The number of a job.
 public typealias JobID = Identifier<Entities.Job>
+/// The number of a run.
 public typealias RunID = Identifier<Entities.Run>
+/// The number of a attempt.
 public typealias AttemptID = Identifier<Entities.Attempt>
+/// The number of a lease.
 public typealias LeaseID = Identifier<Entities.Lease>
+/// The number of a node.
 public typealias NodeID = Identifier<Entities.Node>
+/// The number of a checkpoint.
 public typealias CheckpointID = Identifier<Entities.Checkpoint>
+/// The number of a data set version.
 public typealias DatasetVersionID = Identifier<Entities.DatasetVersion>
+/// The number of a project.
 public typealias ProjectID = Identifier<Entities.Project>
+/// The number of a user.
 public typealias UserID = Identifier<Entities.User>
+/// The number of a token.
 public typealias TokenID = Identifier<Entities.Token>
+/// The number of a line of the audit log.
 public typealias EventID = Identifier<Entities.Event>
 
 extension JobID {

@@ -1,4 +1,6 @@
-/// What a researcher asked for: a job file, read and checked. All that Baton decides about a job comes from here.
+/// What a researcher asked for: a job file, read and checked.
+///
+/// All that Baton decides about a job comes from here.
 public struct JobSpec: Hashable, Sendable, Codable {
   /// A name of the user's choosing; 1 to 128 characters, no control characters.
   public var name: String
@@ -16,13 +18,17 @@ public struct JobSpec: Hashable, Sendable, Codable {
   public var lease: LeaseChoice
   /// Whether it goes on in the next lease when one ends; else it ends with it, FAILED.
   public var survivesLease: Bool
-  /// Environment of the program, beside what Baton sets. Keys match `[A-Za-z_][A-Za-z0-9_]*`, none starts with `BATON_`.
+  /// Environment of the program, beside what Baton sets.
+  ///
+  /// Keys match `[A-Za-z_][A-Za-z0-9_]*`, none starts with `BATON_`.
   public var environment: [String: String]
   /// Data sets to have on the node before the program starts.
   public var data: [DataRequest]
   /// How ranks are started.
   public var launcher: LauncherSpec
-  /// Program and arguments; not empty. Started directly: there is no shell unless the first word is one.
+  /// Program and arguments; not empty.
+  ///
+  /// Started directly: there is no shell unless the first word is one.
   public var command: [String]
   /// How it saves.
   public var checkpoint: CheckpointPolicy

@@ -1,4 +1,6 @@
-/// Where a job stands. Slurm's words, plus those that a life over several leases needs.
+/// Where a job stands.
+///
+/// Slurm's words, plus those that a life over several leases needs.
 public enum JobState: String, StateMachine, Codable {
   /// Waits for nodes. Becomes STAGING when placed, HELD by a person, CANCELLED.
   case pending = "PENDING"
@@ -124,7 +126,9 @@ public enum LeaseState: String, StateMachine, Codable {
   }
 }
 
-/// What is known of a node's life. OAR's words; whether it is drained is a flag beside it.
+/// What is known of a node's life.
+///
+/// OAR's words; whether it is drained is a flag beside it.
 public enum NodeState: String, StateMachine, Codable {
   /// Answered the last probe.
   case alive = "ALIVE"

@@ -1,9 +1,11 @@
-import Foundation
 public import Domain
+import Foundation
 public import SSH
 public import Wire
 
-/// The agents of all nodes, over SSH. Sessions are kept and shared; the agent is put in place where it is missing.
+/// The agents of all nodes, over SSH.
+///
+/// Sessions are kept and shared; the agent is put in place where it is missing.
 public struct AgentClient: Sendable {
   /// A command that only looks something up, or hands over an order, is given this long.
   private static let shortTimeout = Duration.seconds(30)
@@ -44,7 +46,9 @@ public struct AgentClient: Sendable {
     }
   }
 
-  /// What the node has, and what is on it. Throws `SSHError` and `AgentError`.
+  /// What the node has, and what is on it.
+  ///
+  /// Throws `SSHError` and `AgentError`.
   public func probe(_ node: NodeTarget) async throws -> NodeReport {
     try await ask(node, ["probe"], timeout: Self.probeTimeout)
   }
@@ -56,7 +60,9 @@ public struct AgentClient: Sendable {
     try await tell(node, ["start"], order)
   }
 
-  /// Asks something of a living supervisor. Throws `AgentError.refused` when it will not, or is gone.
+  /// Asks something of a living supervisor.
+  ///
+  /// Throws `AgentError.refused` when it will not, or is gone.
   public func control(_ attempt: AttemptID, _ request: ControlRequest, on node: NodeTarget) async throws {
     try await tell(node, ["control", "--attempt", "\(attempt.rawValue)"], request)
   }
@@ -66,7 +72,9 @@ public struct AgentClient: Sendable {
     try await ask(node, ["list"], timeout: Self.shortTimeout)
   }
 
-  /// Kills what is left of an attempt, and removes its folder. Does nothing where there is none.
+  /// Kills what is left of an attempt, and removes its folder.
+  ///
+  /// Does nothing where there is none.
   public func purge(_ attempt: AttemptID, on node: NodeTarget) async throws {
     try await tell(node, ["purge", "--attempt", "\(attempt.rawValue)"], Optional<String>.none)
   }
@@ -107,7 +115,9 @@ public struct AgentClient: Sendable {
     try await stream(node, words, receive: receive)
   }
 
-  /// Connects and logs in, if there is no session yet. Throws `SSHError`, `.hostKeyChanged` among them.
+  /// Connects and logs in, if there is no session yet.
+  ///
+  /// Throws `SSHError`, `.hostKeyChanged` among them.
   public func reach(_ node: NodeTarget) async throws {
     pins.pin(node)
     try await pool.withSession(to: node.endpoint) { _ in }

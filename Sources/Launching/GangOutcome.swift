@@ -20,7 +20,7 @@ public struct GangOutcome: Hashable, Sendable {
     self.isFaultOfJob = isFaultOfJob
   }
 
-  /// The rules, first that applies:
+  /// Decides by the first of these rules that applies.
   ///
   /// 1. A person, or the job's time limit, ended it: that, whatever the ranks then said.
   /// 2. Staging or starting failed on a node: that.

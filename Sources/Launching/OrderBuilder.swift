@@ -7,7 +7,7 @@ public struct AttemptBrief: Hashable, Sendable {
   public var attempt: AttemptID
   /// Its job.
   public var job: JobID
-  /// 1, 2, ... in the job.
+  /// Its number in the job, from 1.
   public var number: Int
   /// The epoch of the controller that orders.
   public var controllerEpoch: Int64

@@ -138,7 +138,7 @@ public struct JobView: Hashable, Sendable, Codable {
 public struct AttemptView: Hashable, Sendable, Codable {
   /// Its id.
   public var id: AttemptID
-  /// 1, 2, ... in the job.
+  /// Its number in the job, from 1.
   public var number: Int
   /// In which lease.
   public var lease: LeaseID

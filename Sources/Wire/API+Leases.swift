@@ -10,7 +10,9 @@ public struct LeaseRequest: Hashable, Sendable, Codable {
   public var nodeNames: [String]?
   /// Only nodes of this type.
   public var nodeType: String?
-  /// When it begins: ISO-8601 with offset, `now`, `now+10m`. Nil is now.
+  /// When it begins: ISO-8601 with offset, `now`, `now+10m`.
+  ///
+  /// Nil is now.
   public var start: String?
   /// When it ends: the same, or nil where `duration` says.
   public var end: String?
@@ -108,7 +110,9 @@ public struct NodeRequest: Hashable, Sendable, Codable {
   public var port: Int
   /// As whom to log in.
   public var user: String
-  /// Its host key as in `known_hosts`: `ssh-ed25519 AAAA...`. Nil asks the node, and returns the key for a person to check.
+  /// Its host key as in `known_hosts`: `ssh-ed25519 AAAA...`.
+  ///
+  /// Nil asks the node, and returns the key for a person to check.
   public var hostKey: String?
   /// Class of machine.
   public var nodeType: String

@@ -160,7 +160,7 @@ public struct RunProvenance: Hashable, Sendable, Codable {
 public struct DatasetRef: Hashable, Sendable, Codable {
   /// Its name.
   public var name: String
-  /// 1, 2, ...
+  /// Its number, from 1.
   public var version: Int
   /// SHA-256 of its manifest's canonical text.
   public var contentID: String
@@ -285,7 +285,7 @@ public struct DatasetView: Hashable, Sendable, Codable {
   public var id: DatasetVersionID
   /// Its name.
   public var name: String
-  /// 1, 2, ...
+  /// Its number, from 1.
   public var version: Int
   /// SHA-256 of its manifest's canonical text.
   public var contentID: String

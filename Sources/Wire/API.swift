@@ -1,7 +1,8 @@
 public import Domain
 
-/// The JSON API below `/api/v1`: what each address takes and gives. Times are ISO-8601 in UTC, lengths of time are
-/// seconds, sizes are bytes, ids are integers.
+/// The JSON API below `/api/v1`: what each address takes and gives.
+///
+/// Times are ISO-8601 in UTC, lengths of time are seconds, sizes are bytes, ids are integers.
 public enum API {
   /// Where the API begins.
   public static let root = "/api/v1"

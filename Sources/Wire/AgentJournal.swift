@@ -2,7 +2,7 @@ public import Domain
 
 /// One line of an attempt's journal on a node: append-only, numbered from 1, never rewritten.
 public struct JournalEntry: Hashable, Sendable, Codable {
-  /// 1, 2, 3, ... without a gap.
+  /// Its number, from 1, without a gap.
   public var sequence: Int64
   /// When, by the node's clock: for people, never for decisions.
   public var at: Timestamp

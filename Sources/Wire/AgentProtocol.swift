@@ -18,7 +18,9 @@ public enum AgentProtocol {
   public static let version = 1
 }
 
-/// How an agent reaches the object store. Lives no longer than the lease.
+/// How an agent reaches the object store.
+///
+/// Lives no longer than the lease.
 public enum StoreAccess: Hashable, Sendable, Codable {
   /// A folder that the node can see: for a lab.
   case folder(path: String)
@@ -32,7 +34,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var attempt: AttemptID
   /// Its job.
   public var job: JobID
-  /// 1, 2, ... in the job: `BATON_ATTEMPT`, and what fences checkpoints.
+  /// Its number in the job, from 1: `BATON_ATTEMPT`, and what fences checkpoints.
   public var number: Int
   /// Epoch of the controller that orders; an agent that has seen a higher one refuses.
   public var controllerEpoch: Int64
@@ -44,7 +46,9 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var gpus: [Int]
   /// Ranks to start on this node.
   public var processesPerNode: Int
-  /// Program and arguments. `$NAME` and `${NAME}` stand for variables of the rank's environment.
+  /// Program and arguments.
+  ///
+  /// `$NAME` and `${NAME}` stand for variables of the rank's environment.
   public var command: [String]
   /// The user's variables.
   public var environment: [String: String]
@@ -160,7 +164,9 @@ public struct ControlRequest: Hashable, Sendable, Codable {
   }
 }
 
-/// What a supervisor can be asked to do. Each may be sent twice.
+/// What a supervisor can be asked to do.
+///
+/// Each may be sent twice.
 public enum ControlCommand: Hashable, Sendable, Codable {
   /// Start the ranks; refused before everything is staged, ignored when they were started.
   case launch(masterPort: Int)

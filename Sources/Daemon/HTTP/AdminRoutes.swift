@@ -83,7 +83,8 @@ struct Doctor: Sendable {
       let nodes = try await services.store.nodes()
       let alive = nodes.filter { $0.state == .alive }.count
       return (
-        alive == nodes.count, alive == nodes.count
+        alive == nodes.count,
+        alive == nodes.count
           ? "all \(alive) answer"
           : "\(nodes.count - alive) of \(nodes.count) do not answer: `baton node check NAME` says why"
       )

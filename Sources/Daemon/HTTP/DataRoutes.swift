@@ -9,7 +9,9 @@ import ObjectStorage
 import Store
 import Wire
 
-/// Data sets over HTTP. The client sends each object once, named by its content, then registers the manifest.
+/// Data sets over HTTP.
+///
+/// The client sends each object once, named by its content, then registers the manifest.
 enum DataRoutes {
   static let all: [Route] = [
     Route(

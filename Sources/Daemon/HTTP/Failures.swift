@@ -9,7 +9,9 @@ import Store
 import Wire
 
 extension APIFailure {
-  /// What the caller is told of `error`. Only what can be put right is told in detail; the rest goes to the log.
+  /// What the caller is told of `error`.
+  ///
+  /// Only what can be put right is told in detail; the rest goes to the log.
   init(describing error: any Error, logger: Logger) {
     switch error {
     case let failure as APIFailure:

@@ -7,8 +7,9 @@ import Logging
 import Store
 import Wire
 
-/// One address of the API: what it is for, who may use it, and what it does. The router and the OpenAPI document are
-/// both made from the list of these.
+/// One address of the API: what it is for, who may use it, and what it does.
+///
+/// The router and the OpenAPI document are both made from the list of these.
 struct Route: Sendable {
   /// Who may use it.
   enum Access: Sendable {
@@ -34,7 +35,9 @@ struct Route: Sendable {
   let handle: @Sendable (Call) async throws -> Response
 }
 
-/// Takes a request in: who asks, may they, what for; and turns errors into answers. The one place where that is done.
+/// Takes a request in: who asks, may they, what for; and turns errors into answers.
+///
+/// The one place where that is done.
 struct Harness: Sendable {
   let services: Services
 
@@ -49,13 +52,16 @@ struct Harness: Sendable {
     }
   }
 
-  /// Who asks. Throws `.unauthenticated` and `.denied`.
+  /// Who asks.
+  ///
+  /// Throws `.unauthenticated` and `.denied`.
   func authenticate(_ request: Request, for access: Route.Access) async throws -> Principal {
     if case .open = access { return .anonymous }
     guard let secret = Self.secret(of: request) else {
       throw APIFailure(
         .unauthenticated,
-        "a token is needed: `Authorization: Bearer ...`. Make one with `batond token create --user NAME --project NAME`")
+        "a token is needed: `Authorization: Bearer ...`. Make one with `batond token create --user NAME --project NAME`"
+      )
     }
     guard let principal = try await services.store.authenticate(secretHash: Self.hash(secret)) else {
       throw APIFailure(.unauthenticated, "this token is not known here, has expired, or was taken back")

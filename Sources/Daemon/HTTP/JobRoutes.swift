@@ -57,7 +57,8 @@ enum JobRoutes {
       let job = try await find(call)
       let explanation = try await explain(job.id, call)
       let view = try await JobView.build(job.id, call.services)
-      let text = explanation?.sentences ?? ["\(job.id) is \(job.state.rawValue)\(view.reasonDetail.map { ": \($0)" } ?? "")"]
+      let text =
+        explanation?.sentences ?? ["\(job.id) is \(job.state.rawValue)\(view.reasonDetail.map { ": \($0)" } ?? "")"]
       return try .json(JobAnswer(job: view, explanation: explanation, text: text))
     },
     Route(

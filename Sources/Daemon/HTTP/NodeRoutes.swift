@@ -107,7 +107,9 @@ struct NodeChecking: Sendable {
 
   let services: Services
 
-  /// Stops at the first step that fails. Never throws for what is wrong with the node.
+  /// Stops at the first step that fails.
+  ///
+  /// Never throws for what is wrong with the node.
   func check(_ record: NodeRecord) async throws -> NodeCheck {
     var steps: [NodeCheck.Step] = []
     let target = try services.target(record)

@@ -26,7 +26,9 @@ struct AttemptDriver {
   var stops = StopLedger()
   var offsets: [Int64]
 
-  /// Drives until the attempt is over. Throws what the database or a node's answer does not allow to go on with.
+  /// Drives until the attempt is over.
+  ///
+  /// Throws what the database or a node's answer does not allow to go on with.
   static func drive(_ attempt: AttemptRecord, _ services: Services, _ epoch: ControllerEpoch) async throws {
     let briefing = try await Briefing(of: attempt, services, epoch)
     var driver = AttemptDriver(
@@ -144,8 +146,10 @@ struct AttemptDriver {
     return nil
   }
 
-  /// Tells every node to start its ranks. The database knows first: a node that is told twice starts once, but a
-  /// node that was never told of while the database says LAUNCHING is told again when a driver takes over.
+  /// Tells every node to start its ranks.
+  ///
+  /// The database knows first: a node that is told twice starts once, but a node that was never told of while the
+  /// database says LAUNCHING is told again when a driver takes over.
   private mutating func launch(_ port: Int) async throws {
     let port = attempt.masterPort ?? port
     if attempt.state == .staging {
@@ -182,7 +186,9 @@ struct AttemptDriver {
     await clear()
   }
 
-  /// Removes the attempt's folders; what the lease's end has not taken already. Trying is enough: nothing runs there.
+  /// Removes the attempt's folders; what the lease's end has not taken already.
+  ///
+  /// Trying is enough: nothing runs there.
   private func clear() async {
     await withTaskGroup(of: Void.self) { group in
       for target in targets {

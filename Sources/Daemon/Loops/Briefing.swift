@@ -8,7 +8,9 @@ struct Briefing {
   let brief: AttemptBrief
   let targets: [NodeTarget]
 
-  /// Reads all that belongs to `attempt`. Throws `StoreError`, `PostgresError`.
+  /// Reads all that belongs to `attempt`.
+  ///
+  /// Throws `StoreError`, `PostgresError`.
   init(of attempt: AttemptRecord, _ services: Services, _ epoch: ControllerEpoch) async throws {
     let store = services.store
     let job = try await store.job(attempt.job)

@@ -5,8 +5,10 @@ import SSH
 import Store
 import Wire
 
-/// Asks every node what it has, again and again. An answer makes it ALIVE; silence makes it SUSPECT and, when it lasts,
-/// DEAD, which keeps new attempts off it and does nothing to those that are on it.
+/// Asks every node what it has, again and again.
+///
+/// An answer makes it ALIVE; silence makes it SUSPECT and, when it lasts, DEAD, which keeps new attempts off it and
+/// does nothing to those that are on it.
 struct Prober: Sendable {
   /// Silent for this many probes in a row: SUSPECT.
   private static let missesToSuspect = 2

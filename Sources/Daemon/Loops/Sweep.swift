@@ -15,7 +15,9 @@ struct Sweep: Sendable {
   let services: Services
   let epoch: ControllerEpoch
 
-  /// One sweep; its report is kept. Throws only where nothing could be looked at.
+  /// One sweep; its report is kept.
+  ///
+  /// Throws only where nothing could be looked at.
   func run() async throws -> SweepReport {
     let store = services.store
     let startedAt = try await store.now()

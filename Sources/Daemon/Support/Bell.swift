@@ -1,6 +1,8 @@
 import Synchronization
 
-/// Wakes one loop. Rings that come while the loop is busy count as one: it looks at everything each time anyway.
+/// Wakes one loop.
+///
+/// Rings that come while the loop is busy count as one: it looks at everything each time anyway.
 final class Bell: Sendable {
   private struct State {
     var rung = false
@@ -19,7 +21,9 @@ final class Bell: Sendable {
     sleeper?.resume()
   }
 
-  /// Returns at the next ring, after `longest`, or when the task is cancelled. For one task at a time.
+  /// Returns at the next ring, after `longest`, or when the task is cancelled.
+  ///
+  /// For one task at a time.
   func sleep(atMost longest: Duration) async {
     let alarm = Task {
       do { try await Task.sleep(for: longest) } catch { return }

@@ -43,7 +43,9 @@ final class WakeHub: Sendable {
 
   private let state = Mutex(State())
 
-  /// Calls `listener` for every change while the token that this returns is held. It must not block.
+  /// Calls `listener` for every change while the token that this returns is held.
+  ///
+  /// It must not block.
   func listen(_ listener: @escaping @Sendable (Change) -> Void) -> Token {
     let number = state.withLock { state in
       state.next += 1
@@ -59,7 +61,9 @@ final class WakeHub: Sendable {
     for listener in listeners { listener(change) }
   }
 
-  /// Changes as a sequence. A reader that falls behind by more than 1,000 gets `everything` among the newest.
+  /// Changes as a sequence.
+  ///
+  /// A reader that falls behind by more than 1,000 gets `everything` among the newest.
   func changes() -> AsyncStream<Change> {
     AsyncStream(bufferingPolicy: .bufferingNewest(1000)) { continuation in
       let token = listen { change in
