@@ -32,12 +32,14 @@ struct Events: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let events = try await client.events(after: after.map { EventID($0) }, limit: limit, subject: subject)
+      // The newest come first, and a log reads the other way round.
+      let inOrder = events.items.sorted { $0.id < $1.id }
       if !follow {
-        try context.show(events) { events.items.map { Self.line($0, context.times()) }.joined(separator: "\n") }
+        try context.show(events) { inOrder.map { Self.line($0, context.times()) }.joined(separator: "\n") }
         return
       }
-      for event in events.items { try Self.print(event, context) }
-      let last = events.items.last?.id
+      for event in inOrder { try Self.print(event, context) }
+      let last = inOrder.last?.id
       for try await event in try await client.eventStream() {
         if let last, event.id <= last { continue }
         if let subject, event.subject != subject { continue }

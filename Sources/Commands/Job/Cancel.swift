@@ -9,7 +9,7 @@ struct Cancel: AsyncParsableCommand {
     discussion: Help.examples("baton cancel 17", "baton cancel 17 --now"),
     aliases: ["stop", "rm", "del"])
 
-  @Argument(help: "Its id or name.")
+  @Argument(help: "Its id, as in 17 or job-17.")
   var job: String
 
   @Flag(help: "Kill it at once; what was not saved is lost.")

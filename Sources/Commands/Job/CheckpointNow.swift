@@ -8,7 +8,7 @@ struct CheckpointNow: AsyncParsableCommand {
     abstract: "Ask a running job to save now, and go on.",
     discussion: Help.examples("baton checkpoint 17"))
 
-  @Argument(help: "Its id or name.")
+  @Argument(help: "Its id, as in 17 or job-17.")
   var job: String
 
   @OptionGroup var global: GlobalOptions

@@ -8,7 +8,7 @@ struct Explain: AsyncParsableCommand {
     abstract: "Say why a job waits, lease by lease, with the numbers that decided it.",
     discussion: Help.examples("baton explain 17"))
 
-  @Argument(help: "Its id or name.")
+  @Argument(help: "Its id, as in 17 or job-17.")
   var job: String
 
   @OptionGroup var global: GlobalOptions

@@ -7,7 +7,7 @@ struct Hold: AsyncParsableCommand {
     commandName: "hold", abstract: "Keep a waiting job from starting.",
     discussion: Help.examples("baton job hold 17"), aliases: ["pause"])
 
-  @Argument(help: "Its id or name.")
+  @Argument(help: "Its id, as in 17 or job-17.")
   var job: String
 
   @OptionGroup var global: GlobalOptions

@@ -6,7 +6,7 @@ struct JobShow: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show one job.", discussion: Help.examples("baton job show 17"))
 
-  @Argument(help: "Its id or name.")
+  @Argument(help: "Its id, as in 17 or job-17.")
   var job: String
 
   @OptionGroup var global: GlobalOptions

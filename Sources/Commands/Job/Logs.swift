@@ -12,7 +12,7 @@ struct Logs: AsyncParsableCommand {
       "baton logs 17 --rank 3 --attempt 2"),
     aliases: ["tail"])
 
-  @Argument(help: "Its id or name.")
+  @Argument(help: "Its id, as in 17 or job-17.")
   var job: String
 
   @Flag(name: [.short, .long], help: "Go on until the job is over.")

@@ -7,7 +7,7 @@ struct Release: AsyncParsableCommand {
     commandName: "release", abstract: "Let a held job start again.",
     discussion: Help.examples("baton job release 17"), aliases: ["resume"])
 
-  @Argument(help: "Its id or name.")
+  @Argument(help: "Its id, as in 17 or job-17.")
   var job: String
 
   @OptionGroup var global: GlobalOptions

@@ -129,12 +129,8 @@ struct Submit: AsyncParsableCommand {
 
   /// What a person reads.
   static func text(_ answer: JobAnswer, testOnly: Bool, _ times: TimeText) -> String {
-    if testOnly || answer.job == nil {
-      return (["not submitted; it would be answered with:"] + answer.text.map { "  " + Printable.line($0) })
-        .joined(separator: "\n")
-    }
-    var lines = answer.job.map { [JobText.line($0, times)] } ?? []
-    lines += answer.text.map { "  " + Printable.line($0) }
-    return lines.joined(separator: "\n")
+    guard testOnly || answer.job == nil else { return JobText.explanation(answer, times) }
+    return (["not submitted; it would be answered with:"] + answer.text.map { "  " + Printable.line($0) })
+      .joined(separator: "\n")
   }
 }

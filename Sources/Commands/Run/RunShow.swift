@@ -10,7 +10,7 @@ struct RunShow: AsyncParsableCommand {
     discussion: Help.examples(
       "baton run show 17", "baton run show 17 --metric test_accuracy", "baton run show 17 --json"))
 
-  @Argument(help: "Its id, or its job's name.")
+  @Argument(help: "Its id, as in 17 or run-17: the number of its job.")
   var run: String
 
   @Option(help: "Which metric to draw. (default: loss, else the first)")

@@ -83,30 +83,9 @@ enum JobText {
     return Printable.line(parts.joined(separator: "  "))
   }
 
-  /// Why a job waits, with what each lease said.
+  /// Why a job waits, in the server's words: the same that the planner and the dashboard use.
   static func explanation(_ answer: JobAnswer, _ times: TimeText) -> String {
-    var lines: [String] = []
-    if let job = answer.job { lines.append(line(job, times)) }
-    lines += answer.text.map(Printable.line)
-    guard let explanation = answer.explanation else { return lines.joined(separator: "\n") }
-    if !explanation.leases.isEmpty {
-      lines.append("")
-      var table = Table([.init("LEASE"), .init("NAME", shrinks: true), .init("VERDICT")])
-      for verdict in explanation.leases {
-        table.add([
-          "\(verdict.lease)", .init(verdict.name),
-          .init(verdict.refusal.map { $0.description } ?? "it starts here now"),
-        ])
-      }
-      lines.append(table.rendered(width: nil))
-    }
-    if !explanation.needed.isEmpty {
-      lines.append("")
-      let total = explanation.needed.reduce(TimeSpan.zero) { $0 + $1.length }
-      lines.append(
-        "it needs \(total) of a lease: "
-          + explanation.needed.map { "\($0.name) \($0.length)" }.joined(separator: ", "))
-    }
-    return lines.joined(separator: "\n")
+    let job = answer.job.map { [line($0, times)] } ?? []
+    return (job + answer.text.map { "  " + Printable.line($0) }).joined(separator: "\n")
   }
 }
