@@ -1,12 +1,24 @@
 #pragma once
 // Linux calls that Swift cannot import because they are variadic or macros, and headers that its own
 // module of the C library leaves out. Nothing else belongs here.
+#include <gnu/libc-version.h>
+#include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+// GNU additions: the headers hide them, since Swift's module of the C library is built without _GNU_SOURCE.
+extern int pipe2(int ends[2], int flags);
+extern int accept4(int socket, struct sockaddr *restrict address, socklen_t *restrict size, int flags);
+extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *restrict actions, const char *restrict path);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+
+/// POSIX_SPAWN_SETSID: the new process leads a session of its own.
+static const short baton_spawn_setsid = 0x80;
 
 /// Orphans below the calling process become its children. 0, or -1 with errno.
 static inline int baton_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }

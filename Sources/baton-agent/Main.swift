@@ -1,1 +1,9 @@
-@main struct Main { static func main() {} }
+import Glibc
+import NodeAgent
+
+@main
+struct Main {
+  static func main() {
+    exit(Agent.main(arguments: CommandLine.arguments))
+  }
+}

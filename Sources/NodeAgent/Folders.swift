@@ -1,0 +1,68 @@
+import Domain
+import Glibc
+import ObjectStorage
+
+/// The agent's folder on a node; README.md of this module draws it.
+struct NodeFolder: Hashable, Sendable {
+  /// Absolute, without links and without a slash at its end.
+  let root: String
+
+  /// Makes the folder where it is missing.
+  init(making path: String) throws(SystemError) {
+    try Disk.makeFolders(path)
+    guard let resolved = realpath(path, nil) else { throw SystemError("cannot resolve", path, errno: errno) }
+    defer { free(resolved) }
+    root = String(cString: resolved)
+    try Disk.makeFolders(attempts, mode: 0o700)
+    try Disk.makeFolders(datasets)
+  }
+
+  var attempts: String { "\(root)/attempts" }
+  var datasets: String { "\(root)/datasets" }
+  /// What this node has seen; see `NodeState`.
+  var state: String { "\(root)/node.json" }
+  /// Held by verbs that change which attempts there are.
+  var lock: String { "\(root)/agent.lock" }
+
+  func attempt(_ id: AttemptID) -> AttemptFolder {
+    AttemptFolder(path: "\(attempts)/\(id.rawValue)", id: id, root: root)
+  }
+  func replica(_ contentID: String) -> String { "\(datasets)/\(contentID)" }
+  /// The manifest beside a replica: it is there once all of the replica is on the disk.
+  func replicaMarker(_ contentID: String) -> String { "\(datasets)/\(contentID).json" }
+  func partialReplica(_ contentID: String) -> String { "\(datasets)/.partial-\(contentID)" }
+
+  /// Attempts that have a folder, by id.
+  func knownAttempts() throws(SystemError) -> [AttemptID] {
+    try Disk.names(in: attempts).compactMap { Int64($0) }.filter { $0 > 0 }.map { AttemptID($0) }.sorted()
+  }
+}
+
+/// The folder of one attempt on a node.
+struct AttemptFolder: Hashable, Sendable {
+  let path: String
+  let id: AttemptID
+  /// The node's root, which marks the processes of this node's attempts.
+  let root: String
+
+  var order: String { "\(path)/order.json" }
+  var journal: String { "\(path)/journal.jsonl" }
+  var metrics: String { "\(path)/metrics.jsonl" }
+  var logs: String { "\(path)/logs" }
+  var checkpoints: String { "\(path)/checkpoints" }
+  var resume: String { "\(path)/resume" }
+  var work: String { "\(path)/work" }
+  /// Links to several data sets.
+  var data: String { "\(path)/data" }
+  var nodeFile: String { "\(path)/nodes" }
+  /// Process id and start time of the supervisor.
+  var pid: String { "\(path)/pid" }
+  var control: String { "control.sock" }
+  /// What the supervisor itself has to say.
+  var supervisorLog: String { "\(path)/supervisor.log" }
+  /// Room that is given up when the disk is full, so that the journal can still be written.
+  var ballast: String { "\(path)/ballast" }
+
+  func log(rank: Int) -> String { "\(logs)/rank-\(rank).log" }
+  func checkpoint(step: Int) -> String { "\(checkpoints)/step-\(step)" }
+}

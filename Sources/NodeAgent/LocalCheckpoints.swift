@@ -1,0 +1,134 @@
+import Domain
+import Glibc
+import ObjectStorage
+
+/// A checkpoint on this node's disk that is to be stored.
+struct LocalCheckpoint: Hashable, Sendable {
+  var step: Int
+  var layout: CheckpointLayout
+  /// Global ranks whose folders are in it; for a whole one, those of the node.
+  var ranks: [Int]
+}
+
+/// Finds checkpoints in the folder that the ranks write to: only a rename makes one.
+final class LocalCheckpoints {
+  enum Finding: Hashable {
+    case complete(LocalCheckpoint)
+    case useless(step: Int, reason: String)
+  }
+
+  private let folder: AttemptFolder
+  private let watch: FolderWatch
+  private let top: Int32
+  private let localRanks: [Int]
+  /// Folders `step-N` that were made, not renamed: ranks write their parts into them.
+  private var open: [Int32: Int] = [:]
+  private var known: Set<Int> = []
+
+  init(_ folder: AttemptFolder, localRanks: [Int]) throws(SystemError) {
+    self.folder = folder
+    self.localRanks = localRanks
+    watch = try FolderWatch()
+    top = try watch.add(folder.checkpoints, Int32(IN_MOVED_TO), Int32(IN_CREATE), Int32(bitPattern: UInt32(IN_ONLYDIR)))
+  }
+
+  var descriptor: Int32 { watch.descriptor }
+
+  /// What has become complete since the last call.
+  func poll() -> [Finding] {
+    var findings: [Finding] = []
+    for change in watch.changes() {
+      if change.mask & UInt32(IN_Q_OVERFLOW) != 0 {
+        findings += scan()
+      } else if change.watch == top {
+        guard let step = Self.step(change.name) else { continue }
+        if change.mask & UInt32(IN_MOVED_TO) != 0 {
+          if let finding = renamed(step) { findings.append(finding) }
+        } else if let finding = made(step) {
+          findings.append(finding)
+        }
+      } else if let step = open[change.watch], let finding = parts(step) {
+        watch.remove(change.watch)
+        open[change.watch] = nil
+        findings.append(finding)
+      }
+    }
+    return findings
+  }
+
+  /// When nobody writes any more: steps that never became complete, with the reason.
+  func unfinished() -> [Finding] {
+    open.values.sorted().compactMap { step in
+      guard !known.contains(step) else { return nil }
+      let names = (try? Disk.names(in: folder.checkpoint(step: step))) ?? []
+      if names.isEmpty { return .useless(step: step, reason: "the folder is empty") }
+      let missing = localRanks.filter { !names.contains("rank-\($0)") }.map { "rank-\($0)" }.joined(separator: ", ")
+      if missing.count == 0 { return nil }
+      return .useless(
+        step: step, reason: "it was made with mkdir, not by renaming step-\(step).tmp, and has no part of \(missing)")
+    }
+  }
+
+  /// `step-N`, N a number as it is usually written; nil for all else, `.tmp` too.
+  static func step(_ name: String) -> Int? {
+    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0, name == "step-\(step)" else {
+      return nil
+    }
+    return step
+  }
+
+  private func renamed(_ step: Int) -> Finding? {
+    known.insert(step)
+    let path = folder.checkpoint(step: step)
+    guard Disk.status(path)?.isFolder == true else {
+      return .useless(step: step, reason: "it is not a folder, or was removed at once")
+    }
+    let names = (try? Disk.names(in: path)) ?? []
+    if names.isEmpty { return .useless(step: step, reason: "the folder is empty") }
+    if names.allSatisfy({ Self.rank($0) != nil }) {
+      return parts(step) ?? .useless(step: step, reason: "the part of a rank of this node is missing")
+    }
+    return .complete(LocalCheckpoint(step: step, layout: .whole, ranks: localRanks))
+  }
+
+  private func made(_ step: Int) -> Finding? {
+    known.remove(step)
+    do {
+      let descriptor = try watch.add(
+        folder.checkpoint(step: step), Int32(IN_MOVED_TO), Int32(bitPattern: UInt32(IN_ONLYDIR)))
+      open[descriptor] = step
+    } catch {
+      // Renamed away, or removed, in the meantime: there is nothing to watch.
+      return nil
+    }
+    return parts(step)
+  }
+
+  /// Complete where every local rank's part is there.
+  private func parts(_ step: Int) -> Finding? {
+    guard let names = try? Disk.names(in: folder.checkpoint(step: step)) else { return nil }
+    let ranks = Set(names.compactMap(Self.rank))
+    guard ranks.isSuperset(of: localRanks) else { return nil }
+    guard !(known.contains(step) && open.values.contains(step)) else { return nil }
+    known.insert(step)
+    if let foreign = ranks.subtracting(localRanks).min() {
+      return .useless(step: step, reason: "it has a part of rank \(foreign), which does not run on this node")
+    }
+    if let other = names.filter({ Self.rank($0) == nil && !$0.hasSuffix(".tmp") }).min() {
+      return .useless(step: step, reason: "it has \(other) beside the parts of the ranks, which nobody renamed")
+    }
+    return .complete(LocalCheckpoint(step: step, layout: .sharded, ranks: localRanks))
+  }
+
+  private func scan() -> [Finding] {
+    let steps = ((try? Disk.names(in: folder.checkpoints)) ?? []).compactMap(Self.step).filter { !known.contains($0) }
+    return steps.sorted().compactMap { renamed($0) }
+  }
+
+  private static func rank(_ name: String) -> Int? {
+    guard name.hasPrefix("rank-"), let rank = Int(name.dropFirst(5)), rank >= 0, name == "rank-\(rank)" else {
+      return nil
+    }
+    return rank
+  }
+}

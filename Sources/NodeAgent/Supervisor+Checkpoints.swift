@@ -1,0 +1,97 @@
+import Domain
+import Glibc
+import ObjectStorage
+import Wire
+
+extension Supervisor {
+  /// The next asking on the schedule that all nodes share: whole multiples since the launch.
+  var nextAsk: BootInstant? {
+    guard let every = order.checkpointEvery, every > .zero, let launchedAt else { return nil }
+    return launchedAt + TimeSpan(microseconds: every.microseconds * Int64(asked + 1))
+  }
+
+  /// SIGUSR1 to those who know what it means: it would kill a program that does not.
+  func ask() {
+    if let every = order.checkpointEvery, every > .zero, let launchedAt {
+      asked = max(asked, Int((BootInstant.now() - launchedAt).microseconds / every.microseconds))
+    }
+    note(.checkpointAsked)
+    askedAt = askedAt ?? .now()
+    for rank in ranks where rank.end == nil {
+      for pid in ProcessTable.topmostHandlers(of: SIGUSR1, at: rank.pid) { kill(pid, SIGUSR1) }
+    }
+  }
+
+  func readCheckpoints() {
+    for finding in local?.poll() ?? [] { take(finding) }
+  }
+
+  func take(_ finding: LocalCheckpoints.Finding) {
+    switch finding {
+    case .useless(let step, let reason):
+      note(.checkpointRejected(step: step, reason: reason))
+      settle(step)
+    case .complete(let checkpoint):
+      if let askedAt { saveTimes[checkpoint.step] = .now() - askedAt }
+      askedAt = nil
+      note(.checkpointLocal(step: checkpoint.step, bytes: size(of: folder.checkpoint(step: checkpoint.step))))
+      for skipped in queue.waiting where !queue.keepsAll { settle(skipped.step) }
+      queue.add(checkpoint)
+    }
+  }
+
+  private func size(of path: String) -> ByteCount {
+    guard let status = Disk.status(path) else { return .zero }
+    guard status.isFolder else { return ByteCount(status.size) }
+    let names = (try? Disk.names(in: path)) ?? []
+    return names.reduce(.zero) { $0 + size(of: "\(path)/\($1)") }
+  }
+
+  func beginUpload() {
+    guard let checkpoint = queue.begin() else { return }
+    let work = CheckpointUpload(order: order, folder: folder, checkpoint: checkpoint, store: store)
+    let mailbox = mailbox
+    upload = Task.detached {
+      let begun = BootInstant.now()
+      let outcome = await work.run()
+      mailbox.post(.uploaded(checkpoint, outcome, took: .now() - begun))
+    }
+  }
+
+  func uploaded(_ checkpoint: LocalCheckpoint, _ outcome: CheckpointUpload.Outcome, took: TimeSpan) {
+    guard queue.current == checkpoint else { return }
+    queue.finished()
+    let step = checkpoint.step
+    switch outcome {
+    case .stored(let prefix, let digest, let bytes):
+      rule.measured(save: saveTimes[step], upload: took)
+      let isFinal = if case .saving = phase { queue.isEmpty } else { false }
+      note(
+        .checkpointStored(
+          StoredCheckpoint(
+            step: step, prefix: prefix, manifestSHA256: digest, bytes: bytes, saveTook: saveTimes[step],
+            uploadTook: took, isFinal: isFinal)))
+    case .partStored:
+      rule.measured(save: saveTimes[step], upload: took)
+    case .rejected(let reason):
+      note(.checkpointRejected(step: step, reason: reason))
+    case .cancelled:
+      note(.checkpointRejected(step: step, reason: "a newer one took its place, or no time was left to store it"))
+    }
+    saveTimes[step] = nil
+    settle(step)
+  }
+
+  /// Keeps the newest two of the checkpoints that need no more work; those that wait are not touched.
+  private func settle(_ step: Int) {
+    settled = Set(settled + [step]).sorted()
+    while settled.count > 2 {
+      let old = settled.removeFirst()
+      do {
+        try Disk.removeTree(folder.checkpoint(step: old))
+      } catch {
+        complain("checkpoint \(old): \(error)")
+      }
+    }
+  }
+}

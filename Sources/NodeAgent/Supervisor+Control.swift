@@ -1,0 +1,94 @@
+import Domain
+import Glibc
+import ObjectStorage
+import Wire
+
+extension Supervisor {
+  /// Notes the epoch of who commands; a text where a newer controller was here.
+  static func admit(_ epoch: Int64, _ node: NodeFolder) -> String? {
+    do {
+      let lock = try FileLock(node.state + ".lock")
+      defer { withExtendedLifetime(lock) {} }
+      var state = try NodeState.load(node)
+      let before = state
+      if let refusal = state.admit(controllerEpoch: epoch) { return refusal }
+      if state != before { try state.save(node) }
+      return nil
+    } catch {
+      return "the node cannot tell which controller is in charge: \(error)"
+    }
+  }
+
+  func handle(_ command: ControlCommand) -> AgentReply {
+    switch command {
+    case .launch(let port):
+      switch phase {
+      case .staging: return .refused("not everything is staged yet: wait for the journal's 'staged'")
+      case .staged: launch(masterPort: port)
+      default: break
+      }
+      return .ok
+    case .checkpoint:
+      guard case .running = phase else { return .refused("no rank runs, so there is nothing to save") }
+      ask()
+      return .ok
+    case .stop(let cause):
+      stop(cause)
+      return .ok
+    case .kill(let cause):
+      killNow(cause)
+      return .ok
+    case .deadline(let remaining, _):
+      end = .now() + remaining
+      return .ok
+    }
+  }
+
+  /// SIGTERM, grace, SIGKILL, upload, end; the first cause counts.
+  func stop(_ cause: StopCause) {
+    switch phase {
+    case .staging, .staged:
+      outcome.stopped = cause
+      for task in background { task.cancel() }
+      phase = .saving
+    case .running:
+      if outcome.stopped == nil {
+        outcome.stopped = cause
+        note(.stopping(cause))
+      }
+      terminate()
+    case .saving, .recording, .over:
+      break
+    }
+  }
+
+  private func killNow(_ cause: StopCause) {
+    if case .over = phase { return }
+    outcome.stopped = outcome.stopped ?? cause
+    isKilled = true
+    for task in background { task.cancel() }
+    if case .running = phase {
+      killTree()
+    } else {
+      dropUploads()
+      phase = .saving
+    }
+  }
+
+  /// A port that was free a moment ago.
+  func freePort() throws(SystemError) -> Int {
+    let raw = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
+    if raw < 0 { throw SystemError("cannot make", "a socket", errno: errno) }
+    let socket = Descriptor(owning: raw)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let code = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(socket.raw, $0, size) == 0 ? getsockname(socket.raw, $0, &size) : -1
+      }
+    }
+    if code != 0 { throw SystemError("cannot find", "a free port", errno: errno) }
+    return Int(UInt16(bigEndian: address.sin_port))
+  }
+}

@@ -1,0 +1,176 @@
+import CLinux
+import Domain
+import Glibc
+import ObjectStorage
+import Wire
+
+extension Supervisor {
+  /// Blocks the signals that the main thread reads from a descriptor; before any other thread exists.
+  static func takeSignals() throws(SystemError) -> Descriptor {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for signal in [SIGCHLD, SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+    pthread_sigmask(SIG_BLOCK, &set, nil)
+    signal(SIGPIPE, SIG_IGN)
+    let raw = signalfd(-1, &set, Int32(O_CLOEXEC | O_NONBLOCK))
+    if raw < 0 { throw SystemError("cannot make", "a signalfd", errno: errno) }
+    return Descriptor(owning: raw)
+  }
+
+  func readSignals() {
+    var info = signalfd_siginfo()
+    while read(signals.raw, &info, MemoryLayout<signalfd_siginfo>.size) > 0 {
+      // The node shuts down: for the job this is the end of its lease.
+      if info.ssi_signo == UInt32(SIGTERM) || info.ssi_signo == UInt32(SIGINT) { stop(.leaseEnd) }
+    }
+    reap()
+  }
+
+  /// Starts every rank of this node; none stays where one cannot be started.
+  func launch(masterPort: Int) {
+    do {
+      local = try LocalCheckpoints(folder, localRanks: localRanks)
+      try Disk.writeAtomically(
+        Array(order.nodeAddresses.map { $0 + "\n" }.joined().utf8), to: folder.nodeFile, mode: 0o644)
+      let environment = RankEnvironment(
+        order: order, folder: folder, masterPort: masterPort,
+        datasets: order.datasets.map { ($0.name, node.replica($0.contentID)) }, base: Self.ownEnvironment(),
+        cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+      phase = .running
+      for index in 0..<order.processesPerNode {
+        ranks.append(try start(localRank: index, environment.variables(localRank: index)))
+      }
+      launchedAt = .now()
+      note(.launched(pids: ranks.map(\.pid)))
+      readFirstLines()
+    } catch {
+      outcome.launchError = "\(error)"
+      killTree()
+      phase = .saving
+    }
+  }
+
+  private var localRanks: [Int] { (0..<order.processesPerNode).map { order.nodeRank * order.processesPerNode + $0 } }
+
+  private static func ownEnvironment() -> [String: String] {
+    var found: [String: String] = [:]
+    for name in ["PATH", "HOME", "LANG", "USER"] {
+      if let value = getenv(name) { found[name] = String(cString: value) }
+    }
+    return found
+  }
+
+  private func start(localRank: Int, _ variables: [String: String]) throws -> Rank {
+    let rank = localRanks[localRank]
+    let command = order.command.map { RankEnvironment.expand($0, with: variables) }
+    let program = try RankEnvironment.findProgram(
+      command.first ?? "", path: variables["PATH"] ?? "", work: folder.work
+    ).get()
+    _ = try Disk.open(folder.log(rank: rank), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
+    let watch = try logs.add(folder.log(rank: rank), Int32(IN_MODIFY))
+
+    var ends: [Int32] = [0, 0]
+    if pipe2(&ends, O_CLOEXEC) != 0 { throw SystemError("cannot make", "a pipe", errno: errno) }
+    let reader = Descriptor(owning: ends[0])
+    let writer = ends[1]
+    let spawn = Spawn(
+      program: "/proc/self/exe", arguments: ["baton-agent", "exec-rank", "\(getpid())", program] + command,
+      environment: variables, folder: folder.work, output: folder.log(rank: rank), extra: writer)
+    let result = Result { () throws(SystemError) in try spawn.start() }
+    close(writer)
+    let pid = try result.get()
+    var code: Int32 = 0
+    let count = withUnsafeMutableBytes(of: &code) { read(reader.raw, $0.baseAddress, $0.count) }
+    if count > 0 {
+      throw LaunchFailure(
+        "\(program) cannot be executed: \(String(cString: strerror(code)))"
+          + (code == ENOEXEC ? "; a script needs #! and an interpreter in its first line" : ""))
+    }
+    return Rank(rank: rank, pid: pid, end: nil, logWatch: watch)
+  }
+
+  /// Collects all processes that ended; the first rank that failed takes the others with it.
+  private func reap() {
+    guard collect(), terminated == nil, ranks.contains(where: { $0.end == nil }) else { return }
+    // Half a gang would wait for the other half until the lease ends.
+    note(.stopping(.gangFailed))
+    terminate()
+  }
+
+  /// Collects all processes that ended, ranks and orphans of ranks; true where a rank failed.
+  private func collect() -> Bool {
+    var status: Int32 = 0
+    var anyFailed = false
+    while true {
+      let pid = waitpid(-1, &status, WNOHANG)
+      if pid <= 0 { return anyFailed }
+      guard let index = ranks.firstIndex(where: { $0.pid == pid && $0.end == nil }) else { continue }
+      let end = ProcessEnd(status: status)
+      ranks[index].end = end
+      anyFailed = anyFailed || end != .exited(0)
+      readFirstLines()
+      switch end {
+      case .exited(let code): note(.rankEnded(rank: ranks[index].rank, code: code, signal: nil))
+      case .signalled(let signal): note(.rankEnded(rank: ranks[index].rank, code: nil, signal: signal))
+      }
+    }
+  }
+
+  /// Asks every rank's tree to leave: those processes that know what SIGTERM means, or else all of its group.
+  func terminate() {
+    guard terminated == nil else { return }
+    let now = BootInstant.now()
+    terminated = (now, false)
+    askedAt = askedAt ?? now
+    for rank in ranks where rank.end == nil {
+      let handlers = ProcessTable.topmostHandlers(of: SIGTERM, at: rank.pid)
+      if handlers.isEmpty { kill(-rank.pid, SIGTERM) }
+      for pid in handlers { kill(pid, SIGTERM) }
+    }
+  }
+
+  /// Those that handle SIGTERM may be wrappers that wait for a program which heard nothing yet.
+  func terminateGroups() {
+    guard let since = terminated?.since else { return }
+    terminated = (since, true)
+    for rank in ranks where rank.end == nil { kill(-rank.pid, SIGTERM) }
+  }
+
+  func repeatAt(_ since: BootInstant) -> BootInstant {
+    since + TimeSpan(microseconds: (killAt(since) - since).microseconds / 2)
+  }
+
+  func killAt(_ since: BootInstant) -> BootInstant { rule.killAt(stoppedAt: since, end: end) }
+
+  /// Kills everything below this process until nothing is left: also what left its session and its parent.
+  func killTree() {
+    let limit = BootInstant.now() + .seconds(10)
+    while BootInstant.now() < limit {
+      _ = collect()
+      let left = ProcessTable.descendants(of: getpid())
+      if left.isEmpty { break }
+      for pid in left { kill(pid, SIGKILL) }
+      // Woken by SIGCHLD, or soon enough where the last one was not a child of this process yet.
+      _ = waitReadable([signals.raw], until: .now() + TimeSpan(microseconds: 20_000))
+      var info = signalfd_siginfo()
+      while read(signals.raw, &info, MemoryLayout<signalfd_siginfo>.size) > 0 {}
+    }
+    _ = collect()
+  }
+
+  /// Looks for the first line in the logs that had none.
+  func readFirstLines() {
+    _ = logs.changes()
+    for index in ranks.indices {
+      guard let watch = ranks[index].logWatch else { continue }
+      let path = folder.log(rank: ranks[index].rank)
+      guard let file = try? Disk.open(path, O_RDONLY),
+        let head = try? Disk.read(file, at: 0, limit: 1 << 16, path: path),
+        head.contains(UInt8(ascii: "\n")) || head.count == 1 << 16
+      else { continue }
+      logs.remove(watch)
+      ranks[index].logWatch = nil
+      note(.firstLine(rank: ranks[index].rank))
+    }
+  }
+}

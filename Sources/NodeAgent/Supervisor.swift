@@ -1,0 +1,292 @@
+import CLinux
+import Dispatch
+import Domain
+import Glibc
+import ObjectStorage
+import Wire
+
+/// Carries one attempt on one node from its order to its end, with nobody to ask.
+///
+/// One thread owns all of it and waits in `poll`; whatever takes long (staging, uploads, the control socket) runs
+/// elsewhere and posts messages. That thread lives as long as the process: the ranks die with it.
+final class Supervisor {
+  enum Message: Sendable {
+    case progress(done: ByteCount, total: ByteCount)
+    case staged(Result<ByteCount, any Error>)
+    case control(ControlCommand, ReplySlot)
+    case uploaded(LocalCheckpoint, CheckpointUpload.Outcome, took: TimeSpan)
+    case recorded(String?)
+  }
+
+  /// Where the attempt stands; each goes only to one that is further down.
+  enum Phase {
+    /// Data come in.
+    case staging
+    /// All is there; somebody has to say when.
+    case staged
+    /// Ranks run.
+    case running
+    /// No rank runs; checkpoints are still to be stored.
+    case saving
+    /// Journal, metrics and logs go to the store.
+    case recording
+    /// All is done.
+    case over
+  }
+
+  struct Rank {
+    var rank: Int
+    var pid: pid_t
+    var end: ProcessEnd?
+    /// Until the first line was seen.
+    var logWatch: Int32?
+  }
+
+  let order: AttemptOrder
+  let node: NodeFolder
+  let folder: AttemptFolder
+  let store: any ObjectStore
+  let start = BootInstant.now()
+  let mailbox: Mailbox<Message>
+  let journal: Journal
+  let signals: Descriptor
+  let logs: FolderWatch
+
+  var end: BootInstant
+  var rule: DeadlineRule
+  var phase = Phase.staging
+  var ranks: [Rank] = []
+  var outcome = NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [])
+  /// Set once SIGTERM was sent: since when, and whether the whole groups got it too.
+  var terminated: (since: BootInstant, wasRepeated: Bool)?
+  /// No upload, no grace.
+  var isKilled = false
+  var local: LocalCheckpoints?
+  var queue: CheckpointQueue
+  var upload: Task<Void, Never>?
+  var background: [Task<Void, Never>] = []
+  var isRecording = false
+  var isRecorded = false
+  /// When the checkpoint that is awaited was asked for.
+  var askedAt: BootInstant?
+  var saveTimes: [Int: TimeSpan] = [:]
+  var launchedAt: BootInstant?
+  var asked = 0
+  /// Stored or rejected on this disk; the newest two stay.
+  var settled: [Int] = []
+
+  /// Reads the order and opens the journal; `receivedAt` is when `start` had it in hand.
+  init(node: NodeFolder, folder: AttemptFolder, receivedAt: BootInstant) throws {
+    self.node = node
+    self.folder = folder
+    order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
+    store = order.store.open()
+    end = receivedAt + order.leaseRemaining
+    rule = DeadlineRule(lastSaveLead: order.lastSaveLead, grace: order.grace)
+    queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1)
+    mailbox = try Mailbox()
+    logs = try FolderWatch()
+    signals = try Self.takeSignals()
+    if baton_become_subreaper() != 0 { throw SystemError("cannot adopt", "orphans", errno: errno) }
+    for path in [folder.logs, folder.checkpoints, folder.resume, folder.work] { try Disk.makeFolders(path) }
+    _ = try Disk.open(folder.metrics, O_WRONLY | O_CREAT)
+    journal = try Journal(folder, start: start)
+    try Disk.writeAtomically(try Codec.line(ProcessTable.current()), to: folder.pid)
+    let mailbox = mailbox
+    try ControlSocket.serve(folder) { request in
+      if let refusal = Self.admit(request.controllerEpoch, node) { return .refused(refusal) }
+      let slot = ReplySlot()
+      mailbox.post(.control(request.command, slot))
+      return slot.wait()
+    }
+    try journal.append(.accepted(pid: getpid(), bootID: ProcessTable.bootID()))
+  }
+
+  /// Works until the attempt is over.
+  func run() {
+    beginStaging()
+    while true {
+      advance()
+      if case .over = phase { return }
+      let descriptors = [signals.raw, mailbox.descriptor, logs.descriptor, local?.descriptor ?? -1]
+      let ready = waitReadable(descriptors, until: nextMoment())
+      if ready[1] { for message in mailbox.take() { handle(message) } }
+      if ready[2] { readFirstLines() }
+      if ready[3] { readCheckpoints() }
+      if ready[0] { readSignals() }
+      handleTime(.now())
+    }
+  }
+
+  func note(_ event: AgentEvent) {
+    do {
+      try journal.append(event)
+    } catch {
+      complain("journal: \(error)")
+    }
+  }
+
+  private func beginStaging() {
+    let mailbox = mailbox
+    let stager = Stager(order: order, node: node, folder: folder, store: store) {
+      mailbox.post(.progress(done: $0, total: $1))
+    }
+    background.append(
+      Task.detached {
+        do {
+          mailbox.post(.staged(.success(try await stager.run())))
+        } catch {
+          mailbox.post(.staged(.failure(error)))
+        }
+      })
+  }
+
+  private func handle(_ message: Message) {
+    switch message {
+    case .progress(let done, let total):
+      if case .staging = phase { note(.staging(done: done, total: total)) }
+    case .staged(let result):
+      staged(result)
+    case .control(let command, let slot):
+      slot.answer(handle(command))
+    case .uploaded(let checkpoint, let outcome, let took):
+      uploaded(checkpoint, outcome, took: took)
+    case .recorded(let failure):
+      if let failure { complain("record: \(failure)") }
+      isRecorded = true
+    }
+  }
+
+  private func staged(_ result: Result<ByteCount, any Error>) {
+    guard case .staging = phase else { return }
+    do {
+      let bytes = try result.get()
+      phase = .staged
+      note(.staged(port: try freePort(), bytes: bytes, took: BootInstant.now() - start))
+    } catch {
+      let failure = error as? StagingFailure ?? .failed("\(error)")
+      note(.stagingFailed(failure))
+      outcome.staging = failure
+      phase = .saving
+    }
+  }
+
+  /// What is due next, whatever it is.
+  private func nextMoment() -> BootInstant {
+    var moments = [end]
+    switch phase {
+    case .staging, .staged:
+      moments.append(rule.stopAt(end: end))
+    case .running:
+      if let terminated {
+        if !terminated.wasRepeated { moments.append(repeatAt(terminated.since)) }
+        moments.append(killAt(terminated.since))
+      } else {
+        moments.append(rule.stopAt(end: end))
+        if let next = nextAsk { moments.append(next) }
+      }
+    case .saving:
+      if !isRecording { moments.append(rule.recordAt(end: end)) }
+    case .recording, .over:
+      break
+    }
+    return moments.reduce(end, min)
+  }
+
+  private func handleTime(_ now: BootInstant) {
+    if now >= end {
+      hardEnd()
+      return
+    }
+    switch phase {
+    case .staging, .staged:
+      if now >= rule.stopAt(end: end) { stop(.leaseEnd) }
+    case .running:
+      if let terminated {
+        if now >= killAt(terminated.since) {
+          killTree()
+        } else if !terminated.wasRepeated, now >= repeatAt(terminated.since) {
+          terminateGroups()
+        }
+      } else if now >= rule.stopAt(end: end) {
+        stop(.leaseEnd)
+      } else if let next = nextAsk, now >= next {
+        ask()
+      }
+    case .saving:
+      if !isRecording, now >= rule.recordAt(end: end) { beginRecord() }
+    case .recording, .over:
+      break
+    }
+  }
+
+  /// Goes on to the next phase where nothing is left to do in this one.
+  private func advance() {
+    beginUpload()
+    if case .running = phase, ranks.allSatisfy({ $0.end != nil }) { ranksEnded() }
+    if case .saving = phase, queue.isEmpty {
+      phase = .recording
+      if !isRecording, !isKilled { beginRecord() }
+    }
+    if case .recording = phase, isRecorded || isKilled {
+      phase = .over
+      finish()
+    }
+  }
+
+  private func ranksEnded() {
+    killTree()
+    readCheckpoints()
+    for finding in local?.unfinished() ?? [] { take(finding) }
+    if queue.closeUp() { upload?.cancel() }
+    if isKilled { dropUploads() }
+    phase = .saving
+    beginUpload()
+  }
+
+  func dropUploads() {
+    upload?.cancel()
+    queue = CheckpointQueue(keepsAll: false)
+  }
+
+  func beginRecord() {
+    isRecording = true
+    let record = RecordUpload(order: order, folder: folder, store: store)
+    let mailbox = mailbox
+    background.append(Task.detached { mailbox.post(.recorded(await record.run())) })
+  }
+
+  /// The lease is over: nothing may run any more, finished or not.
+  private func hardEnd() {
+    if outcome.stopped == nil, ranks.contains(where: { $0.end == nil }) || ranks.isEmpty { outcome.stopped = .leaseEnd }
+    killTree()
+    dropUploads()
+    for task in background { task.cancel() }
+    phase = .over
+    finish()
+  }
+
+  private func finish() {
+    outcome.exits = ranks.map { rank in
+      switch rank.end {
+      case .exited(let code): NodeOutcome.RankExit(rank: rank.rank, code: code, signal: nil)
+      case .signalled(let signal): NodeOutcome.RankExit(rank: rank.rank, code: nil, signal: signal)
+      case nil: NodeOutcome.RankExit(rank: rank.rank, code: nil, signal: SIGKILL)
+      }
+    }
+    note(.ended(outcome))
+  }
+
+  /// Brings the journal with its last entry into the store too, if there is time: it is in the record without it.
+  func keepLastEntry() {
+    guard !isKilled else { return }
+    let record = RecordUpload(order: order, folder: folder, store: store)
+    let limit = max(TimeSpan.zero, min(.seconds(2), end - .now()))
+    let done = DispatchSemaphore(value: 0)
+    Task.detached {
+      if let failure = await record.journal() { complain("record: \(failure)") }
+      done.signal()
+    }
+    if done.wait(timeout: .now() + limit.seconds) == .timedOut { complain("record: no time for the last entry") }
+  }
+}
