@@ -1,7 +1,9 @@
 import Domain
 import Mustache
 
-/// Turns values of the API into pages. Pure: the same values give the same text, and no clock is read.
+/// Turns values of the API into pages.
+///
+/// Pure: the same values give the same text, and no clock is read.
 ///
 /// Whatever comes from outside is escaped. Pages hold no inline script or style, and refer only to addresses below `/`.
 public struct PageRenderer: Sendable {
@@ -28,7 +30,9 @@ public struct PageRenderer: Sendable {
   }
 }
 
-/// The templates that are built in. What `rawValue` names is also how templates name each other.
+/// The templates that are built in.
+///
+/// What `rawValue` names is also how templates name each other.
 enum Template: String, CaseIterable {
   case layout, overview, queue, leases, nodes, run, runs, events, login, problem, badge, empty, provenance
   case jobname

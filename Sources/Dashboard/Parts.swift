@@ -1,7 +1,9 @@
 import Domain
 import Wire
 
-/// A state as a coloured word. The colour is never the only thing that tells.
+/// A state as a coloured word.
+///
+/// The colour is never the only thing that tells.
 struct Badge {
   let word: String
   let tone: String
@@ -201,7 +203,9 @@ private func scientific(_ value: Double) -> String {
 struct Meter {
   let svg: String
 
-  /// `part` of 1, named for those who do not see it. `tone` is a `Badge.Tone`.
+  /// `part` of 1, named for those who do not see it.
+  ///
+  /// `tone` is a `Badge.Tone`.
   init(_ part: Double, label: String, tone: Badge.Tone = .busy) {
     let width = part.isNaN ? 0 : min(max(part, 0), 1) * 100
     var markup = Markup()

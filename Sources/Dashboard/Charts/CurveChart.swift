@@ -31,7 +31,7 @@ struct CurveChart {
   private let values: ClosedRange<Double>
   private let height: Double
 
-  /// `redone`: how many steps each attempt computed again. Nil where no value is a number.
+  /// A chart of `series`; nil where no value is a number.
   init?(
     _ series: MetricSeries, attempts: [AttemptView], checkpoints: [CheckpointView] = [], redone: [Int: Int] = [:],
     height: Double = 240

@@ -4,8 +4,10 @@ struct CurvePoint: Hashable {
   var value: Double
 }
 
-/// At most `most` of `points` (4 or more), in order: both ends, and of every stretch its lowest and its highest point,
-/// so that no spike is lost, however many points there are. `points` are finite.
+/// At most `most` (4 or more) of `points`, in order.
+///
+/// Both ends, and of every stretch its lowest and its highest point, so that no spike is lost, however many points
+/// there are. Every value is finite.
 func downsampled(_ points: [CurvePoint], most: Int) -> [CurvePoint] {
   guard points.count > most, most >= 4 else { return points }
   let stretches = (most - 2) / 2

@@ -1,8 +1,12 @@
-/// Writes SVG, element by element. Attributes and texts are escaped, names are ours.
+/// Writes SVG, element by element.
+///
+/// Attributes and texts are escaped, names are ours.
 struct Markup {
   private(set) var text = ""
 
-  /// An element and what is in it. Attributes come in the order of their names, so that equal charts are equal texts.
+  /// An element and what is in it.
+  ///
+  /// Attributes come in the order of their names, so that equal charts are equal texts.
   mutating func element(
     _ name: String, _ attributes: [String: String] = [:], _ content: (inout Markup) -> Void = { _ in }
   ) {

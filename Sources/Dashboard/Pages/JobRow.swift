@@ -61,8 +61,9 @@ struct JobRow {
     stagingText = job.staging.map { "\($0.done) of \($0.total)" }
   }
 
-  /// Steps after the newest durable checkpoint: what would be computed again if the nodes went now. Nil where no step
-  /// is known.
+  /// Steps after the newest durable checkpoint: what would be computed again if the nodes went now.
+  ///
+  /// Nil where no step is known.
   static func stepsAtRisk(_ job: JobView) -> Int? {
     job.lastStep.map { max(0, $0 - (job.checkpointStep ?? 0)) }
   }

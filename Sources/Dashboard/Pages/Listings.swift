@@ -92,7 +92,9 @@ extension PageRenderer {
     return page(.nodes, model, title: "Nodes", section: .nodes, in: frame)
   }
 
-  /// `/login`: asks for a token. `problem` says what was wrong with the last one; `next` is the path to go on to.
+  /// `/login`: asks for a token.
+  ///
+  /// `problem` says what was wrong with the last one; `next` is the path to go on to.
   public func login(problem: String?, next: String) -> String {
     struct Model {
       let problem: String?

@@ -22,8 +22,9 @@ public struct OverviewContent: Hashable, Sendable {
 }
 
 extension PageRenderer {
-  /// `/`: what runs, what would be lost if its lease ended now, and what the site looks like. `now` is the moment at
-  /// which `content` is true.
+  /// `/`: what runs, what would be lost if its lease ended now, and what the site looks like.
+  ///
+  /// `now` is the moment at which `content` is true.
   public func overview(_ content: OverviewContent, at now: Timestamp, in frame: Frame) -> String {
     page(.overview, OverviewModel(content, now), title: "Overview", section: .overview, in: frame)
   }

@@ -1,0 +1,108 @@
+import Domain
+import Testing
+import Wire
+
+@testable import Dashboard
+
+struct EscapingTests {
+  /// What a person could call a job, a node, a lease, a file.
+  static let hostile = [
+    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='alert(1)", "</pre></title><b>",
+    // A quote and a mark on it are one `Character`, and still a quote for a browser.
+    "\"\u{301} onload=alert(1) x=\"\u{301}", "<\u{338}script>", "{{title}}{{{content}}}",
+  ]
+
+  @Test(arguments: hostile)
+  func letsNoNameOutOfItsPlace(_ name: String) throws {
+    let renderer = try PageRenderer()
+    for (page, html) in pages(renderer, calling: name) {
+      #expect(
+        !html.unicodeScalars.containsSequence(name.unicodeScalars) || !name.contains { "<>\"'".contains($0) }, "\(page)"
+      )
+      #expect(!html.contains("<script>alert"), "\(page)")
+      #expect(!html.contains("<img"), "\(page)")
+      #expect(html.unicodeScalars.containsSequence(escaped(name).unicodeScalars), "\(page) does not show it")
+      #expect(tags(in: html) == tags(in: try plain(page, renderer)), "\(page) has other elements than it should")
+    }
+  }
+
+  @Test func escapesByScalar() {
+    #expect(escaped("\"\u{301}") == "&quot;\u{301}")
+    #expect(escaped("<&>'") == "&lt;&amp;&gt;&#39;")
+    #expect(escaped("a\0b") == "a\u{FFFD}b")
+  }
+
+  @Test func putsNamesIntoPathsAsOctets() {
+    #expect(pathComponent("loss/train?x=1&y#é") == "loss%2Ftrain%3Fx%3D1%26y%23%C3%A9")
+  }
+
+  private func plain(_ page: String, _ renderer: PageRenderer) throws -> String {
+    try #require(pages(renderer, calling: "plain").first { $0.name == page }).html
+  }
+
+  /// The names of all elements, in order.
+  private func tags(in html: String) -> [String] {
+    html.matches(of: #/<\/?([a-zA-Z]+)/#).map { String($0.output.1) }
+  }
+
+  private func pages(_ renderer: PageRenderer, calling name: String) -> [(name: String, html: String)] {
+    let now = Fixture.now
+    let frame = Frame(viewer: .init(user: name, project: name), controllerEpoch: 1, now: now)
+    var job = Fixture.running
+    (job.name, job.project, job.user, job.reason, job.reasonDetail) = (name, name, name, name, name)
+    var attempt = Fixture.attempts[0]
+    (attempt.leaseName, attempt.detail, attempt.nodes) = (name, name, [NodeRef(id: NodeID(1), name: name)])
+    job.attempt = attempt
+    var lease = Fixture.leases[2]
+    (lease.name, lease.project, lease.nodes) = (name, name, [NodeRef(id: NodeID(1), name: name)])
+    var node = Fixture.machine(
+      1, .suspect, gpus: [.init(index: 0, model: name, memory: .zero, isStandIn: true)], drained: true)
+    (node.name, node.nodeType, node.detail, node.address, node.user) = (name, name, name, name, name)
+    let event = EventView(id: EventID(1), at: now, actor: name, action: name, subject: name, detail: name)
+    var run = Fixture.run
+    run.job = job
+    run.attempts = [attempt]
+    run.checkpoints = [Fixture.checkpoint(100, .durable, attempt: 1, latest: true)]
+    run.checkpoints[0].prefix = name
+    run.metrics = [MetricSummary(metric: name, count: 1, firstStep: 1, lastStep: 1, lastValue: 1)]
+    run.provenance = RunProvenance(
+      jobFile: name,
+      source: SourceProvenance(
+        directory: name, host: name, gitCommit: name, gitBranch: name, gitDiff: name, gitDirty: true),
+      datasets: [DatasetRef(name: name, version: 1, contentID: name)], seed: 1,
+      nodes: [
+        RunProvenance.NodeFacts(
+          attemptNumber: 1, node: NodeRef(id: NodeID(1), name: name), nodeType: name, gpus: [name], cores: 1,
+          memory: .zero, software: [name: name])
+      ])
+    var series = Fixture.series("loss")
+    series.metric = name
+    let bar = AttemptBar(job: JobID(17), jobName: name, attempt: attempt)
+    return [
+      (
+        "overview",
+        renderer.overview(
+          OverviewContent(jobs: [job], nodes: [node], leases: [lease], events: [event]), at: now, in: frame)
+      ),
+      ("queue", renderer.queue([job], at: now, in: frame)), ("runs", renderer.runs([job], at: now, in: frame)),
+      ("leases", renderer.leases([lease], nodes: [node], attempts: [bar], window: nil, at: now, in: frame)),
+      ("nodes", renderer.nodes([node], at: now, in: frame)),
+      ("events", renderer.events([event], subject: name, older: nil, in: frame)),
+      ("run", renderer.run(RunContent(run: run, series: series, accuracy: series), at: now, in: frame)),
+      ("login", renderer.login(problem: name, next: name)),
+      ("problem", renderer.problem(APIFailure(.notFound, name, details: [name]), in: frame)),
+    ]
+  }
+}
+
+extension String.UnicodeScalarView {
+  /// Compared by scalar, since strings are equal by what they look like.
+  func containsSequence(_ other: Self) -> Bool {
+    let mine = Array(self)
+    let theirs = Array(other)
+    guard let first = theirs.first, mine.count >= theirs.count else { return theirs.isEmpty }
+    return (0...(mine.count - theirs.count)).contains { start in
+      mine[start] == first && mine[start..<(start + theirs.count)].elementsEqual(theirs)
+    }
+  }
+}

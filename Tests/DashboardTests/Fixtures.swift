@@ -1,0 +1,248 @@
+import Dashboard
+import Domain
+import Wire
+
+/// Values as a server would give them, at one fixed moment.
+enum Fixture {
+  static let now = Timestamp(microseconds: 1_795_285_205_000_000)
+  static let frame = Frame(viewer: .init(user: "mira", project: "vision"), controllerEpoch: 7, now: now)
+
+  static func node(_ number: Int) -> NodeRef { NodeRef(id: NodeID(Int64(number)), name: "n\(number)") }
+
+  static func attempt(
+    _ number: Int, lease: Int, began: Timestamp, ended: Timestamp?, outcome: AttemptOutcome?, resumed: Int?,
+    state: AttemptState = .running, nodes: [Int] = [1, 2]
+  ) -> AttemptView {
+    AttemptView(
+      id: AttemptID(Int64(100 + number)), number: number, lease: LeaseID(Int64(lease)), leaseName: "week-\(lease)",
+      leaseEnd: now + .minutes(83), state: outcome == nil ? state : .ended, outcome: outcome,
+      detail: outcome == .leaseEnded ? "the lease ended, saved before at step \(number * 400)" : nil,
+      nodes: nodes.map(node), createdAt: began, runningAt: began + .seconds(40), endedAt: ended,
+      resumedFromStep: resumed)
+  }
+
+  static func job(
+    _ number: Int, _ name: String, _ state: JobState, reason: String = "", detail: String? = nil,
+    attempt: AttemptView? = nil, lastStep: Int? = nil, checkpoint: Int? = nil
+  ) -> JobView {
+    JobView(
+      id: JobID(Int64(number)), name: name, project: "vision", user: "mira", state: state, reason: reason,
+      reasonDetail: detail, priority: 50, nodes: 2, submittedAt: now - .hours(5), startedAt: nil,
+      endedAt: state.isFinal ? now - .hours(1) : nil, exitCode: state == .failed ? 3 : state == .completed ? 0 : nil,
+      attempt: attempt, checkpointStep: checkpoint, checkpointAt: checkpoint.map { _ in now - .seconds(252) },
+      lastStep: lastStep,
+      staging: state == .staging ? .init(done: .mebibytes(700), total: .gibibytes(2)) : nil)
+  }
+
+  static var running: JobView {
+    job(
+      17, "mnist-cnn", .running,
+      attempt: attempt(3, lease: 3, began: now - .minutes(37), ended: nil, outcome: nil, resumed: 800), lastStep: 1187,
+      checkpoint: 1100)
+  }
+
+  static var jobs: [JobView] {
+    [
+      running,
+      job(
+        18, "resnet-sweep-lr3e-4", .staging,
+        attempt: attempt(
+          1, lease: 3, began: now - .minutes(1), ended: nil, outcome: nil, resumed: nil, state: .staging, nodes: [3])),
+      job(
+        19, "bert-base", .pending, reason: "LeaseTooShort",
+        detail: "lease-3 has 1h 23m left, and staging, launch, restore, one checkpoint interval and the last save need "
+          + "2h 10m: extend it with `baton lease extend`, or lower checkpoint.every or time.min"),
+      job(
+        16, "gpt-tiny", .leaseWait, reason: "NoLease",
+        detail: "the project has no lease, now or to come: make one with `baton lease create`", lastStep: 20_400,
+        checkpoint: 20_400),
+      job(15, "held-back", .held, reason: "Held", detail: "held by a person: release it with `baton job release`"),
+    ]
+  }
+
+  static var over: [JobView] {
+    [
+      job(14, "mnist-cnn", .completed, lastStep: 4000, checkpoint: 4000),
+      job(13, "mnist-cnn-broken", .failed, reason: "ProgramFailed", lastStep: 12),
+      job(12, "tried", .cancelled, reason: "Cancelled"),
+    ]
+  }
+
+  static func lease(
+    _ number: Int, _ name: String, _ state: LeaseState, from start: Timestamp, to end: Timestamp, nodes: [Int],
+    jobs: [Int] = [], degraded: Bool = false
+  ) -> LeaseView {
+    LeaseView(
+      id: LeaseID(Int64(number)), name: name, project: "vision", state: state, degraded: degraded, start: start,
+      end: end, nodes: nodes.map(node), jobs: jobs.map { JobID(Int64($0)) })
+  }
+
+  static var leases: [LeaseView] {
+    [
+      lease(1, "week-1", .terminated, from: now - .hours(5), to: now - .hours(3), nodes: [1, 2]),
+      lease(2, "week-2", .terminated, from: now - .hours(2), to: now - .minutes(50), nodes: [1, 2]),
+      lease(
+        3, "week-3", .active, from: now - .minutes(40), to: now + .minutes(83), nodes: [1, 2, 3], jobs: [17, 18],
+        degraded: true),
+      lease(4, "night", .ending, from: now - .hours(3), to: now + .seconds(8), nodes: [4]),
+      lease(5, "tomorrow-morning", .pending, from: now + .hours(3), to: now + .hours(7), nodes: [1, 2, 4]),
+    ]
+  }
+
+  static func machine(_ number: Int, _ state: NodeState, gpus: [NodeView.GPU], drained: Bool = false) -> NodeView {
+    NodeView(
+      id: NodeID(Int64(number)), name: "n\(number)", address: "10.0.0.1\(number)", port: 22, user: "cc",
+      hostKeyFingerprint: "SHA256:abc", nodeType: gpus.isEmpty ? "cpu" : "gpu_a100", state: state,
+      detail: state == .suspect ? "no answer for 40s: connection refused" : drained ? "fan is broken" : nil,
+      drained: drained, gpus: gpus, cores: 64, memory: .gibibytes(256), diskTotal: .gibibytes(1788),
+      diskFree: .gibibytes(number == 3 ? 60 : 1200), lastSeen: now - .seconds(number * 3),
+      lease: number < 4 ? LeaseID(3) : nil, job: number < 3 ? JobID(17) : nil,
+      software: ["driver": "535.129", "cuda": "12.2"])
+  }
+
+  static var nodes: [NodeView] {
+    let real = (0..<4).map {
+      NodeView.GPU(index: $0, model: "NVIDIA A100-SXM4-80GB", memory: .gibibytes(80), isStandIn: false)
+    }
+    let standIn = NodeView.GPU(
+      index: 0, model: "Lab GPU", memory: .gibibytes(16), isStandIn: true)
+    return [
+      machine(1, .alive, gpus: real), machine(2, .alive, gpus: real), machine(3, .suspect, gpus: [standIn]),
+      machine(4, .alive, gpus: [], drained: true),
+    ]
+  }
+
+  static var events: [EventView] {
+    let lines = [
+      ("controller:7", "attempt.running", "attempt-103", "job job-17, nodes 2"),
+      ("controller:7", "checkpoint.durable", "checkpoint-41", "job job-17, step 1100, took 3.2s"),
+      ("controller:7", "lease.active", "lease-3", ""), ("mira", "job.submitted", "job-19", "name bert-base"),
+      ("controller:7", "attempt.ended", "attempt-102", "job job-17, outcome LEASE_ENDED"),
+      ("admin", "node.drained", "node-4", "reason fan is broken"),
+    ]
+    return lines.enumerated().map { place, line in
+      EventView(
+        id: EventID(Int64(900 - place)), at: now - .seconds(place * 47 + 3), actor: line.0, action: line.1,
+        subject: line.2, detail: line.3)
+    }
+  }
+
+  static var attempts: [AttemptView] {
+    [
+      attempt(1, lease: 1, began: now - .minutes(290), ended: now - .hours(3), outcome: .leaseEnded, resumed: nil),
+      attempt(2, lease: 2, began: now - .minutes(118), ended: now - .minutes(50), outcome: .leaseEnded, resumed: 400),
+      attempt(3, lease: 3, began: now - .minutes(37), ended: nil, outcome: nil, resumed: 800),
+    ]
+  }
+
+  static func checkpoint(_ step: Int, _ state: CheckpointState, attempt: Int, latest: Bool = false) -> CheckpointView {
+    CheckpointView(
+      id: CheckpointID(Int64(step)), job: JobID(17), attemptNumber: attempt, step: step, state: state,
+      bytes: .mebibytes(48), prefix: "checkpoints/job-17/step-\(step)", createdAt: now - .minutes(60),
+      durableAt: state == .durable ? now - .minutes(59) : nil, isFinal: step % 400 == 0, isLatest: latest)
+  }
+
+  static var checkpoints: [CheckpointView] {
+    [
+      checkpoint(100, .pruned, attempt: 1), checkpoint(200, .pruned, attempt: 1), checkpoint(300, .pruned, attempt: 1),
+      checkpoint(400, .durable, attempt: 1), checkpoint(600, .pruned, attempt: 2),
+      checkpoint(800, .durable, attempt: 2),
+      checkpoint(1000, .corrupt, attempt: 3), checkpoint(1100, .durable, attempt: 3, latest: true),
+      checkpoint(1180, .uploading, attempt: 3),
+    ]
+  }
+
+  /// A falling curve with ripples that no chance is in.
+  static func series(_ metric: String, every: Int = 1) -> MetricSeries {
+    let steps = Array(stride(from: 1, through: 1187, by: every))
+    let ripples = steps.map { Double(($0 * 7919) % 101) / 101 - 0.5 }
+    let values = zip(steps, ripples).map { step, ripple in
+      metric == "loss"
+        ? 2.3 / (1 + Double(step) / 90) + ripple * 0.12 : 0.985 - 0.6 / (1 + Double(step) / 60) + ripple * 0.01
+    }
+    return MetricSeries(
+      metric: metric, steps: steps, values: values, attempts: steps.map { $0 <= 400 ? 1 : $0 <= 800 ? 2 : 3 })
+  }
+
+  static var run: RunView {
+    RunView(
+      id: RunID(17), job: running, attempts: attempts, checkpoints: checkpoints,
+      metrics: [
+        MetricSummary(metric: "learning_rate", count: 1187, firstStep: 1, lastStep: 1187, lastValue: 0.0003),
+        MetricSummary(metric: "loss", count: 1187, firstStep: 1, lastStep: 1187, lastValue: 0.162_731_8),
+        MetricSummary(metric: "test_accuracy", count: 12, firstStep: 100, lastStep: 1100, lastValue: 0.9534),
+      ],
+      provenance: RunProvenance(
+        jobFile: """
+          name: mnist-cnn
+          resources: { nodes: 2, gpus: 4 }
+          command: ["baton-train", "--batch", "64"]
+          data: [mnist@2]
+          checkpoint: { every: 5m }
+          """,
+        source: SourceProvenance(
+          directory: "/home/mira/mnist", host: "laptop", gitCommit: "8d6e430f2b7c4d1e9a0b5c6d7e8f90112233abcd",
+          gitBranch: "main",
+          gitDiff: "diff --git a/train.yaml b/train.yaml\n-  every: 10m\n+  every: 5m\n", gitDirty: true),
+        datasets: [
+          DatasetRef(
+            name: "mnist", version: 2, contentID: "4f8b1c6e0f8b1c6e4f8b1c6e0f8b1c6e4f8b1c6e0f8b1c6e4f8b1c6e0f8b1c6e")
+        ], seed: 42,
+        nodes: (1...3).flatMap { attempt in
+          (1...2).map {
+            RunProvenance.NodeFacts(
+              attemptNumber: attempt, node: node($0), nodeType: "gpu_a100",
+              gpus: ["NVIDIA A100-SXM4-80GB", "NVIDIA A100-SXM4-80GB"], cores: 64, memory: .gibibytes(256),
+              software: ["driver": "535.129", "cuda": "12.2"])
+          }
+        }), stepsRedone: 12)
+  }
+
+  static var overview: OverviewContent {
+    OverviewContent(jobs: jobs, nodes: nodes, leases: leases.filter { !$0.state.isFinal }, events: events)
+  }
+
+  static var runContent: RunContent {
+    RunContent(
+      run: run, series: series("loss"), accuracy: series("test_accuracy", every: 100), redone: [2: 12])
+  }
+
+  static var emptyRunContent: RunContent {
+    RunContent(
+      run: RunView(
+        id: RunID(19), job: jobs[2], attempts: [], checkpoints: [], metrics: [],
+        provenance: RunProvenance(
+          jobFile: "name: bert-base\n", source: SourceProvenance(), datasets: [], seed: 1, nodes: []), stepsRedone: 0),
+      series: nil)
+  }
+
+  static var bars: [AttemptBar] {
+    attempts.map { AttemptBar(job: JobID(17), jobName: "mnist-cnn", attempt: $0) }
+  }
+
+  /// Every page, by name: full, empty, and failed.
+  static func pages(_ renderer: PageRenderer) -> [(name: String, html: String)] {
+    let none = OverviewContent(jobs: [], nodes: [], leases: [], events: [])
+    return [
+      ("overview", renderer.overview(overview, at: now, in: frame)),
+      ("overview-empty", renderer.overview(none, at: now, in: frame)),
+      ("queue", renderer.queue(jobs, at: now, in: frame)), ("queue-empty", renderer.queue([], at: now, in: frame)),
+      ("leases", renderer.leases(leases, nodes: nodes, attempts: bars, window: nil, at: now, in: frame)),
+      ("leases-empty", renderer.leases([], nodes: nodes, attempts: [], window: nil, at: now, in: frame)),
+      ("leases-bare", renderer.leases([], nodes: [], attempts: [], window: nil, at: now, in: frame)),
+      ("nodes", renderer.nodes(nodes, at: now, in: frame)), ("nodes-empty", renderer.nodes([], at: now, in: frame)),
+      ("runs", renderer.runs(jobs + over, at: now, in: frame)), ("runs-empty", renderer.runs([], at: now, in: frame)),
+      ("run", renderer.run(runContent, at: now, in: frame)),
+      ("run-empty", renderer.run(emptyRunContent, at: now, in: frame)),
+      ("events", renderer.events(events, subject: "job-17", older: "/events?before=895", in: frame)),
+      ("events-empty", renderer.events([], subject: nil, older: nil, in: frame)),
+      ("login", renderer.login(problem: nil, next: "/runs/17")),
+      ("login-wrong", renderer.login(problem: "This token is not known here.", next: "/")),
+      (
+        "problem",
+        renderer.problem(
+          APIFailure(.notFound, "there is no run 99", details: ["`baton run list` shows them"]), in: frame)
+      ),
+    ]
+  }
+}
