@@ -50,7 +50,7 @@ struct CurveChartTests {
     attempts[1].outcome = .launchFailed
     let series = MetricSeries(metric: "loss", steps: [1, 2], values: [1, 2], attempts: [1, 3])
     let chart = try #require(CurveChart(series, attempts: attempts))
-    #expect(chart.boundaries == [.init(step: 1.5, attempt: 3, cause: "LAUNCH_FAILED", redone: 0)])
+    #expect(chart.boundaries == [.init(step: 1.5, attempt: 3, cause: "LAUNCH_FAILED", redone: nil)])
   }
 
   @Test func placesBoundariesBetweenTheStepsOfTheCurve() throws {

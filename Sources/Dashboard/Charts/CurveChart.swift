@@ -13,8 +13,8 @@ struct CurveChart {
     var attempt: Int
     /// How the one before it ended: `LEASE_ENDED`.
     var cause: String
-    /// Steps that were computed again.
-    var redone: Int
+    /// Steps that were computed again; nil where that is not known.
+    var redone: Int?
   }
 
   /// More points than this tell nothing that a screen can show.
@@ -33,7 +33,7 @@ struct CurveChart {
 
   /// A chart of `series`; nil where no value is a number.
   init?(
-    _ series: MetricSeries, attempts: [AttemptView], checkpoints: [CheckpointView] = [], redone: [Int: Int] = [:],
+    _ series: MetricSeries, attempts: [AttemptView], checkpoints: [CheckpointView] = [], redone: [Int: Int]? = nil,
     height: Double = 240
   ) {
     let count = min(series.steps.count, series.values.count)
@@ -58,7 +58,7 @@ struct CurveChart {
   }
 
   /// Where the number of the attempt changes along the curve.
-  static func boundaries(_ series: MetricSeries, _ attempts: [AttemptView], _ redone: [Int: Int]) -> [Boundary] {
+  static func boundaries(_ series: MetricSeries, _ attempts: [AttemptView], _ redone: [Int: Int]?) -> [Boundary] {
     var found: [Boundary] = []
     let count = min(series.steps.count, series.attempts.count)
     for place in 1..<max(count, 1) where series.attempts[place] != series.attempts[place - 1] {
@@ -67,7 +67,7 @@ struct CurveChart {
       found.append(
         Boundary(
           step: (Double(series.steps[place - 1]) + Double(series.steps[place])) / 2, attempt: next,
-          cause: before?.outcome?.rawValue ?? "", redone: redone[next] ?? 0))
+          cause: before?.outcome?.rawValue ?? "", redone: redone.map { $0[next] ?? 0 }))
     }
     return found
   }
@@ -176,10 +176,12 @@ struct CurveChart {
       let at = share(ofStep: boundary.step)
       let x = percent(at)
       let labelTop = row.map { Double($0) * Self.labelHeight } ?? top
-      let redone = boundary.redone > 0 ? "\(grouped(boundary.redone)) steps redone" : "no step redone"
+      let redone = boundary.redone.map { $0 > 0 ? "\(grouped($0)) steps redone" : "no step redone" } ?? ""
       plot.element("g", ["class": "boundary"]) { mark in
         mark.element("title") {
-          $0.write("attempt \(boundary.attempt) went on here; before it: \(boundary.cause); \(redone)")
+          $0.write(
+            "attempt \(boundary.attempt) went on here; before it: \(boundary.cause)\(redone.isEmpty ? "" : "; " + redone)"
+          )
         }
         mark.element("line", ["x1": x, "x2": x, "y1": coordinate(labelTop), "y2": coordinate(top + height)])
         guard row != nil else { return }
@@ -188,6 +190,7 @@ struct CurveChart {
         mark.element("text", place.merging(["class": "cause", "y": coordinate(labelTop + 11)]) { $1 }) {
           $0.write("\(boundary.cause) \u{2192} attempt \(boundary.attempt)")
         }
+        guard !redone.isEmpty else { return }
         mark.element("text", place.merging(["y": coordinate(labelTop + 24)]) { $1 }) { $0.write(redone) }
       }
     }

@@ -107,9 +107,9 @@ struct LeaseRow {
   let length: String
   /// Until it begins or ends.
   let countdown: Countdown?
-  let countdownWord: String
+  let isToCome: Bool
   let nodeNames: String
-  let nodeCount: Int
+  let nodeCount: String
   let jobs: [Link]
 
   init(_ lease: LeaseView, at now: Timestamp) {
@@ -121,11 +121,10 @@ struct LeaseRow {
     start = Moment(lease.start)
     end = Moment(lease.end)
     length = rough(lease.end - lease.start).description
-    let isToCome = lease.state == .pending
+    isToCome = lease.state == .pending
     countdown = lease.state.isFinal ? nil : Countdown(to: isToCome ? lease.start : lease.end, from: now)
-    countdownWord = isToCome ? "starts in" : "left"
     nodeNames = lease.nodes.map(\.name).joined(separator: ", ")
-    nodeCount = lease.nodes.count
+    nodeCount = lease.nodes.count == 1 ? "1 node" : "\(lease.nodes.count) nodes"
     jobs = lease.jobs.map { Link(name: "\($0)", path: "/runs/\($0.rawValue)") }
   }
 }
