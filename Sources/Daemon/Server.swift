@@ -27,8 +27,10 @@ struct Server {
     let binary = try AgentBinary.read(settings.agentBinary)
     let hub = WakeHub()
     let services = Services(
-      settings: settings, store: Store(pool), objects: FileObjectStore(root: settings.objectStoreFolder ?? ""),
-      agents: AgentClient(identity: .file(settings.ssh.keyPath), binary: binary), hub: hub, progress: LiveProgress(),
+      settings: settings, store: Store(pool, assumed: settings.assumed),
+      objects: FileObjectStore(root: settings.objectStoreFolder ?? ""),
+      agents: AgentClient(identity: .file(settings.ssh.keyPath), binary: binary, settings: settings.sessions), hub: hub,
+      progress: LiveProgress(),
       leadership: Leadership(), logger: logger, agentVersion: String(binary.sha256.prefix(16)))
     let listener = PostgresListener(
       settings.database, options: .init(applicationName: "batond listener"), channels: ["baton"])

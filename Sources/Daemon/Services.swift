@@ -27,6 +27,9 @@ struct Services: Sendable {
   /// How long before its end a lease takes nothing new.
   var endingLead: TimeSpan { .seconds(settings.endingLeadSeconds ?? 10) }
 
+  /// A node that cannot be reached at all before any rank runs is given up after this, so that the job can go elsewhere.
+  var reachPatience: Duration { .seconds(settings.reachPatienceSeconds ?? 30) }
+
   /// A node as the agents' client wants it.
   ///
   /// Throws `APIFailure` where its pinned key cannot be read.

@@ -1,4 +1,6 @@
+import Domain
 import Foundation
+import SSH
 
 /// What `batond` is told by its configuration file (JSON).
 ///
@@ -37,6 +39,14 @@ struct Settings: Sendable, Codable {
   var endingLeadSeconds: Double?
   /// How often nodes are probed; seconds.
   var probeIntervalSeconds: Double?
+  /// A node that cannot be reached before any rank runs is given up after this; seconds.
+  var reachPatienceSeconds: Double?
+  /// How long a node may take to greet, and again for each step of the login; seconds.
+  var nodeAnswerSeconds: Double?
+  /// From staged to the first step, as the planner assumes it; seconds.
+  var launchSeconds: Double?
+  /// From SIGTERM to the last checkpoint DURABLE, as the planner assumes it until it was measured; seconds.
+  var lastSaveSeconds: Double?
 
   enum CodingKeys: String, CodingKey {
     case database, listen, ssh, migrations, url
@@ -45,6 +55,10 @@ struct Settings: Sendable, Codable {
     case logLevel = "log_level"
     case endingLeadSeconds = "ending_lead_seconds"
     case probeIntervalSeconds = "probe_interval_seconds"
+    case reachPatienceSeconds = "reach_patience_seconds"
+    case nodeAnswerSeconds = "node_answer_seconds"
+    case launchSeconds = "launch_seconds"
+    case lastSaveSeconds = "last_save_seconds"
   }
 
   /// Reads the file at `path`.
@@ -84,6 +98,26 @@ struct Settings: Sendable, Codable {
   var objectStoreFolder: String? {
     guard let url = URL(string: objectStore), url.scheme == "file", url.path.hasPrefix("/") else { return nil }
     return url.path
+  }
+
+  /// What the planner assumes of a job of which nothing was measured yet.
+  var assumed: StartNeeds {
+    var needs = StartNeeds()
+    if let launchSeconds { needs.launch = .seconds(launchSeconds) }
+    if let lastSaveSeconds { needs.lastSave = .seconds(lastSaveSeconds) }
+    return needs
+  }
+
+  /// Time limits of sessions with nodes.
+  var sessions: SSHSettings {
+    var sessions = SSHSettings()
+    guard let nodeAnswerSeconds else { return sessions }
+    let limit = Duration.seconds(nodeAnswerSeconds)
+    sessions.handshakeTimeout = limit
+    sessions.authenticationTimeout = limit
+    sessions.channelOpenTimeout = limit
+    sessions.execRequestTimeout = limit
+    return sessions
   }
 
   private static func explain(_ error: DecodingError) -> String {

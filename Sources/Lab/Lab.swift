@@ -167,7 +167,7 @@ public struct LabController: Sendable {
       object_store: "file://\(layout.objects)",
       ssh: .init(key_path: layout.sshKey, user: try Account.current().name),
       agent_binary: record.settings.programs.agent, migrations: record.settings.programs.migrations,
-      log_level: "info", url: "http://127.0.0.1:\(port)")
+      log_level: "info", url: "http://127.0.0.1:\(port)", further: record.settings.controllerSettings ?? [:])
     try writeJSON(configuration, to: layout.controllerConfiguration)
   }
 
@@ -197,4 +197,30 @@ private struct ControllerConfiguration: Encodable {
   var migrations: String
   var log_level: String
   var url: String
+  var further: [String: Double]
+
+  private enum CodingKeys: String, CodingKey {
+    case database, listen, object_store, ssh, agent_binary, migrations, log_level, url
+  }
+
+  private struct FurtherKey: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var keys = encoder.container(keyedBy: CodingKeys.self)
+    try keys.encode(database, forKey: .database)
+    try keys.encode(listen, forKey: .listen)
+    try keys.encode(object_store, forKey: .object_store)
+    try keys.encode(ssh, forKey: .ssh)
+    try keys.encode(agent_binary, forKey: .agent_binary)
+    try keys.encode(migrations, forKey: .migrations)
+    try keys.encode(log_level, forKey: .log_level)
+    try keys.encode(url, forKey: .url)
+    var others = encoder.container(keyedBy: FurtherKey.self)
+    for (name, value) in further { try others.encode(value, forKey: FurtherKey(stringValue: name)) }
+  }
 }

@@ -22,11 +22,13 @@ public struct LabSettings: Sendable, Hashable, Codable {
   ///
   /// For tests, whose process may be killed. Nothing of the lab then depends on `Lab.down` being reached.
   public var dieWithParent: Bool
+  /// Further keys of the controller's settings file (docs/configuration.md), such as shorter times for tests.
+  public var controllerSettings: [String: Double]?
 
   /// A lab in `root` with 4 nodes of 2 GiB and one stand-in GPU each, unless told otherwise.
   public init(
     root: String, programs: LabPrograms, nodeCount: Int = 4, sshPort: Int? = nil, diskSize: ByteCount = .gibibytes(2),
-    gpusPerNode: Int = 1, dieWithParent: Bool = false
+    gpusPerNode: Int = 1, dieWithParent: Bool = false, controllerSettings: [String: Double]? = nil
   ) {
     self.root = root
     self.programs = programs
@@ -35,6 +37,7 @@ public struct LabSettings: Sendable, Hashable, Codable {
     self.diskSize = diskSize
     self.gpusPerNode = gpusPerNode
     self.dieWithParent = dieWithParent
+    self.controllerSettings = controllerSettings
   }
 
   /// Refuses what cannot work, in words for the person who set it.

@@ -6,7 +6,7 @@ extension Store {
   ///
   /// Six statements in one repeatable-read transaction. What a job's last save costs is learned from its DURABLE
   /// checkpoints: the 95th percentile of save plus upload, a quarter on top, never below the assumption of
-  /// `StartNeeds()`. A node's free room is what was measured less a fiftieth of its disk.
+  /// `assumed`. A node's free room is what was measured less a fiftieth of its disk.
   public func snapshot() async throws -> (snapshot: ClusterSnapshot, takenAt: Timestamp) {
     try await pool.withTransaction(isolation: .repeatableRead, readOnly: true, retries: 5) { transaction in
       let takenAt: Timestamp = try await transaction.one("SELECT clock_timestamp() AS now").get("now")
@@ -84,7 +84,7 @@ extension Store {
       return WaitingJob(
         id: id, project: try row.get("project_id"), state: try row.get("state"),
         submittedAt: try row.get("submitted_at"), spec: try row.json("spec"),
-        needs: try StartNeeds(row: row, data: data[id] ?? [:]))
+        needs: try StartNeeds(row: row, data: data[id] ?? [:], assumed: assumed))
     }
   }
 }
@@ -98,7 +98,7 @@ extension Store {
       FROM checkpoint c WHERE c.job_id = \(job) AND c.durable_at IS NOT NULL
       """
     ).get("last_save")
-    return StartNeeds().lastSave(measuring: measured)
+    return assumed.lastSave(measuring: measured)
   }
 }
 
@@ -107,8 +107,10 @@ extension StartNeeds {
     max(lastSave, .seconds((seconds ?? 0) * 1.25))
   }
 
-  fileprivate init(row: Row, data: [DatasetVersionID: ByteCount]) throws {
-    self.init(data: data, restore: try row.get("restore_bytes"))
+  fileprivate init(row: Row, data: [DatasetVersionID: ByteCount], assumed: StartNeeds) throws {
+    self = assumed
+    self.data = data
+    restore = try row.get("restore_bytes")
     let largest = try row.get("largest", as: ByteCount.self)
     // The one being written and the one before.
     checkpointRoom = largest + largest

@@ -9,12 +9,15 @@ public import Postgres
 /// schema and program do not agree.
 public struct Store: Sendable {
   let pool: PostgresPool
+  /// What is assumed of a job of which nothing was measured yet; its data and sizes are replaced by the job's own.
+  public let assumed: StartNeeds
 
   /// A store in the database that `pool` connects to.
   ///
   /// Touches nothing until it is asked something.
-  public init(_ pool: PostgresPool) {
+  public init(_ pool: PostgresPool, assumed: StartNeeds = StartNeeds()) {
     self.pool = pool
+    self.assumed = assumed
   }
 
   /// What time it is, by the clock that decides.

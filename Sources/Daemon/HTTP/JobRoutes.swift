@@ -135,10 +135,12 @@ enum JobRoutes {
       guard let found else { throw StoreError.unknownDataset(name: wanted.name, version: wanted.version) }
       data[found.id] = found.size
     }
+    var needs = call.services.store.assumed
+    needs.data = data
     let id = JobID(Int64.max)
     snapshot.waiting.append(
       WaitingJob(
-        id: id, project: call.principal.project, submittedAt: takenAt, spec: spec, needs: StartNeeds(data: data)))
+        id: id, project: call.principal.project, submittedAt: takenAt, spec: spec, needs: needs))
     let explanation = Scheduling.explain(id, in: snapshot, at: takenAt)
     return JobAnswer(job: nil, explanation: explanation, text: explanation?.sentences ?? [])
   }

@@ -75,7 +75,7 @@ extension AttemptDriver {
     _ = try await services.store.setNodeState(targets[rank].id, to: .suspect, by: epoch)
     return GangOutcome(
       outcome: .stagingFailed, exitCode: nil,
-      detail: "node \(targets[rank].name) could not be reached for \(TimeSpan(Self.reachPatience)): \(why)")
+      detail: "node \(targets[rank].name) could not be reached for \(TimeSpan(services.reachPatience)): \(why)")
   }
 
   /// Notes how far a node is.

@@ -13,8 +13,6 @@ import Wire
 struct AttemptDriver {
   /// How often the database is looked at again, should a wake-up call be lost.
   private static let lookEvery = Duration.seconds(5)
-  /// A node that cannot be reached at all before any rank runs is given up after this, so that the job can go elsewhere.
-  static let reachPatience = Duration.seconds(30)
 
   let services: Services
   let epoch: ControllerEpoch
@@ -88,7 +86,7 @@ struct AttemptDriver {
     case .refused(let rank, let why):
       return try await act(on: gang.lost(nodeRank: rank, "the agent refused: \(why)"))
     case .unreachable(let rank, let since, let why):
-      guard attempt.state == .staging, ContinuousClock().now - since > Self.reachPatience else { return nil }
+      guard attempt.state == .staging, ContinuousClock().now - since > services.reachPatience else { return nil }
       // No rank runs anywhere yet. Whatever that node still does ends at its own deadline, or when it is seen again.
       return try await giveUp(on: rank, why)
     case .look:
