@@ -16,7 +16,9 @@ enum SchemaRecorder {
   }
 }
 
-/// What has been learned so far. Lives for one call, on one task.
+/// What has been learned so far.
+///
+/// Lives for one call, on one task.
 private final class SchemaRecording {
   private(set) var schemas: [String: JSONValue]
   /// Values of the types that are learned, since a type that holds one has to get one.

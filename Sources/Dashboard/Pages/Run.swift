@@ -71,7 +71,7 @@ private struct RunModel {
     let isCurrent: Bool
   }
 
-  let id: String
+  let runID: String
   let job: JobRow
   let attemptCount: Int
   let stepsRedone: String
@@ -91,7 +91,7 @@ private struct RunModel {
 
   init(_ content: RunContent, _ now: Timestamp) {
     let run = content.run
-    id = "\(run.id)"
+    runID = "\(run.id)"
     job = JobRow(run.job, at: now)
     attemptCount = run.attempts.count
     stepsRedone = grouped(run.stepsRedone)
@@ -186,7 +186,7 @@ struct ProvenanceModel {
     hasDatasets = !datasets.isEmpty
     nodes = provenance.nodes.map { node in
       let hardware =
-        [node.gpus.joined(separator: ", ")]
+        [Self.counted(node.gpus)]
         + [node.cores.map { "\($0) cores" }, node.memory.map { "\($0)" }]
         .compactMap { $0 }
       return Node(
@@ -195,5 +195,18 @@ struct ProvenanceModel {
         software: node.software.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
     }
     hasNodes = !nodes.isEmpty
+  }
+
+  /// `4 × A100`: equal neighbours together.
+  private static func counted(_ models: [String]) -> String {
+    var groups: [(count: Int, model: String)] = []
+    for model in models {
+      if groups.last?.model == model {
+        groups[groups.count - 1].count += 1
+      } else {
+        groups.append((1, model))
+      }
+    }
+    return groups.map { "\($0.count) \u{00D7} \($0.model)" }.joined(separator: ", ")
   }
 }
