@@ -41,7 +41,7 @@ fmt: ## format the sources
 	$(SWIFT) format format --in-place --recursive --configuration .swift-format Package.swift Sources Tests
 
 demo: build $(DATA)/mnist_5k.csv ## run the main job: one run over two leases, against one without interruption
-	PATH="$(CURDIR)/$(BUILD):$(CURDIR)/$(NODE_BIN):$$PATH" $(BUILD)/baton lab demo --lab $(LAB) --data $(DATA) \
+	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) $(BUILD)/baton lab demo --lab $(LAB) --data $(DATA) \
 	  --job examples/mnist/job.yaml --result demo-result.json
 
 demo-clean: ## take the demo's lab down; nothing is left

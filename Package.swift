@@ -86,7 +86,7 @@ let package = Package(
     .target(
       name: "Daemon",
       dependencies: [
-        "Domain", "Wire", "Scheduling", "JobFile", "Postgres", "Store", "ObjectStorage", "SSH", "Launching",
+        "Domain", "Wire", "Scheduling", "JobFile", "Postgres", "Store", "ObjectStorage", "SSH", "Launching", "Dashboard",
         log, crypto, arguments,
         .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -124,6 +124,7 @@ let package = Package(
     .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestKit"], swiftSettings: strict),
     .testTarget(name: "StoreTests", dependencies: ["Store", "Postgres", "Domain", "TestKit"], swiftSettings: strict),
     .testTarget(name: "SSHTests", dependencies: ["SSH", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Domain", "Wire"], swiftSettings: strict),
     .testTarget(name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Domain"], swiftSettings: strict),
     .testTarget(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
@@ -137,7 +138,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(
-      name: "DaemonTests", dependencies: ["Daemon", "Dashboard", "Wire", "Domain", "Store", "TestKit"],
+      name: "DaemonTests", dependencies: ["Daemon", "Wire", "Domain", "Store", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: strict),
     .testTarget(
       name: "SystemTests", dependencies: ["Lab", "APIClient", "Wire", "Domain", "Postgres", "TestKit"],

@@ -1,0 +1,187 @@
+import Domain
+import Testing
+import Wire
+
+@testable import Launching
+
+/// A gang of `count` nodes, and what came of what its nodes said.
+private struct Gang {
+  var state: GangState
+  var actions: [GangState.Action] = []
+
+  init(_ count: Int) { state = GangState(nodeCount: count, stagingTotal: .mebibytes(1)) }
+
+  mutating func hears(_ event: AgentEvent, from rank: Int) { actions += state.received(event, from: rank) }
+
+  mutating func runs(on ranks: Range<Int>) {
+    for rank in ranks { hears(.staged(port: 7000 + rank, bytes: .zero, took: .zero), from: rank) }
+    for rank in ranks { hears(.launched(pids: [1]), from: rank) }
+    actions = []
+  }
+
+  var outcome: GangOutcome? {
+    for case .finish(let outcome) in actions { return outcome }
+    return nil
+  }
+}
+
+private func ended(
+  _ codes: [Int32], stopped: StopCause? = nil, signal: Int32? = nil, staging: StagingFailure? = nil,
+  launchError: String? = nil
+) -> AgentEvent {
+  var exits = codes.enumerated().map { NodeOutcome.RankExit(rank: $0.offset, code: $0.element, signal: nil) }
+  if let signal { exits.append(.init(rank: codes.count, code: nil, signal: signal)) }
+  return .ended(NodeOutcome(stopped: stopped, staging: staging, launchError: launchError, exits: exits))
+}
+
+@Suite struct GangStateTests {
+  @Test func launchesOnlyWhenEveryNodeIsStagedAndThenOnce() {
+    var gang = Gang(2)
+    gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
+    #expect(gang.actions.isEmpty)
+    gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: 0)
+    #expect(gang.actions == [.launch(masterPort: 7000)])
+    gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: 0)
+    #expect(gang.actions.count == 1)
+  }
+
+  @Test func runsWhenEveryNodeHasStartedItsRanks() {
+    var gang = Gang(2)
+    for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }
+    gang.hears(.launched(pids: [10]), from: 0)
+    #expect(!gang.actions.contains(.running))
+    gang.hears(.launched(pids: [11]), from: 1)
+    #expect(gang.actions.last == .running)
+  }
+
+  @Test func addsUpStagingOverNodes() throws {
+    var gang = Gang(2)
+    gang.hears(.staging(done: .mebibytes(1), total: .mebibytes(4)), from: 0)
+    let progress = try #require(gang.state.staging)
+    #expect(progress.done == .mebibytes(1))
+    #expect(progress.total == .mebibytes(5))
+    for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }
+    #expect(gang.state.staging == nil)
+  }
+
+  @Test func stopsTheOthersOnceWhenARankFails() {
+    var gang = Gang(3)
+    gang.runs(on: 0..<3)
+    gang.hears(ended([1]), from: 1)
+    #expect(gang.actions == [.stop(nodeRanks: [0, 2], .gangFailed)])
+    gang.hears(ended([75]), from: 0)
+    gang.hears(ended([85], stopped: .gangFailed), from: 2)
+    #expect(gang.outcome?.outcome == .failed)
+    #expect(gang.outcome?.exitCode == 1)
+  }
+
+  @Test func letsTheOthersFinishWhenANodeIsDone() {
+    var gang = Gang(2)
+    gang.runs(on: 0..<2)
+    gang.hears(ended([0]), from: 0)
+    #expect(gang.actions.isEmpty)
+    gang.hears(ended([0]), from: 1)
+    #expect(gang.outcome?.outcome == .completed)
+  }
+
+  @Test func endsOnlyOnce() {
+    var gang = Gang(1)
+    gang.runs(on: 0..<1)
+    gang.hears(ended([0]), from: 0)
+    gang.hears(ended([1]), from: 0)
+    gang.actions += gang.state.lost(nodeRank: 0, "gone")
+    #expect(gang.actions.count == 1)
+  }
+
+  @Test func replayingAJournalComesToTheSameState() {
+    var first = Gang(1)
+    let story: [AgentEvent] = [
+      .accepted(pid: 1, bootID: "b"), .staging(done: .zero, total: .mebibytes(1)),
+      .staged(port: 7000, bytes: .zero, took: .zero), .launched(pids: [2]), .stopping(.leaseEnd),
+    ]
+    for event in story { first.hears(event, from: 0) }
+    var second = Gang(1)
+    for event in story { second.hears(event, from: 0) }
+    #expect(first.state == second.state)
+    #expect(first.actions == second.actions)
+  }
+
+  @Test func ignoresNodesItDoesNotHave() {
+    var gang = Gang(1)
+    gang.hears(ended([0]), from: 5)
+    #expect(gang.actions.isEmpty)
+  }
+}
+
+@Suite struct GangOutcomeTests {
+  private func outcome(_ events: AgentEvent...) -> GangOutcome? {
+    var gang = Gang(events.count)
+    gang.runs(on: 0..<events.count)
+    for (rank, event) in events.enumerated() { gang.hears(event, from: rank) }
+    return gang.outcome
+  }
+
+  @Test func aLeaseEndIsNoFailureWhateverTheRanksSay() {
+    #expect(outcome(ended([85], stopped: .leaseEnd), ended([85], stopped: .leaseEnd))?.outcome == .leaseEnded)
+    #expect(outcome(ended([143], stopped: .leaseEnd))?.outcome == .leaseEnded)
+    #expect(outcome(ended([], stopped: .leaseEnd, signal: 9))?.outcome == .leaseEnded)
+  }
+
+  @Test func aPersonsWishComesFirst() {
+    #expect(outcome(ended([1], stopped: .cancelled), ended([0]))?.outcome == .cancelled)
+    #expect(outcome(ended([85], stopped: .timeLimit))?.outcome == .timeout)
+  }
+
+  @Test func aJobThatIsDoneIsDoneEvenWhileBeingTold() {
+    #expect(outcome(ended([0], stopped: .leaseEnd))?.outcome == .completed)
+  }
+
+  @Test func aSignalThatWeDidNotSendIsAFailureThatNamesIt() {
+    let found = outcome(ended([], signal: 11))
+    #expect(found?.outcome == .failed)
+    #expect(found?.exitCode == 139)
+    #expect(found?.detail.contains("signal 11") == true)
+  }
+
+  @Test func theRankThatFailedIsTheCauseAndNotItsPeers() {
+    let found = outcome(ended([75]), ended([3]))
+    #expect(found?.outcome == .failed)
+    #expect(found?.exitCode == 3)
+  }
+
+  @Test func continueMeAndElsewhereAreToldApart() {
+    #expect(outcome(ended([85]), ended([85]))?.outcome == .saved)
+    #expect(outcome(ended([99]))?.outcome == .saved)
+    #expect(outcome(ended([75]), ended([75]))?.outcome == .elsewhere)
+  }
+
+  @Test func missingDataIsTheJobsFaultAndADeadStoreIsNot() {
+    #expect(outcome(ended([], staging: .missing(key: "blobs/ab/abc")))?.isFaultOfJob == true)
+    #expect(outcome(ended([], staging: .diskTooSmall(needed: .gibibytes(2), room: .gibibytes(1))))?.isFaultOfJob == true)
+    let dead = outcome(ended([], staging: .failed("the store does not answer")))
+    #expect(dead?.outcome == .stagingFailed)
+    #expect(dead?.isFaultOfJob == false)
+  }
+
+  @Test func aLostNodeExplainsWhatTheOthersDid() {
+    var gang = Gang(2)
+    gang.runs(on: 0..<2)
+    gang.actions += gang.state.lost(nodeRank: 0, "its supervisor was killed")
+    #expect(gang.actions == [.stop(nodeRanks: [1], .gangFailed)])
+    gang.hears(ended([1]), from: 1)
+    #expect(gang.outcome?.outcome == .lost)
+    #expect(gang.outcome?.detail.contains("supervisor") == true)
+  }
+}
+
+@Suite struct LineSplitterTests {
+  @Test(arguments: 1...7) func putsLinesTogetherWhereverTheyWereCut(piece: Int) {
+    let text = Array("one\n\ntwo and three\nrest".utf8)
+    var splitter = LineSplitter()
+    var lines: [String] = []
+    for start in stride(from: 0, to: text.count, by: piece) {
+      lines += splitter.add(Array(text[start..<min(start + piece, text.count)])).map { String(decoding: $0, as: UTF8.self) }
+    }
+    #expect(lines == ["one", "", "two and three"])
+  }
+}

@@ -1,0 +1,49 @@
+import Domain
+import Foundation
+import Testing
+import Wire
+
+@Suite struct JournalCodingTests {
+  private func roundTrip<Value: Codable>(_ value: Value) throws -> Value {
+    try JSONDecoder().decode(Value.self, from: JSONEncoder().encode(value))
+  }
+
+  @Test(arguments: [
+    AgentEvent.accepted(pid: 7, bootID: "b"), .staging(done: ByteCount(1), total: ByteCount(2)),
+    .staged(port: 7000, bytes: ByteCount(3), took: .seconds(1.5)),
+    .stagingFailed(.diskTooSmall(needed: .gibibytes(2), room: .mebibytes(1))), .launched(pids: [1, 2]),
+    .firstLine(rank: 0), .checkpointAsked, .checkpointLocal(step: 5, bytes: ByteCount(9)),
+    .checkpointRejected(step: 5, reason: "it is empty"), .stopping(.leaseEnd),
+    .rankEnded(rank: 1, code: nil, signal: 9),
+    .ended(NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [.init(rank: 0, code: 0, signal: nil)])),
+  ])
+  func everyEventComesBack(event: AgentEvent) throws {
+    let entry = JournalEntry(
+      sequence: 3, at: Timestamp(microseconds: 1_795_000_000_123_456), elapsed: .seconds(2), event: event)
+    #expect(try roundTrip(entry) == entry)
+    #expect(try roundTrip(FollowFrame.journal(entry)) == .journal(entry))
+  }
+
+  @Test func anEventOfANewerAgentIsKeptByName() throws {
+    let text = """
+      {"sequence": 1, "at": "2026-11-21T18:00:00Z", "elapsed": 0, "event": {"teleported": {"to": "n9"}}}
+      """
+    let entry = try JSONDecoder().decode(JournalEntry.self, from: Data(text.utf8))
+    #expect(entry.event == .unknown("teleported"))
+    #expect(entry.sequence == 1)
+  }
+
+  @Test func aFailureCodeOfANewerServerIsUnknownAndNotAnError() throws {
+    let text = #"{"code": "tooFancy", "message": "no", "details": []}"#
+    let failure = try JSONDecoder().decode(APIFailure.self, from: Data(text.utf8))
+    #expect(failure.code == .unknown)
+    #expect(failure.message == "no")
+  }
+
+  @Test func aStandInGPUSaysSo() {
+    let lab = NodeReport.GPUReport(index: 0, name: "Baton stand-in GPU (no device)", memory: .zero, uuid: "x")
+    let real = NodeReport.GPUReport(index: 0, name: "NVIDIA A100-SXM4-80GB", memory: .zero, uuid: "y")
+    #expect(lab.isStandIn)
+    #expect(!real.isStandIn)
+  }
+}
