@@ -1,0 +1,14 @@
+import ArgumentParser
+
+/// `baton-bench`: each subcommand measures one thing side by side with a named peer or limit.
+@main
+struct BatonBench: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "baton-bench",
+    abstract: "Measure one thing, print a table, write NAME.json.",
+    discussion: """
+      Each brings up a testbed of its own below --scratch and takes it down again. A goal that is not met is told and \
+      written, and is no failure of the program. benchmarks/README.md says what the figures mean.
+      """,
+    subcommands: [DemoBench.self, AdoptBench.self, DeadlineBench.self, SubmitBench.self, FanoutBench.self])
+}

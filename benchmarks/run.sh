@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Measures one thing: benchmarks/run.sh NAME [options of baton-bench NAME]. Called by `make bench NAME=...`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+name=${1:?say which: demo, adopt, deadline, submit or fanout}
+shift
+if [ "$name" = demo ] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
+exec .build/debug/baton-bench "$name" --bin .build/debug --node-bin .build-node/release --migrations migrations \
+  --results benchmarks/results "$@"
