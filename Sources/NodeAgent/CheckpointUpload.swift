@@ -131,7 +131,9 @@ struct CheckpointUpload: Sendable {
     if found != bytes { throw Rejection(reason: "the store holds another \(key), and objects are written once") }
   }
 
-  /// Writes the manifest if every rank's part is there. Of nodes that finish at the same time each sees all parts.
+  /// Writes the manifest if every rank's part is there.
+  ///
+  /// Of nodes that finish at the same time each sees all parts.
   private func commit(_ own: CheckpointPart) async throws -> Outcome {
     var parts = [own]
     if checkpoint.layout == .sharded {

@@ -34,6 +34,7 @@ extension Supervisor {
     case .complete(let checkpoint):
       if let askedAt { saveTimes[checkpoint.step] = .now() - askedAt }
       askedAt = nil
+      if terminated != nil { afterStop.insert(checkpoint.step) }
       note(.checkpointLocal(step: checkpoint.step, bytes: size(of: folder.checkpoint(step: checkpoint.step))))
       for skipped in queue.waiting where !queue.keepsAll { settle(skipped.step) }
       queue.add(checkpoint)
@@ -65,12 +66,12 @@ extension Supervisor {
     switch outcome {
     case .stored(let prefix, let digest, let bytes):
       rule.measured(save: saveTimes[step], upload: took)
-      let isFinal = if case .saving = phase { queue.isEmpty } else { false }
+      let isLast = if case .saving = phase { true } else { afterStop.contains(step) }
       note(
         .checkpointStored(
           StoredCheckpoint(
             step: step, prefix: prefix, manifestSHA256: digest, bytes: bytes, saveTook: saveTimes[step],
-            uploadTook: took, isFinal: isFinal)))
+            uploadTook: took, isFinal: isLast && queue.isEmpty)))
     case .partStored:
       rule.measured(save: saveTimes[step], upload: took)
     case .rejected(let reason):

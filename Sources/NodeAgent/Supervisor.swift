@@ -70,6 +70,8 @@ final class Supervisor {
   /// When the checkpoint that is awaited was asked for.
   var askedAt: BootInstant?
   var saveTimes: [Int: TimeSpan] = [:]
+  /// Steps that became complete after SIGTERM: what a program saves then is its last.
+  var afterStop: Set<Int> = []
   var launchedAt: BootInstant?
   var asked = 0
   /// Stored or rejected on this disk; the newest two stay.

@@ -18,7 +18,7 @@ package final class BlockingPool: Sendable {
     self.width = width
   }
 
-  /// Runs `work` on a thread of the pool. Cancelling does not interrupt it.
+  /// Runs `work` on a thread of the pool; cancelling does not interrupt it.
   package func run<Value: Sendable, Failure: Error>(
     _ work: @escaping @Sendable () throws(Failure) -> Value
   ) async throws(Failure) -> Value {

@@ -9,7 +9,7 @@ public enum CheckpointLayout: String, Hashable, Sendable, Codable {
   case sharded
 }
 
-/// What one node contributed to a checkpoint. It is written after its files were read back from the store.
+/// What one node contributed to a checkpoint; it is written after its files were read back from the store.
 public struct CheckpointPart: Hashable, Sendable, Codable {
   /// Position of the node in the attempt.
   public var nodeRank: Int

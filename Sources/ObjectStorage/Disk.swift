@@ -11,7 +11,7 @@ package struct Descriptor: ~Copyable {
   deinit { close(raw) }
 }
 
-/// Files, with what a crash or a loss of power leaves behind in mind. Every call may block.
+/// Files, with what a crash or a loss of power leaves behind in mind; every call may block.
 package enum Disk {
   /// Opens `path`, closed on exec.
   package static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o644) throws(SystemError) -> Descriptor {
@@ -179,7 +179,7 @@ package enum Disk {
     }
   }
 
-  /// Removes a file, or a folder with all in it; nothing there is fine. Links are removed, not followed.
+  /// Removes a file, or a folder with all in it; links are removed, not followed, and nothing there is fine.
   package static func removeTree(_ path: String) throws(SystemError) {
     guard let found = status(path) else { return }
     if found.isFolder {

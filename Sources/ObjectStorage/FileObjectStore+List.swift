@@ -1,6 +1,7 @@
 import Glibc
 
 extension FileObjectStore {
+  /// Walks the folders that can hold such keys; see `ObjectStore`.
   public func list(
     prefix: String, after marker: String?, limit: Int
   ) async throws(ObjectStoreError) -> ObjectPage {

@@ -2,6 +2,7 @@ import Glibc
 
 // Parts are files `.baton/uploads/<id>/<number>` until they are joined.
 extension FileObjectStore {
+  /// Begins an upload in parts; see `ObjectStore`.
   public func beginUpload(_ key: String) async throws(ObjectStoreError) -> PartedUpload {
     try await pool.run { () throws(ObjectStoreError) in
       _ = try path(of: key)
@@ -14,6 +15,7 @@ extension FileObjectStore {
     }
   }
 
+  /// Stores a part; see `ObjectStore`.
   public func uploadPart(
     _ upload: PartedUpload, number: Int, from source: ObjectSource
   ) async throws(ObjectStoreError) -> UploadedPart {
@@ -30,6 +32,7 @@ extension FileObjectStore {
     }
   }
 
+  /// Joins parts to an object; see `ObjectStore`.
   public func completeUpload(
     _ upload: PartedUpload, parts: [UploadedPart], sha256: String?
   ) async throws(ObjectStoreError) -> ObjectInfo {
@@ -49,6 +52,7 @@ extension FileObjectStore {
     }
   }
 
+  /// Drops an upload; see `ObjectStore`.
   public func abortUpload(_ upload: PartedUpload) async throws(ObjectStoreError) {
     try await pool.run { () throws(ObjectStoreError) in
       guard let folder = try? existing(upload) else { return }

@@ -17,8 +17,10 @@ public struct FileObjectStore: ObjectStore {
 
   let pool: BlockingPool
 
-  /// Uses the folder `root`. While it is missing every call fails with `.unavailable`: a file system that is not
-  /// mounted must not be taken for an empty store.
+  /// Uses the folder `root`.
+  ///
+  /// While it is missing every call fails with `.unavailable`: a file system that is not mounted must not be taken
+  /// for an empty store.
   public init(root: String) {
     self.root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
     pool = BlockingPool(label: "baton.objects", width: 8)
@@ -31,6 +33,7 @@ public struct FileObjectStore: ObjectStore {
     return store
   }
 
+  /// Writes beside the objects, checks, and gives the file its name; see `ObjectStore`.
   public func put(
     _ key: String, from source: ObjectSource, sha256: String?, replacing: Bool
   ) async throws(ObjectStoreError) -> ObjectInfo {
@@ -44,6 +47,7 @@ public struct FileObjectStore: ObjectStore {
     }
   }
 
+  /// Reads the file in pieces of 1 MiB; see `ObjectStore`.
   public func get(
     _ key: String, range: Range<Int64>?, _ receive: @Sendable ([UInt8]) async throws -> Void
   ) async throws {
@@ -66,6 +70,7 @@ public struct FileObjectStore: ObjectStore {
     }
   }
 
+  /// Reads the attribute, or the content where it is missing; see `ObjectStore`.
   public func head(_ key: String) async throws(ObjectStoreError) -> ObjectInfo? {
     try await pool.run { () throws(ObjectStoreError) -> ObjectInfo? in
       let path = try path(of: key)
@@ -82,6 +87,7 @@ public struct FileObjectStore: ObjectStore {
     }
   }
 
+  /// Removes the file, and folders that are empty then; see `ObjectStore`.
   public func delete(_ key: String) async throws(ObjectStoreError) {
     try await pool.run { () throws(ObjectStoreError) in
       let path = try path(of: key)
@@ -224,7 +230,7 @@ extension FileObjectStore {
   }
 }
 
-/// An object that is being read. Only read at offsets, so that it may be used from any thread.
+/// An object that is being read; only at offsets, so that it may be used from any thread.
 private final class OpenObject: Sendable {
   private let raw: Int32
   let size: Int64

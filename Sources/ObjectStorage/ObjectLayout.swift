@@ -14,7 +14,7 @@ public enum ObjectLayout {
   /// All checkpoints of a run.
   public static func checkpoints(of run: RunID) -> String { "runs/\(run.rawValue)/checkpoints/" }
 
-  /// The checkpoint of `step` that attempt `number` wrote; ends with a slash. Sorts by step.
+  /// The checkpoint of `step` that attempt `number` wrote; ends with a slash, sorts by step.
   public static func checkpoint(run: RunID, step: Int, number: Int) -> String {
     let digits = String(max(0, step))
     let padded = String(repeating: "0", count: max(0, 10 - digits.count)) + digits

@@ -1,0 +1,99 @@
+import Domain
+import Foundation
+import ObjectStorage
+import Testing
+import Wire
+
+@testable import NodeAgent
+
+@Suite struct PartTests {
+  @Test func theLastSaveStartsAsLateAsItsCostAllows() {
+    var rule = DeadlineRule(lastSaveLead: .seconds(10), grace: .seconds(5))
+    let end = BootInstant(microseconds: 100_000_000)
+    #expect(end - rule.stopAt(end: end) == .seconds(10))
+    for _ in 0..<20 { rule.measured(save: .seconds(2), upload: .seconds(2)) }
+    #expect(end - rule.stopAt(end: end) == .seconds(10))
+    // A save past the grace would have been cut off by SIGKILL.
+    for _ in 0..<2 { rule.measured(save: .seconds(60), upload: .seconds(7)) }
+    #expect(rule.cost == .seconds(12))
+    #expect(end - rule.stopAt(end: end) == .seconds(19))
+    #expect(rule.killAt(stoppedAt: end - .seconds(19), end: end) == end - .seconds(14))
+    #expect(rule.killAt(stoppedAt: end - .seconds(3), end: end) == end - .seconds(2))
+  }
+
+  @Test func ofThoseThatWaitOnlyTheNewestIsStored() {
+    func checkpoint(_ step: Int) -> LocalCheckpoint { LocalCheckpoint(step: step, layout: .whole, ranks: [0]) }
+    var queue = CheckpointQueue(keepsAll: false)
+    queue.add(checkpoint(1))
+    #expect(queue.begin()?.step == 1)
+    queue.add(checkpoint(2))
+    queue.add(checkpoint(3))
+    #expect(queue.begin() == nil)
+    let givesWay = queue.closeUp()
+    #expect(givesWay)
+    queue.finished()
+    #expect(queue.begin()?.step == 3)
+    let givesWayAgain = queue.closeUp()
+    #expect(!givesWayAgain)
+    queue.finished()
+    #expect(queue.isEmpty)
+
+    var gang = CheckpointQueue(keepsAll: true)
+    for step in 1...3 { gang.add(checkpoint(step)) }
+    #expect(gang.begin()?.step == 1)
+    gang.finished()
+    #expect(gang.begin()?.step == 2)
+  }
+
+  @Test(arguments: [
+    ("$A", "1"), ("${A}b", "1b"), ("$Ab", ""), ("a$", "a$"), ("$$A", "$1"), ("${A", "${A"), ("${}", "${}"),
+    ("$1", "$1"),
+    ("x$A/${B_2}y", "x1/twoy"), ("", ""),
+  ])
+  func expandsVariables(text: String, expected: String) {
+    #expect(RankEnvironment.expand(text, with: ["A": "1", "B_2": "two"]) == expected)
+  }
+
+  @Test(arguments: [
+    ("step-0", 0), ("step-12", 12), ("step-012", nil), ("step-1.tmp", nil), ("step--1", nil), ("step-", nil),
+    ("step-1 ", nil),
+  ])
+  func knowsTheNamesOfSteps(name: String, step: Int?) {
+    #expect(LocalCheckpoints.step(name) == step)
+  }
+
+  @Test func readsWhatNvidiaSMISays() {
+    let answer = "0, NVIDIA H200, 143771, GPU-1a2b, 570.124.06\nbroken line\n1, Baton stand-in, 1024, GPU-3, 0\n"
+    let (found, driver) = Probe.parse(nvidiaSMI: answer)
+    #expect(found.map(\.index) == [0, 1])
+    #expect(found[0].memory == .mebibytes(143_771))
+    #expect(found.map(\.isStandIn) == [false, true])
+    #expect(driver == "0")
+  }
+
+  @Test func repairsATornJournal() throws {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("baton-journal-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    defer { #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: path) } }
+    let folder = AttemptFolder(path: path, id: AttemptID(1), root: path)
+    let journal = try Journal(folder, start: .now())
+    try journal.append(.checkpointAsked)
+    try journal.append(.firstLine(rank: 0))
+    let file = try #require(FileHandle(forWritingAtPath: folder.journal))
+    try file.seekToEnd()
+    file.write(Data("{\"sequence\":3,\"at\"".utf8))
+    try file.close()
+    let next = try Journal(folder, start: .now())
+    #expect(next.history == [.checkpointAsked, .firstLine(rank: 0)])
+    try next.append(.checkpointAsked)
+    #expect(try JournalFile.read(folder.journal).entries.map(\.sequence) == [1, 2, 3])
+  }
+
+  @Test func aNodeRemembersTheHighestEpochAndNumber() {
+    var state = NodeState()
+    #expect(state.admit(controllerEpoch: 3) == nil)
+    #expect(state.admit(controllerEpoch: 3) == nil)
+    #expect(state.admit(controllerEpoch: 2) != nil)
+    #expect(state.controllerEpoch == 3)
+  }
+}

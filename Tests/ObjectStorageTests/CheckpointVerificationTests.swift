@@ -1,0 +1,86 @@
+import Domain
+import Foundation
+import ObjectStorage
+import Testing
+
+@Suite(.timeLimit(.minutes(2)))
+struct CheckpointVerificationTests {
+  private let prefix = ObjectLayout.checkpoint(run: RunID(4), step: 120, number: 2)
+
+  private func put(_ store: FileObjectStore, _ files: [String: String]) async throws -> CheckpointManifest {
+    var entries: [ManifestEntry] = []
+    for (path, text) in files {
+      let info = try await store.put(
+        ObjectLayout.data(checkpoint: prefix, path: path), from: .bytes(Array(text.utf8)))
+      entries.append(ManifestEntry(path: path, size: info.size, sha256: info.sha256))
+    }
+    let part = CheckpointPart(nodeRank: 0, layout: .whole, ranks: [0], files: try #require(Manifest(entries)))
+    return try #require(CheckpointManifest(run: RunID(4), number: 2, step: 120, worldSize: 1, parts: [part]))
+  }
+
+  @Test func findsAWholeCheckpoint() async throws {
+    try await FileObjectStoreTests.with { store in
+      let manifest = try await put(store, ["w": "1", "deep/o": "2"])
+      await #expect(throws: CheckpointFault.unfinished) { try await verifyCheckpoint(store, prefix: prefix) }
+      let info = try await store.put(
+        ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
+      let verified = try await verifyCheckpoint(store, prefix: prefix)
+      #expect(verified.manifest == manifest)
+      #expect(verified.manifestSHA256 == info.sha256)
+    }
+  }
+
+  @Test func findsAFlippedByteAndAMissingFile() async throws {
+    try await FileObjectStoreTests.with { store in
+      let manifest = try await put(store, ["w": "12345"])
+      try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
+      let key = ObjectLayout.data(checkpoint: prefix, path: "w")
+      // Behind the store's back, so that its own checksum still says what was put.
+      let file = try #require(FileHandle(forWritingAtPath: "\(store.root)/\(key)"))
+      file.write(Data("x".utf8))
+      try file.close()
+      await #expect(throws: CheckpointFault.corrupt(key: key)) { try await verifyCheckpoint(store, prefix: prefix) }
+      try await store.delete(key)
+      await #expect(throws: CheckpointFault.missing(key: key)) { try await verifyCheckpoint(store, prefix: prefix) }
+    }
+  }
+
+  @Test func refusesTheManifestOfAnother() async throws {
+    try await FileObjectStoreTests.with { store in
+      let manifest = try await put(store, ["w": "1"])
+      let other = ObjectLayout.checkpoint(run: RunID(4), step: 121, number: 2)
+      try await store.put(ObjectLayout.manifest(checkpoint: other), from: .bytes(try manifest.encoded()))
+      await #expect { try await verifyCheckpoint(store, prefix: other) } throws: {
+        if case .badManifest = $0 as? CheckpointFault { true } else { false }
+      }
+    }
+  }
+
+  @Test func makesTheSameManifestFromPartsInAnyOrder() throws {
+    func part(_ node: Int, _ ranks: [Int]) throws -> CheckpointPart {
+      let entries = ranks.map {
+        ManifestEntry(path: "rank-\($0)/w", size: 1, sha256: String(repeating: "a", count: 64))
+      }
+      return CheckpointPart(nodeRank: node, layout: .sharded, ranks: ranks, files: try #require(Manifest(entries)))
+    }
+    func manifest(_ parts: [CheckpointPart]) -> CheckpointManifest? {
+      CheckpointManifest(run: RunID(1), number: 1, step: 1, worldSize: 4, parts: parts)
+    }
+    let (a, b) = (try part(0, [0, 1]), try part(1, [2, 3]))
+    try #expect(manifest([a, b])?.encoded() == manifest([b, a])?.encoded())
+    #expect(manifest([a]) == nil)
+    #expect(manifest([a, a]) == nil)
+  }
+
+  @Test func namesCheckpointsSoThatTheySortByStep() {
+    let steps = [0, 9, 10, 99_999, 9_999_999_999]
+    let keys = steps.map { ObjectLayout.checkpoint(run: RunID(1), step: $0, number: 3) }
+    #expect(keys == keys.sorted())
+    for (step, key) in zip(steps, keys) { #expect(ObjectLayout.parseCheckpoint(prefix: key)?.step == step) }
+    for bad in [
+      "", "runs/1/checkpoints/7-e3/", "runs/1/checkpoints/0000000007-e3", "runs/x/checkpoints/0000000007-e3/",
+    ] {
+      #expect(ObjectLayout.parseCheckpoint(prefix: bad) == nil)
+    }
+  }
+}
