@@ -176,7 +176,7 @@ enum Fixture {
         jobFile: """
           name: mnist-cnn
           resources: { nodes: 2, gpus: 4 }
-          command: ["baton-train", "--batch", "64"]
+          run: baton-train --batch 64
           data: [mnist@2]
           checkpoint: { every: 5m }
           """,

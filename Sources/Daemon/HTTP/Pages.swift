@@ -127,10 +127,12 @@ struct Pages: Sendable {
   }
 
   private func addFallback(to router: Router<BasicRequestContext>, _ renderer: PageRenderer) {
+    @Sendable func failure(_ request: Request) -> APIFailure {
+      APIFailure(.notFound, "there is nothing at '\(request.uri.path)'")
+    }
+    router.get("\(API.root)/**") { request, _ -> Response in Response.failure(failure(request)) }
     router.get("**") { request, _ -> Response in
-      let failure = APIFailure(.notFound, "there is nothing at '\(request.uri.path)'")
-      if request.uri.path.hasPrefix(API.root) { return Response.failure(failure) }
-      return Response.html(renderer.problem(failure, in: Frame()), status: .notFound)
+      Response.html(renderer.problem(failure(request), in: Frame()), status: .notFound)
     }
   }
 

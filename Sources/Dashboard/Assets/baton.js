@@ -84,7 +84,7 @@
     const places = Array.from(main.querySelectorAll(boxes), (box) => [box.scrollLeft, box.scrollTop]);
     const x = window.scrollX;
     const y = window.scrollY;
-    main.replaceChildren(...Array.from(fresh.childNodes, (node) => document.adoptNode(node)));
+    main.replaceChildren(...Array.from(fresh.childNodes));
     main.querySelectorAll(boxes).forEach((box, index) => {
       if (places[index]) [box.scrollLeft, box.scrollTop] = places[index];
     });
