@@ -83,6 +83,7 @@ private struct RunModel {
   let accuracyChart: String?
   let accuracyLast: String?
   let metrics: [Metric]
+  let hasMetrics: Bool
   let attempts: [Attempt]
   let noAttempt: Empty?
   let checkpoints: [Checkpoint]
@@ -117,6 +118,7 @@ private struct RunModel {
         last: shown($0.lastValue), step: grouped($0.lastStep), count: grouped($0.count),
         isCurrent: $0.metric == content.series?.metric)
     }
+    hasMetrics = !metrics.isEmpty
     attempts = run.attempts.map { attempt in
       Attempt(
         number: attempt.number, badge: Badge(attempt), leaseName: attempt.leaseName,
