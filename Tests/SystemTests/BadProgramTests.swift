@@ -1,0 +1,92 @@
+import APIClient
+import Domain
+import Lab
+import Testing
+import Wire
+
+/// Programs that fail, die, do not listen, and leave things behind.
+@Suite struct BadProgramTests {
+  @Test func namesTheRankThatFailed() async throws {
+    try await SystemFixture.with(nodes: 2) { s in
+      try await s.lease()
+      let job = try await s.count("--exit-at 5:1 --only-rank 1", nodes: 2).id
+      let end = try await s.wait(job, .failed)
+      #expect(end.exitCode == 1)
+      #expect(end.reason == "ProgramFailed")
+      #expect(end.reasonDetail == "rank 1 ended with exit code 1")
+    }
+  }
+
+  @Test func namesTheSignalThatEndedAProgram() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.count("--signal-at 5:11").id
+      let end = try await s.wait(job, .failed)
+      #expect(end.exitCode == 139)
+      #expect(end.reasonDetail?.contains("rank 0 was ended by signal 11") == true)
+    }
+  }
+
+  @Test func killsAProgramThatDoesNotListenBeforeTheLeaseEnds() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease("first", seconds: 8)
+      let job = try await s.count("--deaf", "checkpoint: {grace: 1s}").id
+      let view = try await s.wait(job, until: "waiting again") { $0.state == .pending && $0.attempt?.state == .ended }
+      #expect(view.attempt?.outcome == .leaseEnded)
+      #expect(view.attempt?.detail == "the lease ended; not every rank left by itself")
+      #expect(try !s.programs.isLocked("job-1-rank-0"), "it is dead when its attempt is over")
+      let ended = try #require(view.attempt?.endedAt)
+      let leaseEnd = try #require(view.attempt?.leaseEnd)
+      #expect(ended < leaseEnd)
+      #expect(try s.programs.all("step").allSatisfy { $0.attempt == 1 })
+    }
+  }
+
+  @Test func failsAProgramThatFillsTheDiskAndUsesTheNodeAgain() async throws {
+    try await SystemFixture.with(diskSize: .mebibytes(128)) { s in
+      try await s.lease()
+      let job = try await s.count("--fill-at 5").id
+      let end = try await s.wait(job, .failed)
+      #expect(end.reasonDetail == "rank 0 ended with exit code 1")
+      let next = try await s.count("--steps 5").id
+      try await s.wait(next, .completed)
+      try await s.expectOneCurve(next, steps: 5)
+    }
+  }
+
+  @Test func neverResumesFromHalfACheckpoint() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease("first", seconds: 8)
+      try await s.lease("second", seconds: 60, startIn: 8)
+      let job = try await s.count("--steps 100 --save-at 10 --partial-in 1").id
+      let end = try await s.wait(job, .completed)
+      let half = try #require(try s.programs.all("half-saved").first)
+      let run = try await s.client.run("\(job)")
+      #expect(run.checkpoints.filter { $0.state == .durable }.map(\.step).contains(half.step) == false)
+      #expect(end.attempt?.resumedFromStep == 10)
+      #expect(run.stepsRedone > 0)
+      try await s.expectOneCurve(job, steps: 100)
+    }
+  }
+
+  @Test func endsADaemonThatForgotItsParents() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.count("--steps 20 --daemon").id
+      try await s.event("that its daemon runs") { $0.event == "daemon" }
+      #expect(try s.programs.isLocked("daemon"))
+      try await s.wait(job, .completed)
+      #expect(try !s.programs.isLocked("daemon"))
+    }
+  }
+
+  @Test func saysThatAProgramIsNotThere() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.submit("name: typo\nrun: pyhton3 train.py\n").id
+      let end = try await s.wait(job, .failed)
+      #expect(end.reason == "LaunchFailed")
+      #expect(end.reasonDetail?.contains("pyhton3") == true)
+    }
+  }
+}

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Counts steps: a training program for tests, which speaks Baton's contract and misbehaves on demand.
+
+Its state is the sum of all steps so far, so that the value of step n is n(n+1)/2 only where nothing was lost, and
+nothing counted twice. What it does it tells in `events.jsonl` of a folder outside the node; a lock there is held while
+a rank lives, so that two of the same rank at one time are found out however they ended.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+SAVED = 85
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", required=True, help="folder for events and locks, outside the node")
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--pace", type=float, default=0.05, help="seconds a step")
+    parser.add_argument("--exit-at", help="STEP:CODE")
+    parser.add_argument("--signal-at", help="STEP:SIGNAL, sent to itself")
+    parser.add_argument("--only-rank", type=int, help="the rank that misbehaves; otherwise all")
+    parser.add_argument("--deaf", action="store_true", help="hears SIGTERM and does nothing")
+    parser.add_argument("--partial-in", type=int, help="the attempt whose last save stays step-N.tmp")
+    parser.add_argument("--save-at", type=int, help="saves by itself at this step")
+    parser.add_argument("--fill-at", type=int, help="fills the node's disk from this step on")
+    parser.add_argument("--daemon", action="store_true", help="leaves a process behind that forgot its parents")
+    return parser.parse_args()
+
+
+class Program:
+    def __init__(self, options):
+        self.options = options
+        self.environment = os.environ
+        self.rank = int(self.environment["RANK"])
+        self.attempt = int(self.environment["BATON_ATTEMPT"])
+        self.job = int(self.environment["BATON_JOB_ID"])
+        self.misbehaves = options.only_rank in (None, self.rank)
+        self.step = 0
+        self.sum = 0
+        self.wants_save = False
+        self.wants_end = False
+        self.metrics = open(self.environment["BATON_METRICS"], "a", encoding="ascii") if self.rank == 0 else None
+
+    def tell(self, event, **more):
+        line = {"event": event, "job": self.job, "attempt": self.attempt, "rank": self.rank,
+                "node": os.uname().nodename, "pid": os.getpid(), "step": self.step, **more}
+        file = os.open(f"{self.options.events}/events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(file, (json.dumps(line) + "\n").encode("ascii"))
+        os.close(file)
+
+    def lock(self, name):
+        held = open(f"{self.options.events}/{name}.lock", "w", encoding="ascii")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.tell("overlap", lock=name)
+        return held
+
+    def listen(self):
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "wants_save", True))
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "wants_end", not self.options.deaf))
+        return reader
+
+    def resume(self):
+        folder = self.environment["BATON_RESUME_FROM"]
+        if folder:
+            with open(f"{folder}/state.json", encoding="ascii") as file:
+                state = json.load(file)
+            self.step, self.sum = state["step"], state["sum"]
+        self.tell("start", resumed=bool(folder))
+
+    def save(self):
+        self.wants_save = False
+        # One rank saves for all: they count the same.
+        if self.rank != 0:
+            return
+        final = f"{self.environment['BATON_CHECKPOINT_DIR']}/step-{self.step}"
+        if os.path.exists(final):
+            return
+        os.mkdir(final + ".tmp")
+        with open(f"{final}.tmp/state.json", "w", encoding="ascii") as file:
+            json.dump({"step": self.step, "sum": self.sum}, file)
+        if self.wants_end and self.options.partial_in == self.attempt:
+            self.tell("half-saved")
+            return
+        os.rename(final + ".tmp", final)
+        self.tell("saved")
+
+    def fill(self):
+        path = f"{self.environment['BATON_CHECKPOINT_DIR']}/../filler"
+        with open(path, "ab") as file:
+            while True:
+                file.write(bytes(1 << 20))
+                file.flush()
+
+    def leave_daemon(self):
+        if (child := os.fork()) != 0:
+            os.waitpid(child, 0)
+            return
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
+        self.lock_of_rank.close()
+        kept = self.lock("daemon")
+        self.tell("daemon")
+        for name in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(name, signal.SIG_IGN)
+        while kept:
+            signal.pause()
+
+    def advance(self):
+        self.step += 1
+        self.sum += self.step
+        if self.metrics:
+            print(json.dumps({"step": self.step, "metric": "sum", "value": self.sum, "time": time.time()}),
+                  file=self.metrics, flush=True)
+        self.tell("step")
+        if not self.misbehaves:
+            return
+        if self.options.exit_at:
+            step, code = map(int, self.options.exit_at.split(":"))
+            if step == self.step:
+                sys.exit(code)
+        if self.options.signal_at:
+            step, number = map(int, self.options.signal_at.split(":"))
+            if step == self.step:
+                os.kill(os.getpid(), number)
+        if self.options.save_at == self.step:
+            self.save()
+        if self.options.fill_at == self.step:
+            self.fill()
+
+    def run(self):
+        self.lock_of_rank = self.lock(f"job-{self.job}-rank-{self.rank}")
+        wake = self.listen()
+        print(f"rank {self.rank} of attempt {self.attempt}", flush=True)
+        self.resume()
+        if self.options.daemon:
+            self.leave_daemon()
+        while self.step < self.options.steps:
+            due = time.monotonic() + self.options.pace
+            while not self.wants_end and (left := due - time.monotonic()) > 0:
+                if select.select([wake], [], [], left)[0]:
+                    os.read(wake, 512)
+                if self.wants_save:
+                    self.save()
+            if self.wants_end:
+                self.save()
+                self.tell("stop")
+                return SAVED
+            self.advance()
+        self.tell("done")
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(Program(arguments()).run())

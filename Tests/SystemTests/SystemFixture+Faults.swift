@@ -1,0 +1,133 @@
+import APIClient
+import Domain
+import Foundation
+import Lab
+import Postgres
+import Testing
+import Wire
+
+/// What a program that was run to its end left behind.
+struct ProgramResult: Sendable {
+  var status: Int32
+  /// Standard output and standard error.
+  var output: String
+}
+
+extension SystemFixture {
+  /// Runs a program to its end; `environment` is added to that of the tests.
+  static func run(
+    _ program: String, _ arguments: [String], environment: [String: String] = [:]
+  ) async throws -> ProgramResult {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = pipe
+    return try await withCheckedThrowingContinuation { continuation in
+      process.terminationHandler = { ended in
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        continuation.resume(
+          returning: ProgramResult(status: ended.terminationStatus, output: String(decoding: output, as: UTF8.self)))
+      }
+      do {
+        try process.run()
+      } catch {
+        continuation.resume(throwing: error)
+      }
+    }
+  }
+
+  /// Runs the CLI against this product.
+  func baton(_ arguments: String...) async throws -> ProgramResult {
+    try await Self.run(
+      Places.find().bin + "/baton", arguments, environment: ["BATON_CONFIG": lab.layout.clientConfiguration])
+  }
+
+  /// Submits a file with the CLI.
+  func batonSubmit(_ text: String) async throws -> ProgramResult {
+    let path = "\(folder)/job.yaml"
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    return try await baton("submit", path)
+  }
+
+  /// What the server refuses `body` with.
+  func refusal(_ body: () async throws -> Void) async throws -> APIFailure {
+    do {
+      try await body()
+    } catch let failure as ClientFailure {
+      return try #require(failure.refusal, "\(failure)")
+    }
+    throw SystemFailure("the server did not refuse")
+  }
+
+  /// Registers a data set of zeros.
+  func dataset(_ name: String, _ size: ByteCount) async throws -> DatasetView {
+    let path = "\(folder)/\(name)"
+    try Data().write(to: URL(fileURLWithPath: path))
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    try file.truncate(atOffset: UInt64(size.bytes))
+    try file.close()
+    let sum = try await Self.run("/usr/bin/sha256sum", [path]).output.prefix(64)
+    try await client.uploadBlob(sha256: String(sum), path: path, size: size)
+    let entry = ManifestEntry(path: "zeros", size: size.bytes, sha256: String(sum))
+    let manifest = try #require(Manifest([entry]))
+    return try await client.registerDataset(DatasetRequest(name: name, source: "a test", manifest: manifest))
+  }
+
+  /// The database, as somebody who goes past Baton reaches it.
+  func withDatabase<T: Sendable>(_ body: (PostgresConnection) async throws -> T) async throws -> T {
+    let connection = try await PostgresConnection.connect(lab.postgres.conninfo)
+    do {
+      let result = try await body(connection)
+      await connection.close()
+      return result
+    } catch {
+      await connection.close()
+      throw error
+    }
+  }
+
+  /// The part of a node's disk that is not its system's: Baton's own files.
+  func filesOfBaton(on node: String) throws -> [String] {
+    let root = try lab.node(node).description.rootPath
+    let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
+    return all.filter { !$0.hasPrefix("home") && !$0.hasPrefix("tmp") }
+  }
+
+  /// Kills the controller and starts it anew.
+  func restartController() async throws {
+    try await lab.controller.kill()
+    try await lab.controller.start(migrating: false)
+  }
+
+  /// When the lab has taken the node away, whoever asks for it.
+  func wiped(_ node: String, times: Int = 1) async throws {
+    let log = lab.layout.log(of: "warden")
+    try await eventually("\(node) is wiped") {
+      let text = try String(contentsOfFile: log, encoding: .utf8)
+      return text.components(separatedBy: "\(node) is wiped and answers again").count > times
+    }
+  }
+}
+
+/// Keeps a data set from coming to a node for as long as it is held: the agent waits for the lock that is taken here,
+/// as it does when another attempt stages the same data.
+final class StagingBlock {
+  private let file: Int32
+
+  init(_ dataset: DatasetView, on node: LabNode) throws {
+    let folder = try node.description.rootPath + "/datasets"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    file = open("\(folder)/.lock-\(dataset.contentID)", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard file >= 0, flock(file, LOCK_EX | LOCK_NB) == 0 else {
+      throw SystemFailure("cannot keep \(dataset.name) from \(node.name)")
+    }
+  }
+
+  /// Lets the data come.
+  func release() { flock(file, LOCK_UN) }
+
+  deinit { close(file) }
+}
