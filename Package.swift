@@ -65,7 +65,8 @@ let package = Package(
     .target(name: "ObjectStorage", dependencies: ["Domain", "CLinux", crypto], swiftSettings: strict),
     .target(name: "Launching", dependencies: ["Domain", "Wire", "SSH"], swiftSettings: strict),
     .target(
-      name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], swiftSettings: strict),
+      name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], exclude: ["README.md"],
+      swiftSettings: strict),
     .target(
       name: "APIClient",
       dependencies: [
@@ -86,7 +87,8 @@ let package = Package(
     .target(
       name: "Daemon",
       dependencies: [
-        "Domain", "Wire", "Scheduling", "JobFile", "Postgres", "Store", "ObjectStorage", "SSH", "Launching", "Dashboard",
+        "Domain", "Wire", "Scheduling", "JobFile", "Postgres", "Store", "ObjectStorage", "SSH", "Launching",
+        "Dashboard",
         log, crypto, arguments,
         .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -138,7 +140,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(
-      name: "DaemonTests", dependencies: ["Daemon", "Wire", "Domain", "Store", .product(name: "HTTPTypes", package: "swift-http-types")],
+      name: "DaemonTests",
+      dependencies: ["Daemon", "Wire", "Domain", "Store", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: strict),
     .testTarget(
       name: "SystemTests", dependencies: ["Lab", "APIClient", "Wire", "Domain", "Postgres", "TestKit"],

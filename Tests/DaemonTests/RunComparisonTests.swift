@@ -18,7 +18,9 @@ import Wire
     #expect(point.recordedAt == Timestamp(microseconds: 1_795_000_000_250_000))
   }
 
-  @Test(arguments: ["", "loss 3", "{}", #"{"step": -1, "metric": "loss", "value": 1}"#, #"{"step": 1, "metric": "", "value": 1}"#])
+  @Test(arguments: [
+    "", "loss 3", "{}", #"{"step": -1, "metric": "loss", "value": 1}"#, #"{"step": 1, "metric": "", "value": 1}"#,
+  ])
   func aLineThatIsNoPointIsPassedOver(text: String) {
     #expect(MetricLine.parse(text) == nil)
   }

@@ -157,7 +157,8 @@ private func ended(
 
   @Test func missingDataIsTheJobsFaultAndADeadStoreIsNot() {
     #expect(outcome(ended([], staging: .missing(key: "blobs/ab/abc")))?.isFaultOfJob == true)
-    #expect(outcome(ended([], staging: .diskTooSmall(needed: .gibibytes(2), room: .gibibytes(1))))?.isFaultOfJob == true)
+    #expect(
+      outcome(ended([], staging: .diskTooSmall(needed: .gibibytes(2), room: .gibibytes(1))))?.isFaultOfJob == true)
     let dead = outcome(ended([], staging: .failed("the store does not answer")))
     #expect(dead?.outcome == .stagingFailed)
     #expect(dead?.isFaultOfJob == false)
@@ -180,7 +181,9 @@ private func ended(
     var splitter = LineSplitter()
     var lines: [String] = []
     for start in stride(from: 0, to: text.count, by: piece) {
-      lines += splitter.add(Array(text[start..<min(start + piece, text.count)])).map { String(decoding: $0, as: UTF8.self) }
+      lines += splitter.add(Array(text[start..<min(start + piece, text.count)])).map {
+        String(decoding: $0, as: UTF8.self)
+      }
     }
     #expect(lines == ["one", "", "two and three"])
   }

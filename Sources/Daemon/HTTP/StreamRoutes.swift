@@ -11,6 +11,8 @@ import Wire
 enum StreamRoutes {
   /// Sent when nothing else is, so that a dead connection is noticed by both sides.
   private static let heartbeat = Duration.seconds(15)
+  /// A page that is looked at hears of changes no more often than this.
+  private static let leastGap = Duration.milliseconds(500)
 
   static let all: [Route] = [
     Route(
@@ -36,7 +38,7 @@ enum StreamRoutes {
       let services = call.services
       return events { send in
         var last: JobView?
-        for await _ in wakeUps(services, for: { $0 == .job(job.id) || $0 == .everything || $0.isAttempt }) {
+        for await _ in wakeUps(services, for: { $0 == .job(job.id) || $0 == .metrics(job.id) || $0 == .everything || $0.isAttempt }) {
           let view = try await JobView.build(job.id, services)
           if view != last {
             last = view
@@ -60,7 +62,7 @@ enum StreamRoutes {
     },
     Route(
       method: .get, path: "/events/stream", access: .viewer,
-      summary: "Server-sent events: every line of the audit log as it is written"
+      summary: "Server-sent events: `event` with every line of the audit log, `change` when something else moved"
     ) { call in
       let filter = try filter(call)
       let services = call.services
@@ -72,7 +74,9 @@ enum StreamRoutes {
             last = record.id.rawValue
             try await send("event", EventView(record))
           }
-          if fresh.isEmpty { try await send(nil, last) }
+          // Points of a curve, or how far staging is: worth a look, not a line of the log.
+          if fresh.isEmpty { try await send("change", last) }
+          try await Task.sleep(for: leastGap)
         }
       }
     },

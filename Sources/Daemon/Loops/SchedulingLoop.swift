@@ -17,7 +17,7 @@ struct SchedulingLoop: Sendable {
     let token = services.hub.listen { change in
       switch change {
       case .job, .lease, .attempt, .node, .everything: bell.ring()
-      case .event, .checkpointAsked, .killAsked: break
+      case .event, .metrics, .checkpointAsked, .killAsked: break
       }
     }
     defer { token.cancel() }

@@ -10,6 +10,8 @@ enum Change: Hashable, Sendable {
   case attempt(AttemptID)
   case node(NodeID)
   case event(EventID)
+  /// A job's run has new points.
+  case metrics(JobID)
   /// A person, or a sweep, wants this job to save now.
   case checkpointAsked(JobID)
   /// A person wants this job ended without letting it save.
@@ -27,6 +29,7 @@ enum Change: Hashable, Sendable {
     case "attempt": self = .attempt(AttemptID(number))
     case "node": self = .node(NodeID(number))
     case "event": self = .event(EventID(number))
+    case "metrics": self = .metrics(JobID(number))
     case "checkpoint": self = .checkpointAsked(JobID(number))
     case "kill": self = .killAsked(JobID(number))
     default: return nil

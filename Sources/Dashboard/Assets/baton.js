@@ -93,7 +93,7 @@
     countDown();
   }
 
-  function schedule() {
+  function schedule(delay = 500) {
     if (document.hidden) {
       isDue = true;
       return;
@@ -102,7 +102,7 @@
     timer = setTimeout(() => {
       timer = 0;
       refresh();
-    }, 500);
+    }, delay);
   }
 
   readServerTime();
@@ -123,5 +123,7 @@
     wasLost = true;
     say("reconnecting", false);
   };
-  events.addEventListener("event", schedule);
+  events.addEventListener("event", () => schedule(500));
+  // A curve grows many times a second; looking at it every other second is enough.
+  events.addEventListener("change", () => schedule(2000));
 })();
