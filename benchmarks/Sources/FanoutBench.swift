@@ -46,18 +46,19 @@ struct FanoutBench: AsyncParsableCommand {
     for _ in 0..<times {
       // One after the other in every round: what disturbs the machine disturbs all.
       samples["baton warm", default: []].append(try await timed { try await fleet.run(endpoints, kept) })
-      samples["ssh warm", default: []].append(try await timed { try await openSSH.run(warm: true) })
+      samples["ssh warm", default: []].append(try await timed { try await openSSH.run(.warm) })
       let fresh = fleet.pool()
       samples["baton cold", default: []].append(try await timed { try await fleet.run(endpoints, fresh) })
       await fresh.closeAll()
-      samples["ssh cold", default: []].append(try await timed { try await openSSH.run(warm: false) })
+      samples["ssh cold", default: []].append(try await timed { try await openSSH.run(.cold) })
+      samples["ssh alike", default: []].append(try await timed { try await openSSH.run(.alike) })
     }
     await kept.closeAll()
     try await openSSH.closeMasters()
     func values(_ key: String) -> [Double] { samples[key] ?? [] }
     progress.say(
       "\(size) nodes: "
-        + ["baton warm", "ssh warm", "baton cold", "ssh cold"]
+        + ["baton warm", "ssh warm", "baton cold", "ssh cold", "ssh alike"]
         .map { "\($0) \(Figure.text(values($0).median ?? 0)) s" }.joined(separator: ", "))
     func figure(_ way: String) -> Figure {
       let peer = values("ssh \(way)").median
@@ -67,7 +68,9 @@ struct FanoutBench: AsyncParsableCommand {
     }
     return [
       figure("warm"), .median("ssh_warm_\(size)", values("ssh warm"), "s", against: "ControlMaster, 16 at once"),
-      figure("cold"), .median("ssh_cold_\(size)", values("ssh cold"), "s", against: "16 at once"),
+      figure("cold"), .median("ssh_cold_\(size)", values("ssh cold"), "s", against: "16 at once, as shipped"),
+      .median(
+        "ssh_cold_alike_\(size)", values("ssh alike"), "s", against: "16 at once, key exchange and cipher as Baton's"),
     ]
   }
 }
@@ -140,16 +143,25 @@ private struct Fleet {
 
 /// The named peer: `ssh`, 16 at once.
 private struct OpenSSH {
-  private let hosts: String
-  private let warm: String
-  private let cold: String
+  /// How it connects; the raw value names its settings file.
+  enum Way: String {
+    /// Over a master connection that is open.
+    case warm
+    /// As shipped.
+    case cold
+    /// With the key exchange and cipher that libssh2 1.10 has: as shipped, OpenSSH's are post-quantum and cost more.
+    case alike
+  }
+
+  private let folder: String
+  private var hosts: String { "\(folder)/hosts" }
 
   init(folder: String, nodes: [LabNode.Description], keyFile: String) throws {
+    self.folder = folder
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    (hosts, warm, cold) = ("\(folder)/hosts", "\(folder)/warm", "\(folder)/cold")
     let known = nodes.map { "[\($0.address)]:\($0.port) \($0.hostPublicKey)\n" }.joined()
-    try Self.write(known, "\(folder)/known")
-    try Self.write(nodes.map { $0.name + "\n" }.joined(), hosts)
+    try write(known, "known")
+    try write(nodes.map { $0.name + "\n" }.joined(), "hosts")
     let common = """
       IdentityFile \(keyFile)
       IdentitiesOnly yes
@@ -161,21 +173,26 @@ private struct OpenSSH {
 
       """
     let names = nodes.map { "Host \($0.name)\nHostName \($0.address)\nPort \($0.port)\nUser \($0.user)\n" }.joined()
-    try Self.write("ControlMaster no\nControlPath none\n" + common + names, cold)
-    try Self.write("ControlMaster auto\nControlPersist 600\nControlPath \(folder)/%n\n" + common + names, warm)
+    let new = "ControlMaster no\nControlPath none\n"
+    try write("ControlMaster auto\nControlPersist 600\nControlPath \(folder)/%n\n" + common + names, Way.warm.rawValue)
+    try write(new + common + names, Way.cold.rawValue)
+    let alike = "KexAlgorithms curve25519-sha256\nCiphers aes256-ctr\n"
+    try write(new + alike + common + names, Way.alike.rawValue)
   }
 
-  func openMasters() async throws { try await each(["ssh", "-F", warm, "HOST", "true"]) }
+  func openMasters() async throws { try await run(.warm) }
 
-  func closeMasters() async throws { try await each(["ssh", "-F", warm, "-O", "exit", "HOST"]) }
+  func closeMasters() async throws {
+    try await each(["ssh", "-F", "\(folder)/\(Way.warm.rawValue)", "-O", "exit", "HOST"])
+  }
 
-  func run(warm isWarm: Bool) async throws { try await each(["ssh", "-F", isWarm ? warm : cold, "HOST", "true"]) }
+  func run(_ way: Way) async throws { try await each(["ssh", "-F", "\(folder)/\(way.rawValue)", "HOST", "true"]) }
 
   private func each(_ command: [String]) async throws {
     try await Child.checked("xargs", ["-a", hosts, "-P", "16", "-I", "HOST"] + command)
   }
 
-  private static func write(_ text: String, _ path: String) throws {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+  private func write(_ text: String, _ name: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// A program that is run to its end.
 enum Child {
@@ -53,11 +54,21 @@ enum Child {
       process.standardOutput = pipe
       process.standardError = pipe
     }
-    try process.run()
+    try withNoSignalBlocked { try process.run() }
     var output = Data()
     if !shown { output = try pipe.fileHandleForReading.readToEnd() ?? Data() }
     process.waitUntilExit()
     let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
     return Result(status: status, output: String(decoding: output, as: UTF8.self))
+  }
+
+  /// Dispatch blocks signals on its threads, and a program inherits that: `pgbench` would miss its own alarm.
+  private static func withNoSignalBlocked(_ body: () throws -> Void) rethrows {
+    var none = sigset_t()
+    var before = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
   }
 }
