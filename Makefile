@@ -30,7 +30,10 @@ build-node: deps ## build what runs on nodes: one file each, without Swift at ru
 
 test: deps build-node ## build and run every test
 	$(SWIFT) build $(SWIFTFLAGS) --build-tests
-	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) $(SWIFT) test --skip-build
+	@# Entering another root file system takes root; without, that one test says that it was skipped.
+	@[ "$$(id -u)" -ne 0 ] || scripts/stock-root.sh .build/stock-root
+	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) BATON_STATIC_AGENT=$(CURDIR)/$(NODE_BIN)/baton-agent \
+	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" $(SWIFT) test --skip-build
 
 check: deps ## format, lint and layering
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests

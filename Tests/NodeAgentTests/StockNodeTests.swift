@@ -8,11 +8,10 @@ import Wire
 ///
 /// `BATON_TEST_ROOTFS` names the root of such a system, and `BATON_STATIC_AGENT` the binary:
 /// `swift build -c release --static-swift-stdlib --product baton-agent`. A root file system is made by
-/// `debootstrap --variant=minbase bookworm FOLDER`, or by `dpkg-deb -x` of Debian's packages libc6, libgcc-s1,
-/// libstdc++6, bash and coreutils into one folder. It takes root to enter it.
+/// `scripts/stock-root.sh FOLDER`. It takes root to enter it.
 @Suite(.timeLimit(.minutes(5)))
 struct StockNodeTests {
-  static let root = ProcessInfo.processInfo.environment["BATON_TEST_ROOTFS"]
+  static let root = ProcessInfo.processInfo.environment["BATON_TEST_ROOTFS"].flatMap { $0.isEmpty ? nil : $0 }
   static let agent = ProcessInfo.processInfo.environment["BATON_STATIC_AGENT"]
 
   @Test(.enabled(if: root != nil && agent != nil && getuid() == 0, "BATON_TEST_ROOTFS and BATON_STATIC_AGENT, as root"))
