@@ -31,7 +31,9 @@ public enum JobState: String, StateMachine, Codable {
   /// to PENDING: an attempt that ends before anything was saved starts from the beginning.
   public var successors: Set<JobState> {
     switch self {
-    case .pending, .leaseWait: [.staging, .held, .cancelled, .failed]
+    // A checkpoint that nobody had heard of may be found in the store after the attempt is over.
+    case .pending: [.staging, .leaseWait, .held, .cancelled, .failed]
+    case .leaseWait: [.staging, .held, .cancelled, .failed]
     case .held: [.pending, .leaseWait, .cancelled]
     case .staging: [.launching, .pending, .leaseWait, .failed, .cancelled, .timeout]
     case .launching: [.running, .checkpointing, .pending, .leaseWait, .completed, .failed, .cancelled, .timeout]

@@ -28,6 +28,7 @@ extension Store {
   }
 
   func withNodes(_ rows: [Row], in executor: some SQLExecutor) async throws -> [AttemptRecord] {
+    if rows.isEmpty { return [] }
     let ids = try rows.map { try $0.get("id", as: AttemptID.self) }
     var nodes: [AttemptID: [AttemptNodeRecord]] = [:]
     for row in try await executor.query(

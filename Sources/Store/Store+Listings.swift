@@ -51,6 +51,7 @@ extension Store {
 
   /// The attempts with these numbers, by number; those that do not exist are left out.
   public func attempts(_ ids: [AttemptID]) async throws -> [AttemptRecord] {
+    if ids.isEmpty { return [] }
     let rows = try await pool.query(
       """
       SELECT \(AttemptRecord.columns) FROM \(AttemptRecord.source) WHERE a.id = ANY (\(ids)::bigint[]) ORDER BY a.id

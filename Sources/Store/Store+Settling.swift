@@ -15,7 +15,7 @@ extension Store {
     return try await withNodes(rows, in: pool)
   }
 
-  /// All that an attempt left is known now: its job may go on.
+  /// All that an attempt left is known now: its job may go on, in LEASE_WAIT where it has a checkpoint by now.
   ///
   /// `.stale` where it was settled before.
   public func markSettled(_ attempt: AttemptID, by epoch: ControllerEpoch) async throws -> Guarded<AttemptID> {
@@ -23,7 +23,13 @@ extension Store {
       let count = try await transaction.execute("DELETE FROM attempt_unsettled WHERE attempt_id = \(attempt)")
       guard count == 1 else { return .stale }
       try await record("attempt.settle", Subject(attempt), by: .controller(epoch), in: transaction)
-      // The scheduler listens to jobs; nothing about the job itself has changed.
+      // Where its last checkpoint was found only now, the job has something to go on from.
+      try await transaction.execute(
+        """
+        UPDATE job j SET state = 'LEASE_WAIT' FROM attempt a
+        WHERE a.id = \(attempt) AND j.id = a.job_id AND j.state = 'PENDING' AND j.latest_checkpoint_id IS NOT NULL
+        """)
+      // The scheduler listens to jobs; often nothing about the job itself has changed.
       try await transaction.execute(
         "SELECT pg_notify('baton', 'job:' || a.job_id) FROM attempt a WHERE a.id = \(attempt)")
       return .done(attempt)

@@ -185,7 +185,8 @@ public struct AttemptView: Hashable, Sendable, Codable {
   }
 }
 
-/// `POST /jobs` answers with this, and so does `GET /jobs/{job}/explain`.
+/// `POST /jobs` answers with this, with an explanation only where it was a test, and so does
+/// `GET /jobs/{job}/explain`.
 public struct JobAnswer: Hashable, Sendable, Codable {
   /// The job; nil for a submission that was only tested.
   public var job: JobView?

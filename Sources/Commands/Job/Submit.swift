@@ -52,7 +52,11 @@ struct Submit: AsyncParsableCommand {
     let request = try await request(
       key: Self.newKey(), environment: ProcessInfo.processInfo.environment, host: ProcessInfo.processInfo.hostName)
     try await global.withClient { client, context in
-      let answer = try await client.submit(request)
+      var answer = try await client.submit(request)
+      // The job is in; that its explanation cannot be had right now is no failure of the submission.
+      if let job = answer.job, !testOnly, let why = try? await client.explain("\(job.id)") {
+        answer = JobAnswer(job: why.job ?? job, explanation: why.explanation, text: why.text, existed: answer.existed)
+      }
       guard wait || waitLimit != nil, let job = answer.job else {
         try context.show(answer) { Self.text(answer, testOnly: testOnly, context.times()) }
         return

@@ -7,6 +7,8 @@ import Store
 struct SchedulingLoop: Sendable {
   /// Longest time between two rounds, should every wake-up call be lost.
   private static let patience = TimeSpan.seconds(20)
+  /// After a round the loop rests as long as the round took, but no longer than this.
+  private static let longestRest = Duration.seconds(1)
 
   let services: Services
   let epoch: ControllerEpoch
@@ -21,14 +23,18 @@ struct SchedulingLoop: Sendable {
       }
     }
     defer { token.cancel() }
+    let clock = ContinuousClock()
     while !Task.isCancelled {
       var pause = Self.patience
+      let began = clock.now
       do {
         pause = try await round()
       } catch {
         services.logger.warning("scheduler: \(error)")
         pause = .seconds(1)
       }
+      // A long queue makes rounds long, and a storm of submissions rings all the time: half of the time is for others.
+      do { try await Task.sleep(for: min(clock.now - began, Self.longestRest)) } catch { return }
       await bell.sleep(atMost: Duration(pause))
     }
   }
