@@ -8,6 +8,7 @@ SWIFT      ?= swift
 BUILD      := .build/debug
 NODE_BUILD := .build-node
 NODE_BIN   := $(NODE_BUILD)/release
+BENCH_BUILD := .build-bench
 # Every build also checks that no target imports what Package.swift does not list for it.
 SWIFTFLAGS := --explicit-target-dependency-import-check error
 LAB        ?= $(CURDIR)/.build/lab
@@ -33,7 +34,7 @@ test: deps build-node ## build and run every test
 	@# Entering another root file system takes root; without, that one test says that it was skipped.
 	@[ "$$(id -u)" -ne 0 ] || scripts/stock-root.sh .build/stock-root
 	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) BATON_STATIC_AGENT=$(CURDIR)/$(NODE_BIN)/baton-agent \
-	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" $(SWIFT) test --skip-build
+	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" scripts/test.sh
 
 check: deps ## format, lint and layering
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests
@@ -54,9 +55,10 @@ demo-clean: ## take the demo's lab down; nothing is left
 $(DATA)/mnist_5k.csv: scripts/fetch-mnist.sh
 	scripts/fetch-mnist.sh $(DATA)
 
-bench: build ## measure: make bench NAME=demo|adopt|deadline|submit|fanout
+bench: build-node ## measure: make bench NAME=demo|adopt|deadline|submit|fanout
 	@test -n "$(NAME)" || { echo "say which: make bench NAME=demo|adopt|deadline|submit|fanout"; exit 64; }
+	$(SWIFT) build --scratch-path $(BENCH_BUILD) -c release
 	benchmarks/run.sh $(NAME)
 
 clean: demo-clean ## remove what was built
-	rm -rf .build $(NODE_BUILD)
+	rm -rf .build $(NODE_BUILD) $(BENCH_BUILD)

@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 name=${1:?say which: demo, adopt, deadline, submit or fanout}
 shift
 if [ "$name" = demo ] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
-exec .build/debug/baton-bench "$name" --bin .build/debug --node-bin .build-node/release --migrations migrations \
+exec .build-bench/release/baton-bench "$name" --bin .build-bench/release --node-bin .build-node/release --migrations migrations \
   --results benchmarks/results "$@"

@@ -6,7 +6,7 @@ import Wire
 
 @testable import Commands
 
-@Suite(.timeLimit(.minutes(1))) struct ClientTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientTests {
   private func with<T>(
     _ answers: [TinyServer.Answer], _ body: (BatonClient, TinyServer) async throws -> T
   ) async throws -> T {

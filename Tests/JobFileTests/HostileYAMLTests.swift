@@ -2,7 +2,7 @@ import Domain
 import JobFile
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct HostileYAMLTests {
+@Suite(.timeLimit(.minutes(5))) struct HostileYAMLTests {
   @Test func refusesKeysThatAreGivenTwice() {
     #expect(
       complaints("name: a\nrun: b\npriority: 1\npriority: 2\n")

@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func touchesNoProcessThatGotARecordedNumberLater() async throws {
+  @Test(.timeLimit(.minutes(5))) func touchesNoProcessThatGotARecordedNumberLater() async throws {
     let settings = LabFixture.settings(nodes: 1, dieWithParent: false)
     let lab = Lab(root: settings.root)
     try Files.makeFolder(settings.root)

@@ -3,7 +3,7 @@ import SSH
 import TestKit
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ExecTests {
   @Test func returnsOutputErrorsAndStatus() async throws {
     try await SSHDFixture.with { server in

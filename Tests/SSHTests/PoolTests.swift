@@ -2,7 +2,7 @@ import SSH
 import TestKit
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct PoolTests {
   @Test func usersOfOneServerShareASession() async throws {
     try await SSHDFixture.with { server in

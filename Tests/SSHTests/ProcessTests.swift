@@ -3,7 +3,7 @@ import SSH
 import TestKit
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ProcessTests {
   @Test func talksWithAProgramWhileItRuns() async throws {
     try await SSHDFixture.with { server in

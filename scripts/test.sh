@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs the tests that were built, group after group: each group starts servers of its own, and two cores are shared.
+# With arguments, only the groups that are named.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+groups=(
+  'values=Domain|Wire|Scheduling|JobFile|Launching|Dashboard|Daemon|Commands|ReferenceTrainer|ObjectStorage'
+  'postgres=Postgres' 'store=Store' 'ssh=SSH' 'agent=NodeAgent' 'lab=Lab' 'system=System'
+)
+# A crash of a test process is a failure; its long stack trace on a busy machine helps nobody.
+export SWIFT_BACKTRACE=${SWIFT_BACKTRACE:-color=no}
+
+failed=()
+for group in "${groups[@]}"; do
+  name=${group%%=*}
+  [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+  echo "== $name"
+  swift test --skip-build --filter "^(${group#*=})Tests\\." || failed+=("$name")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "failed: ${failed[*]}; run one group again with scripts/test.sh NAME" >&2
+  exit 1
+fi
