@@ -53,8 +53,10 @@ import Testing
       #expect(try await f.store.snapshot().snapshot.waiting.isEmpty)
       // What it left in the store is brought in late, and is what the next one resumes from.
       #expect(try await f.commit(attempt.id, step: 12).isLatest)
+      #expect(try await f.store.job(job).state == .pending)
       #expect(try await f.store.markSettled(attempt.id, by: f.epoch) == .done(attempt.id))
       #expect(try await f.store.markSettled(attempt.id, by: f.epoch) == .stale)
+      #expect(try await f.store.job(job).state == .leaseWait)
       #expect(try await f.store.snapshot().snapshot.waiting.map(\.id) == [job])
       #expect(try await f.store.start(start, by: f.epoch).value?.resumeStep == 12)
     }
