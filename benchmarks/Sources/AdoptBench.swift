@@ -79,8 +79,13 @@ struct AdoptBench: AsyncParsableCommand {
       ),
     ]
     for moment in moments {
-      let samples = rounds.filter { $0.moment == moment }.map(\.adoptedAfter)
-      figures.append(.median("adopted_\(moment.rawValue)_median", samples, "s", goal: .atMost(10)))
+      let own = rounds.filter { $0.moment == moment }
+      let name = moment.rawValue.replacingOccurrences(of: "-", with: "_")
+      let states = Dictionary(grouping: own, by: \.stateAtKill).map { "\($1.count) x \($0)" }.sorted()
+      figures.append(
+        .median(
+          "adopted_\(name)_median", own.map(\.adoptedAfter), "s", goal: .atMost(10),
+          against: "killed when the attempt was: " + states.joined(separator: ", ")))
     }
     return figures
   }
@@ -99,6 +104,8 @@ struct AdoptRound {
   private(set) var doubleStarts = 0
   /// Seconds from the start of the new process until the attempt was followed again.
   private(set) var adoptedAfter = 0.0
+  /// What the audit log says that the attempt was in when the controller died.
+  private(set) var stateAtKill = ""
 
   private var name: String { "adopt-\(index)" }
   private var steps: Int { moment == .leaseEnd ? 260 : 80 }
@@ -131,9 +138,10 @@ struct AdoptRound {
     adoptedAfter = (ContinuousClock.now - start).inSeconds
     let end = try await client.waitForEnd(of: job)
     try await count(job, end)
+    stateAtKill = try await state(of: job, at: killed)
     for lease in leases { try await client.endLease("\(lease.id)") }
     bench.progress.say(
-      "\(moment.rawValue) \(index + 1): \(job) \(end.state.rawValue) after \(end.attempt?.number ?? 0) attempts, adopted "
+      "\(moment.rawValue) \(index + 1), killed when \(stateAtKill): \(job) \(end.state.rawValue) after \(end.attempt?.number ?? 0) attempts, adopted "
         + "after \(Figure.text(adoptedAfter)) s, \(stepsLost) steps lost, \(doubleStarts) double starts")
   }
 
@@ -194,5 +202,14 @@ struct AdoptRound {
     let series = try await client.metrics("\(job.run)", "beat")
     stepsLost = Set(1...steps).subtracting(series.steps).count
     doubleStarts = Lives(of: job, in: try program.beats()).doubleStarts
+  }
+
+  /// The state of the job's first attempt at a moment, by the audit log.
+  private func state(of job: JobID, at moment: Double) async throws -> String {
+    guard let attempt = try await client.run("\(job.run)").attempts.first else { return "none" }
+    let events = try await client.events(subject: "\(attempt.id)").items
+    let before = events.filter { $0.at.secondsSinceEpoch <= moment && $0.action.hasPrefix("attempt.") }
+    let last = before.max { $0.id < $1.id }
+    return last.map { String($0.action.dropFirst("attempt.".count)) } ?? "none"
   }
 }
