@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Commands
@@ -63,5 +64,19 @@ import Testing
     #expect(Plot.fixed(-0.004, 2) == "0.00")
     #expect(Plot.fixed(12, 0) == "12")
     #expect(Plot.fixed(0.05, 3) == "0.050")
+  }
+
+  @Test func drawsWhatSpansManyOrdersByItsLogarithm() {
+    let falling = (0..<100).map { Plot.Point(x: Double($0), y: 20 * exp(-0.07 * Double($0))) }
+    let lines = Plot(title: "loss", xLabel: "step", points: falling).rendered(width: 60, height: 10).split(
+      separator: "\n")
+    #expect(lines.first == "loss, logarithmic")
+    // An exponential is a straight line: every row of the plot has some of it.
+    #expect(lines[1...10].allSatisfy { $0.unicodeScalars.contains { (0x2801...0x28FF).contains($0.value) } })
+  }
+
+  @Test func drawsWhatReachesZeroAsItIs() {
+    let points = [Plot.Point(x: 0, y: 0), Plot.Point(x: 1, y: 1000)]
+    #expect(Plot(title: "t", xLabel: "x", points: points).rendered(width: 40, height: 4).hasPrefix("t\n"))
   }
 }

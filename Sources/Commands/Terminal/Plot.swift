@@ -1,7 +1,14 @@
+import Foundation
+
 /// A curve for the terminal, in braille dots, with axes and marks at boundaries.
 ///
-/// Where a column of dots stands for several points, it shows all that lies between the lowest and the highest.
+/// Where a column of dots stands for several points, it shows all that lies between the lowest and the highest. Values
+/// that are all positive and span more than `spanOfLinear` are drawn by their logarithm, and the title says so: a loss
+/// that falls from 20 to 0.01 would else be a line along the floor.
 struct Plot: Sendable, Hashable {
+  /// The largest ratio of two values that is drawn as it is.
+  static let spanOfLinear = 50.0
+
   /// One point.
   struct Point: Sendable, Hashable {
     var x: Double
@@ -33,13 +40,18 @@ struct Plot: Sendable, Hashable {
   ///   - width: columns in all; at least 30 are used.
   ///   - height: rows of the curve; at least 3 are used.
   func rendered(width: Int, height: Int, paint: (String, Ink?) -> String = { text, _ in text }) -> String {
-    guard let range = Range(points) else { return "\(title): no values yet" }
-    let labels = [range.yHigh, range.yLow].map { Self.number($0, step: range.ySpan) }
+    guard let plain = Range(points) else { return "\(title): no values yet" }
+    let isLogarithmic = plain.yLow > 0 && plain.yHigh / plain.yLow > Self.spanOfLinear
+    let drawn = isLogarithmic ? points.map { Point(x: $0.x, y: log10($0.y)) } : points
+    guard let range = Range(drawn) else { return "\(title): no values yet" }
+    let title = isLogarithmic ? "\(title), logarithmic" : title
+    let step = isLogarithmic ? plain.yLow : plain.ySpan
+    let labels = [plain.yHigh, plain.yLow].map { Self.number($0, step: step) }
     let margin = (labels.map(\.count).max() ?? 0) + 1
     let columns = max(30, width) - margin - 1
     let rows = max(3, height)
     var canvas = Canvas(columns: columns, rows: rows)
-    draw(in: &canvas, range)
+    Self.draw(drawn, in: &canvas, range)
     let marks = boundaryColumns(columns, range)
 
     var lines = [paint(title, .bold)]
@@ -89,7 +101,7 @@ struct Plot: Sendable, Hashable {
         .map { Int((($0.x - range.xLow) / range.xSpan * Double(columns * 2 - 1)).rounded()) / 2 })
   }
 
-  private func draw(in canvas: inout Canvas, _ range: Range) {
+  private static func draw(_ points: [Point], in canvas: inout Canvas, _ range: Range) {
     let width = canvas.columns * 2
     let height = canvas.rows * 4
     var bands: [ClosedRange<Int>?] = Array(repeating: nil, count: width)
