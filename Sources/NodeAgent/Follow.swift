@@ -14,7 +14,7 @@ struct Follow {
   private static let aliveEvery = TimeSpan.seconds(5)
   private static let pieceLimit = 1 << 18
 
-  /// Writes frames to standard output; returns after `ended` and all metrics, or when the supervisor is gone.
+  /// Writes frames to standard output; returns after all metrics and `ended`, or when the supervisor is gone.
   mutating func run() throws {
     guard Disk.status(folder.path) != nil else {
       try send(.unknownAttempt)
@@ -27,8 +27,7 @@ struct Follow {
       let before = (sequence, offset)
       // Looked at before reading: what a supervisor wrote before it went is read after.
       let isAlive = ProcessTable.supervisor(of: folder) != nil
-      let hasEnded = try sendJournal()
-      try sendMetrics()
+      let hasEnded = try sendNews()
       if hasEnded { return }
       if !isAlive {
         try send(.supervisorGone)
@@ -44,14 +43,22 @@ struct Follow {
     }
   }
 
-  /// Sends new entries; true once the last one was sent, now or before.
-  private mutating func sendJournal() throws -> Bool {
-    let entries = try JournalFile.read(folder.journal).entries
-    for entry in entries where entry.sequence > sequence {
-      try send(.journal(entry))
-      sequence = entry.sequence
-    }
-    return JournalFile.hasEnded(entries.map(\.event))
+  /// Sends new entries and metrics; true once the last entry was sent, now or before.
+  ///
+  /// `ended` comes after all metrics: whoever hears it may stop listening.
+  private mutating func sendNews() throws -> Bool {
+    var entries = try JournalFile.read(folder.journal).entries[...]
+    let end = JournalFile.hasEnded(entries.map(\.event)) ? entries.popLast() : nil
+    for entry in entries { try send(entry) }
+    try sendMetrics()
+    if let end { try send(end) }
+    return end != nil
+  }
+
+  private mutating func send(_ entry: JournalEntry) throws {
+    guard entry.sequence > sequence else { return }
+    try send(.journal(entry))
+    sequence = entry.sequence
   }
 
   private mutating func sendMetrics() throws {

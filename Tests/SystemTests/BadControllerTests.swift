@@ -16,7 +16,7 @@ import Wire
       let block = try StagingBlock(data, on: node)
       let job = try await s.count("--steps 20", "data: [data]").id
       try await s.wait(job, .staging)
-      try await s.eventually("the agent stages") { !s.strangers(on: node).isEmpty }
+      try await s.eventually("the agent stages") { s.hasSupervisor(on: node) }
       try await s.lab.controller.kill()
       block.release()
       try await s.lab.controller.start(migrating: false)
@@ -88,6 +88,21 @@ import Wire
       try await s.lease("second", seconds: 60)
       try await Self.expectTwoAttempts(of: job, steps: 120, s)
       #expect(try await s.client.run("\(job)").attempts.last?.resumedFromStep == last.step)
+    }
+  }
+
+  @Test func losesNothingWhenTheDatabaseIsAwayThroughTheEndOfTheLease() async throws {
+    try await SystemFixture.with { s in
+      let lease = try await s.lease("first", seconds: 8)
+      try await s.lease("second", seconds: 60, startIn: 8)
+      let job = try await s.count("--steps 120").id
+      try await s.reached(step: 10)
+      try await s.lab.postgres.stop()
+      let node = try s.lab.node("n1")
+      try await s.eventually("the attempt ends by itself") { !s.hasSupervisor(on: node) }
+      #expect(Date().timeIntervalSince1970 < lease.end.secondsSinceEpoch + 1)
+      try await s.lab.postgres.start()
+      try await Self.expectTwoAttempts(of: job, steps: 120, s)
     }
   }
 

@@ -65,4 +65,53 @@ import Wire
       try await s.expectOneCurve(job, steps: 60)
     }
   }
+
+  @Test func carriesAGangOverTwoLeases() async throws {
+    try await SystemFixture.with(nodes: 2) { s in
+      try await s.lease("first", seconds: 9)
+      try await s.lease("second", seconds: 60, startIn: 9)
+      let job = try await s.count("--steps 120", nodes: 2).id
+      try await s.wait(job, .completed)
+      try await s.expectOneCurve(job, steps: 120)
+      let run = try await s.client.run("\(job)")
+      #expect(run.stepsRedone == 0)
+      #expect(run.attempts.map(\.outcome) == [.leaseEnded, .completed])
+      let started = try s.programs.all("start")
+      #expect(started.filter { $0.resumed == true }.map(\.rank).sorted() == [0, 1])
+      #expect(Set(started.filter { $0.resumed == true }.map(\.step)).count == 1)
+    }
+  }
+
+  @Test func goesOnFromItsLastCheckpointWhenItsLeaseIsGivenUp() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease("first")
+      let job = try await s.count("--steps 100 --save-at 10").id
+      try await s.wait(job, until: "safe at step 10") { $0.checkpointStep == 10 }
+      try await s.reached(step: 20)
+      _ = try await s.client.deleteLease("first")
+      let view = try await s.wait(job, .leaseWait)
+      #expect(view.attempt?.outcome == .leaseEnded)
+      try await s.wiped("n1")
+      try await s.lease("second")
+      let end = try await s.wait(job, .completed)
+      #expect(end.attempt?.resumedFromStep == 10)
+      try await s.expectOneCurve(job, steps: 100)
+    }
+  }
+
+  @Test func doesNotStartAJobThatIsHeldAndEndsOneThatIsCancelledBeforeItRuns() async throws {
+    try await SystemFixture.with { s in
+      let held = try await s.count("--steps 3").id
+      let unwanted = try await s.count("--steps 3").id
+      _ = try await s.client.hold("\(held)")
+      #expect(try await s.client.cancel("\(unwanted)").state == .cancelled)
+      try await s.lease()
+      let other = try await s.count("--steps 3").id
+      try await s.wait(other, .completed)
+      #expect(try await s.client.job("\(held)").state == .held)
+      _ = try await s.client.release("\(held)")
+      try await s.wait(held, .completed)
+      #expect(try s.programs.all("start").map(\.job) == [other.rawValue, held.rawValue])
+    }
+  }
 }

@@ -231,6 +231,11 @@ extension SystemFixture {
     }
   }
 
+  /// Whether the supervisor of an attempt lives on a node.
+  func hasSupervisor(on node: LabNode) -> Bool {
+    strangers(on: node).contains { $0.contains("baton-agent supervise") }
+  }
+
   /// What has to be so of a run, however often it was interrupted: one value per step, none missing, each right.
   func expectOneCurve(_ job: JobID, steps: Int) async throws {
     let series = try await client.metrics("\(job)", "sum")
