@@ -38,10 +38,18 @@ struct AdoptBench: AsyncParsableCommand {
       let program = try BeatProgram(in: bench.outside)
       return try await bench.withClient { client in
         var rounds: [AdoptRound] = []
-        for (index, moment) in moments.flatMap({ Array(repeating: $0, count: times) }).enumerated() {
-          var round = AdoptRound(bench: bench, client: client, program: program, moment: moment, index: index)
-          try await round.run()
-          rounds.append(round)
+        for moment in moments {
+          var hits = 0
+          var tries = 0
+          // Launching is over in a moment: a kill that came too late counts, but another one is tried.
+          while hits < times, tries < times * (moment == .launching ? 4 : 1) {
+            var round = AdoptRound(
+              bench: bench, client: client, program: program, moment: moment, index: rounds.count)
+            try await round.run()
+            rounds.append(round)
+            tries += 1
+            if moment != .launching || round.stateAtKill == "launching" { hits += 1 }
+          }
         }
         return rounds
       }
@@ -108,7 +116,9 @@ struct AdoptRound {
   private(set) var stateAtKill = ""
 
   private var name: String { "adopt-\(index)" }
-  private var steps: Int { moment == .leaseEnd ? 260 : 80 }
+  private var steps: Int { moment == .leaseEnd ? 260 : moment == .launching ? 40 : 80 }
+  /// A gang of all nodes takes longer to launch than one node, so that a kill can come in between.
+  private var nodesWanted: Int { moment == .launching ? bench.nodeNames.count : 1 }
 
   init(bench: BenchLab, client: BatonClient, program: BeatProgram, moment: AdoptBench.Moment, index: Int) {
     self.bench = bench
@@ -124,7 +134,8 @@ struct AdoptRound {
     let launching = try await client.eventStream()
     let job = try await client.submit(
       file: program.job(
-        name, steps: steps, linger: moment == .leaseEnd ? 20 : 0, data: moment == .staging ? "random" : nil))
+        name, steps: steps, nodes: nodesWanted, linger: moment == .leaseEnd ? 20 : 0,
+        data: moment == .staging ? "random" : nil))
     try await reach(job, launching, end: leases[0].end)
     let killed = wallClock()
     try await bench.lab.controller.kill()
@@ -139,17 +150,18 @@ struct AdoptRound {
     let end = try await client.waitForEnd(of: job)
     try await count(job, end)
     stateAtKill = try await state(of: job, at: killed)
-    for lease in leases { try await client.endLease("\(lease.id)") }
+    try await giveBack(leases)
     bench.progress.say(
       "\(moment.rawValue) \(index + 1), killed when \(stateAtKill): \(job) \(end.state.rawValue) after \(end.attempt?.number ?? 0) attempts, adopted "
         + "after \(Figure.text(adoptedAfter)) s, \(stepsLost) steps lost, \(doubleStarts) double starts")
   }
 
   /// One lease for the job; a second one on another node where the first is to end under it.
-  ///
-  /// Nodes take turns, since one that was given back is wiped first.
   private func makeLeases() async throws -> [LeaseView] {
     let nodes = bench.nodeNames
+    if nodesWanted > 1 {
+      return [try await client.createLease(LeaseRequest(name: name, nodeNames: nodes, duration: "10m"))]
+    }
     let node = nodes[(index * 2) % nodes.count]
     guard moment == .leaseEnd else {
       return [try await client.createLease(LeaseRequest(name: name, nodeNames: [node], duration: "10m"))]
@@ -161,6 +173,25 @@ struct AdoptRound {
     return [first, second]
   }
 
+  /// Ends the leases, and returns when their nodes are wiped: what starts on them before would go with the rest.
+  private func giveBack(_ leases: [LeaseView]) async throws {
+    var open: [LeaseView] = []
+    for lease in leases {
+      let now = try await client.lease("\(lease.id)")
+      if !now.state.isFinal { open.append(now) }
+    }
+    let names = Set(open.flatMap { $0.nodes.map(\.name) })
+    let markers = bench.description.nodes.filter { names.contains($0.name) }.map { "\($0.rootPath)/adopt-marker" }
+    for marker in markers { try Data().write(to: URL(fileURLWithPath: marker)) }
+    for lease in open { _ = try await client.deleteLease("\(lease.id)") }
+    try await waitUntil("the nodes to be wiped", every: .milliseconds(50)) {
+      !markers.contains { FileManager.default.fileExists(atPath: $0) }
+    }
+    for name in names {
+      try await waitUntil("\(name) to answer") { try bench.lab.node(name).state == .running }
+    }
+  }
+
   /// Returns at the moment of the kill.
   private func reach(_ job: JobID, _ events: EventStream<EventView>, end: Timestamp) async throws {
     switch moment {
@@ -169,7 +200,7 @@ struct AdoptRound {
         try await client.job("\(job)").state == .staging
       }
       // The kills are spread over the time that staging takes.
-      try await Task.sleep(for: .milliseconds(index % 5 * 150))
+      try await Task.sleep(for: .milliseconds(index % 5 * 80))
     case .launching:
       try await limited("\(job) to launch", within: .seconds(60)) {
         for try await event in events where event.action == "attempt.launching" { return }

@@ -19,14 +19,16 @@ struct BeatProgram: Sendable {
     try Data().write(to: URL(fileURLWithPath: log))
   }
 
-  /// A job that counts to `steps`; it takes a tenth of a second for each.
+  /// A job that counts to `steps` on each of `nodes`; it takes a tenth of a second for each step.
   ///
+  /// On more than one node it saves nothing.
   /// Told to leave, it saves at once and then stays for `linger` seconds, as a program does that is slow to leave.
   func job(
-    _ name: String, steps: Int, linger: Int = 0, lease: String? = nil, data: String? = nil
+    _ name: String, steps: Int, nodes: Int = 1, linger: Int = 0, lease: String? = nil, data: String? = nil
   ) -> String {
     """
     name: \(name)
+    resources: {nodes: \(nodes)}
     run: [bash, \(script), \(log), "\(steps)", "\(linger)"]
     checkpoint: {grace: 30s}
     \(lease.map { "lease: {use: \($0)}" } ?? "")
@@ -53,11 +55,11 @@ struct BeatProgram: Sendable {
     trap 'leave=1' TERM
     exec {tick}<> <(:)
     born=$EPOCHREALTIME
-    say() { echo "$EPOCHREALTIME $1 $BATON_JOB_ID $BATON_ATTEMPT $$ $born $step" >>"$log"; }
+    say() { echo "$EPOCHREALTIME $1 $BATON_JOB_ID $BATON_ATTEMPT $BATON_NODE_RANK $$@$born $step" >>"$log"; }
     pause() { read -rt "$1" -u "$tick"; }
     save() {
       local folder=$BATON_CHECKPOINT_DIR/step-$step
-      [ "$saved" != "$step" ] || return 0
+      [ "$saved" != "$step" ] && [ "$BATON_NUM_NODES" = 1 ] || return 0
       mkdir -p "$folder.tmp"
       echo "$step" >"$folder.tmp/step"
       head -c 1048576 /dev/urandom >"$folder.tmp/state"
@@ -72,7 +74,8 @@ struct BeatProgram: Sendable {
     while [ "$step" -lt "$steps" ]; do
       pause 0.1
       step=$((step + 1))
-      echo "{\\"step\\":$step,\\"metric\\":\\"beat\\",\\"value\\":$step,\\"time\\":$EPOCHREALTIME}" >>"$BATON_METRICS"
+      [ "$BATON_NODE_RANK" != 0 ] ||
+        echo "{\\"step\\":$step,\\"metric\\":\\"beat\\",\\"value\\":$step,\\"time\\":$EPOCHREALTIME}" >>"$BATON_METRICS"
       say beat
       if [ -n "$leave" ]; then
         save
@@ -99,6 +102,7 @@ struct Beat: Sendable {
   var word: String
   var job: Int64
   var attempt: Int
+  var nodeRank: Int
   /// Which start of it: its process number on its node, and when it began.
   var life: String
   var step: Int
@@ -106,13 +110,14 @@ struct Beat: Sendable {
   init?(_ line: Substring) {
     let fields = line.split(separator: " ")
     guard fields.count == 7, let at = Double(fields[0]), let job = Int64(fields[2]), let attempt = Int(fields[3]),
-      let step = Int(fields[6])
+      let nodeRank = Int(fields[4]), let step = Int(fields[6])
     else { return nil }
     self.at = at
     word = String(fields[1])
     self.job = job
     self.attempt = attempt
-    life = "\(fields[4])@\(fields[5])"
+    self.nodeRank = nodeRank
+    life = "\(nodeRank):\(fields[5])"
     self.step = step
   }
 }
@@ -122,6 +127,7 @@ struct Lives: Sendable {
   /// One start of the program.
   struct Life: Sendable {
     var attempt: Int
+    var nodeRank: Int
     var from: Double
     var to: Double
   }
@@ -135,14 +141,18 @@ struct Lives: Sendable {
       guard let first = lines.min(by: { $0.at < $1.at }), let last = lines.max(by: { $0.at < $1.at }) else {
         return nil
       }
-      return Life(attempt: first.attempt, from: first.at, to: last.at)
+      return Life(attempt: first.attempt, nodeRank: first.nodeRank, from: first.at, to: last.at)
     }.sorted { $0.from < $1.from }
   }
 
-  /// Starts that should not have been: a second one of the same attempt, and one that began while another lived.
+  /// Starts that should not have been: a second one of the same rank of an attempt, and one that began while another
+  /// attempt lived.
   var doubleStarts: Int {
     all.indices.dropFirst().count(where: { index in
-      all[..<index].contains { $0.attempt == all[index].attempt || $0.to > all[index].from }
+      let life = all[index]
+      return all[..<index].contains { other in
+        other.attempt == life.attempt ? other.nodeRank == life.nodeRank : other.to > life.from
+      }
     })
   }
 }

@@ -108,13 +108,4 @@ extension BatonClient {
     guard let last else { throw BenchFailure("\(job) was never seen") }
     return last
   }
-
-  /// Gives a lease back and waits until its nodes may be leased again.
-  func endLease(_ name: String) async throws {
-    do {
-      _ = try await deleteLease(name)
-    } catch let failure as ClientFailure where [.wrongState, .notFound].contains(failure.refusal?.code) {
-      return
-    }
-  }
 }
