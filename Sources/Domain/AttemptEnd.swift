@@ -6,6 +6,8 @@ public struct AttemptEnd: Hashable, Sendable {
     case job
     /// The node or the way to it had trouble.
     case node
+    /// The checkpoint to resume from is not what its manifest says; it is marked, and the one before it is used.
+    case checkpoint
   }
 
   /// How the attempt ended.
@@ -99,6 +101,9 @@ extension JobSpec {
       return JobFate(waiting, "Restart", usesRestart: true)
     case .stagingFailed where end.stagingFault == .job:
       return JobFate(.failed, "StagingFailed")
+    case .stagingFailed where end.stagingFault == .checkpoint:
+      // As often as there are checkpoints: each is marked but once.
+      return JobFate(waiting, "CheckpointCorrupt")
     case .stagingFailed:
       return nodeTrouble(end, waiting, "StagingFailed")
     case .launchFailed:

@@ -11,13 +11,18 @@ public struct GangOutcome: Hashable, Sendable {
   public let detail: String
   /// Whether it would have ended so on any other nodes too: data that is missing, corrupt or too large.
   public let isFaultOfJob: Bool
+  /// The object that is missing from the store, or is not what its manifest says, where staging failed for that.
+  public let badObject: String?
 
   /// An outcome that was decided elsewhere.
-  public init(outcome: AttemptOutcome, exitCode: Int?, detail: String, isFaultOfJob: Bool = false) {
+  public init(
+    outcome: AttemptOutcome, exitCode: Int?, detail: String, isFaultOfJob: Bool = false, badObject: String? = nil
+  ) {
     self.outcome = outcome
     self.exitCode = exitCode
     self.detail = detail
     self.isFaultOfJob = isFaultOfJob
+    self.badObject = badObject
   }
 
   /// Decides by the first of these rules that applies.
@@ -60,7 +65,7 @@ public struct GangOutcome: Hashable, Sendable {
       if let staging = outcome.staging {
         return GangOutcome(
           outcome: .stagingFailed, exitCode: nil, detail: "node rank \(node): \(staging)",
-          isFaultOfJob: staging.isFaultOfJob)
+          isFaultOfJob: staging.isFaultOfJob, badObject: staging.badObject)
       }
       if let error = outcome.launchError {
         return GangOutcome(outcome: .launchFailed, exitCode: nil, detail: "node rank \(node): \(error)")
@@ -131,6 +136,14 @@ extension StagingFailure {
     switch self {
     case .diskTooSmall, .missing, .corrupt: true
     case .failed: false
+    }
+  }
+
+  /// The object that is to blame.
+  var badObject: String? {
+    switch self {
+    case .missing(let key), .corrupt(let key): key
+    case .diskTooSmall, .failed: nil
     }
   }
 }

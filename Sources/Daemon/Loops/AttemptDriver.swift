@@ -2,6 +2,7 @@ import AsyncAlgorithms
 import Domain
 import Launching
 import Logging
+import ObjectStorage
 import Store
 import Wire
 
@@ -175,13 +176,33 @@ struct AttemptDriver {
   private func finish(_ outcome: GangOutcome) async throws {
     let ending = AttemptEnding(
       attempt: attempt.id, outcome: outcome.outcome, exitCode: outcome.exitCode, detail: outcome.detail,
-      stagingFault: outcome.isFaultOfJob ? .job : .node, isSettled: outcome.outcome != .lost)
+      stagingFault: try await stagingFault(outcome), isSettled: outcome.outcome != .lost)
     let result = try await services.store.endAttempt(ending, by: epoch)
     services.logger.info("\(attempt.id) of \(attempt.job) ended: \(outcome.outcome.rawValue): \(outcome.detail)")
     if case .done(let end) = result {
       services.logger.info("\(end.job) is \(end.fate.state.rawValue) (\(end.fate.reason))")
     }
     await clear()
+  }
+
+  /// Whose fault it is that something did not come to a node.
+  ///
+  /// A node's word is not enough to give up a checkpoint: it is read back, and marked where it is no checkpoint any more.
+  private func stagingFault(_ outcome: GangOutcome) async throws -> AttemptEnd.StagingFault {
+    guard let resume = brief.resume, let id = attempt.resumeCheckpoint,
+      outcome.badObject?.hasPrefix(resume.prefix) == true
+    else { return outcome.isFaultOfJob ? .job : .node }
+    do {
+      let found = try await verifyCheckpoint(services.objects, prefix: resume.prefix)
+      guard found.manifestSHA256 == resume.manifestSHA256 else {
+        throw CheckpointFault.badManifest("it is another one than was committed")
+      }
+      return .node
+    } catch let fault as CheckpointFault {
+      services.logger.warning("\(id) of \(attempt.job) is of no use any more: \(fault)")
+      _ = try await services.store.markCorrupt(id, detail: "\(fault)", by: .controller(epoch))
+      return .checkpoint
+    }
   }
 
   /// Removes the attempt's folders; what the lease's end has not taken already.
