@@ -106,6 +106,23 @@ import Wire
     }
   }
 
+  @Test(arguments: [3, 4, 5])
+  func carriesOneCurveOverTwoLeasesHoweverOftenItDies(stride: Int) async throws {
+    try await SystemFixture.with { s in
+      try await s.lease("first", seconds: 9)
+      try await s.lease("second", seconds: 90, startIn: 9)
+      let job = try await s.count("--steps 120").id
+      var next = stride
+      while try s.programs.all("done").isEmpty {
+        try await s.restartController()
+        try await s.event("step \(next)") { $0.step >= next }
+        next = (try s.programs.all("step").last?.step ?? 0) + stride
+        if next > 120 { break }
+      }
+      try await Self.expectTwoAttempts(of: job, steps: 120, s)
+    }
+  }
+
   @Test func keepsWhatItAcknowledgedWhenTheDatabaseRestarts() async throws {
     try await SystemFixture.with { s in
       try await s.lease()

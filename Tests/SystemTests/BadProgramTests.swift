@@ -1,5 +1,6 @@
 import APIClient
 import Domain
+import Foundation
 import Lab
 import Testing
 import Wire
@@ -77,6 +78,53 @@ import Wire
       #expect(try s.programs.isLocked("daemon"))
       try await s.wait(job, .completed)
       #expect(try !s.programs.isLocked("daemon"))
+    }
+  }
+
+  @Test func endsAJobWhoseTimeIsUp() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.count("", "time: {limit: 2s}").id
+      let end = try await s.wait(job, .timeout)
+      #expect(end.reason == "TimeLimit")
+      #expect(end.checkpointStep == (try s.programs.all("saved").last?.step))
+    }
+  }
+
+  @Test func goesOnFromWhereAProgramSavedAndLeft() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.count("--steps 40 --save-at 10 --exit-at 20:85").id
+      // It leaves again at the same step: progress is looked for, and there is none.
+      let end = try await s.wait(job, .failed)
+      #expect(end.reason == "NoProgress")
+      #expect(try s.programs.all("start").map(\.step) == [0, 10])
+    }
+  }
+
+  @Test func triesAFailingProgramAsOftenAsItsJobFileSays() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.count("--exit-at 3:7", "retry: {max_restarts: 2, on_exit_codes: [7]}").id
+      let end = try await s.wait(job, .failed)
+      #expect(end.exitCode == 7)
+      #expect(try await s.client.run("\(job)").attempts.count == 3)
+    }
+  }
+
+  @Test func goesOnWhenItsSupervisorIsKilled() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let node = try s.lab.node("n1")
+      let job = try await s.count("--steps 60 --save-at 10").id
+      try await s.wait(job, until: "safe at step 10") { $0.checkpointStep == 10 }
+      try await s.reached(step: 15)
+      let supervisor = try #require(s.supervisor(on: node))
+      #expect(kill(supervisor, SIGKILL) == 0)
+      let end = try await s.wait(job, .completed)
+      #expect(end.attempt?.resumedFromStep == 10)
+      #expect(try await s.client.run("\(job)").attempts.first?.outcome == .lost)
+      try await s.expectOneCurve(job, steps: 60)
     }
   }
 

@@ -1,5 +1,6 @@
 import APIClient
 import Domain
+import Foundation
 import Lab
 import Testing
 import Wire
@@ -79,6 +80,29 @@ import Wire
       let started = try s.programs.all("start")
       #expect(started.filter { $0.resumed == true }.map(\.rank).sorted() == [0, 1])
       #expect(Set(started.filter { $0.resumed == true }.map(\.step)).count == 1)
+    }
+  }
+
+  @Test func resumesFromTheCheckpointBeforeOneThatRotted() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease("first", seconds: 8)
+      let job = try await s.count("--steps 100 --save-at 10").id
+      let waiting = try await s.wait(job, .leaseWait)
+      let rotten = try #require(waiting.checkpointStep)
+      #expect(rotten > 10)
+      let prefix = try #require(try await s.client.run("\(job)").checkpoints.first { $0.step == rotten }?.prefix)
+      let path = "\(s.lab.layout.objects)/\(prefix)data/state.json"
+      var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+      bytes[0] ^= 1
+      try bytes.write(to: URL(fileURLWithPath: path))
+      try await s.wiped("n1")
+      try await s.lease("second")
+      let end = try await s.wait(job, .completed)
+      #expect(end.attempt?.resumedFromStep == 10)
+      let run = try await s.client.run("\(job)")
+      #expect(run.checkpoints.first { $0.step == rotten }?.state == .corrupt)
+      #expect(run.attempts.map(\.outcome) == [.leaseEnded, .stagingFailed, .completed])
+      try await s.expectOneCurve(job, steps: 100)
     }
   }
 

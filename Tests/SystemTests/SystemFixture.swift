@@ -232,8 +232,12 @@ extension SystemFixture {
   }
 
   /// Whether the supervisor of an attempt lives on a node.
-  func hasSupervisor(on node: LabNode) -> Bool {
-    strangers(on: node).contains { $0.contains("baton-agent supervise") }
+  func hasSupervisor(on node: LabNode) -> Bool { supervisor(on: node) != nil }
+
+  /// The supervisor of an attempt on a node, by its number on the machine.
+  func supervisor(on node: LabNode) -> Int32? {
+    let line = strangers(on: node).first { $0.contains("baton-agent supervise") }
+    return line?.split(separator: " ").first.flatMap { Int32($0) }
   }
 
   /// What has to be so of a run, however often it was interrupted: one value per step, none missing, each right.
