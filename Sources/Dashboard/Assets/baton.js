@@ -1,4 +1,4 @@
-// Keeps the page true without a reload: at every event the page is fetched again and its <main> replaced.
+// Keeps the page true without a reload: at every event the page is fetched again and its <main> brought up to it.
 // Pages work without this file.
 "use strict";
 
@@ -72,25 +72,44 @@
     }
   }
 
-  // What a person has opened, scrolled to or focused stays as it is.
   function replace(fresh) {
     const main = document.getElementById("main");
+    // What a person has opened or closed stays so.
     const known = new Map();
     for (const details of main.querySelectorAll("details[id]")) known.set(details.id, details.open);
     for (const details of fresh.querySelectorAll("details[id]")) {
       if (known.has(details.id)) details.open = known.get(details.id);
     }
-    const boxes = ".chart-scroll, .scroll, pre";
-    const places = Array.from(main.querySelectorAll(boxes), (box) => [box.scrollLeft, box.scrollTop]);
-    const x = window.scrollX;
-    const y = window.scrollY;
-    main.replaceChildren(...Array.from(fresh.childNodes));
-    main.querySelectorAll(boxes).forEach((box, index) => {
-      if (places[index]) [box.scrollLeft, box.scrollTop] = places[index];
-    });
-    window.scrollTo(x, y);
+    update(main, fresh);
     readServerTime();
     countDown();
+  }
+
+  // Changes what differs and nothing else: what a person has scrolled to, focused or marked stays, and a click that is
+  // under way arrives.
+  function update(old, fresh) {
+    if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+      old.replaceWith(fresh);
+      return;
+    }
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+      return;
+    }
+    for (const name of old.getAttributeNames()) {
+      if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    }
+    for (const name of fresh.getAttributeNames()) {
+      const value = fresh.getAttribute(name);
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    const before = Array.from(old.childNodes);
+    const after = Array.from(fresh.childNodes);
+    after.forEach((child, place) => {
+      if (place < before.length) update(before[place], child);
+      else old.append(child);
+    });
+    for (const child of before.slice(after.length)) child.remove();
   }
 
   function schedule(delay = 500) {

@@ -160,12 +160,15 @@ struct CurveChart {
     }
     let base = top + height + lane
     plot.element("line", ["class": "axis", "x1": "0", "x2": "100%", "y1": coordinate(base), "y2": coordinate(base)])
-    for step in Ticks.steps(from: Int(steps.lowerBound), to: Int(steps.upperBound), most: 8) {
+    let marked = Ticks.steps(from: Int(steps.lowerBound), to: Int(steps.upperBound), most: 8)
+    for (place, step) in marked.enumerated() {
       let at = share(ofStep: Double(step))
       let x = percent(at)
       plot.element(
         "line", ["class": "axis", "x1": x, "x2": x, "y1": coordinate(base), "y2": coordinate(base + 5)])
-      plot.element("text", ["x": x, "y": coordinate(base + 19), "text-anchor": Self.anchor(at)]) {
+      // On a narrow page there is room for every other number only.
+      let kind = place.isMultiple(of: 2) ? "tick" : "tick tick-between"
+      plot.element("text", ["class": kind, "x": x, "y": coordinate(base + 19), "text-anchor": Self.anchor(at)]) {
         $0.write(grouped(step))
       }
     }
@@ -187,11 +190,17 @@ struct CurveChart {
         guard row != nil else { return }
         let isLate = at > 0.82
         let place = ["x": x, "dx": isLate ? "-6" : "6", "text-anchor": isLate ? "end" : "start"]
-        mark.element("text", place.merging(["class": "cause", "y": coordinate(labelTop + 11)]) { $1 }) {
+        let first = place.merging(["y": coordinate(labelTop + 11)]) { $1 }
+        mark.element("text", first.merging(["class": "cause long"]) { $1 }) {
           $0.write("\(boundary.cause) \u{2192} attempt \(boundary.attempt)")
         }
+        mark.element("text", first.merging(["class": "cause short"]) { $1 }) {
+          $0.write("\u{2192} \(boundary.attempt)")
+        }
         guard !redone.isEmpty else { return }
-        mark.element("text", place.merging(["y": coordinate(labelTop + 24)]) { $1 }) { $0.write(redone) }
+        mark.element("text", place.merging(["class": "long", "y": coordinate(labelTop + 24)]) { $1 }) {
+          $0.write(redone)
+        }
       }
     }
   }

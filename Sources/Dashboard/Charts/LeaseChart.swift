@@ -117,17 +117,28 @@ struct LeaseChart {
 
   private func height(_ row: Row) -> Double { Double(row.lanes) * Self.laneHeight + Self.rowGap }
 
+  private static let nameLengthMost = 13
+
+  /// As wide as the longest name is at most, in the widest letters that are usual.
+  private var namesWidth: Double {
+    let longest = rows.map(\.node.name.count).max() ?? 0
+    return Double(min(longest, Self.nameLengthMost)) * 8.5 + 14
+  }
+
   /// The chart as HTML.
   var html: String {
     let full = Self.top + rows.map(height).reduce(0, +) + 24
     var page = Markup()
     page.element("div", ["class": "chart lease-chart"]) { chart in
-      chart.element("svg", ["class": "chart-names", "height": coordinate(full), "width": "104"]) { names in
+      chart.element("svg", ["class": "chart-names", "height": coordinate(full), "width": coordinate(namesWidth)]) {
+        names in
         var y = Self.top
         for row in rows {
           names.element("text", ["x": "0", "y": coordinate(y + height(row) / 2 + 1)]) { text in
             text.element("title") { $0.write(row.node.name) }
-            text.write(row.node.name.count > 13 ? row.node.name.prefix(12) + "\u{2026}" : row.node.name)
+            text.write(
+              row.node.name.count > Self.nameLengthMost
+                ? row.node.name.prefix(Self.nameLengthMost - 1) + "\u{2026}" : row.node.name)
           }
           y += height(row)
         }
