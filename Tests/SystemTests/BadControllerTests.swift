@@ -120,6 +120,22 @@ import Wire
         if next > 120 { break }
       }
       try await Self.expectTwoAttempts(of: job, steps: 120, s)
+      #expect(try await s.client.health().controllerEpoch > 5)
+    }
+  }
+
+  @Test func leavesWhenItIsAskedToAndTheRunGoesOn() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.count("--steps 60").id
+      async let end = s.wait(job, .completed)
+      try await s.reached(step: 5)
+      try s.lab.controller.signal(SIGTERM)
+      try await s.eventually("the controller leaves by itself") { try !s.lab.controller.isRunning }
+      try await s.reached(step: 20)
+      try await s.lab.controller.start(migrating: false)
+      _ = try await end
+      try await Self.expectOneAttempt(of: job, steps: 60, s)
     }
   }
 

@@ -91,6 +91,20 @@ import Wire
     }
   }
 
+  @Test func goesOnWhenItsNodeIsInstalledAnewInTheMiddleOfALease() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let job = try await s.count("--steps 60 --save-at 10").id
+      try await s.wait(job, until: "safe at step 10") { $0.checkpointStep == 10 }
+      try await s.reached(step: 15)
+      try await s.lab.node("n1").revoke()
+      let end = try await s.wait(job, .completed)
+      #expect(end.attempt?.resumedFromStep == 10)
+      #expect(try await s.client.run("\(job)").attempts.first?.outcome == .lost)
+      try await s.expectOneCurve(job, steps: 60)
+    }
+  }
+
   /// A job is sent to a node that cannot be reached; it waits, with the reason, and runs when the node is mended.
   private static func waits(_ s: SystemFixture, _ fault: (LabNode) async throws -> Void) async throws {
     let node = try s.lab.node("n1")

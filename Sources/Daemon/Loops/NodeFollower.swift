@@ -103,8 +103,10 @@ struct NodeFollower: Sendable {
       case .alive: return
       case .supervisorGone: ending = .over
       case .unknownAttempt:
-        ending = mayStart ? .unknown : .over
-        if mayStart { return }
+        // A node that spoke of the attempt before, and knows nothing of it now, was installed anew: its ranks are gone.
+        let isNew = mayStart && place.sequence == 0
+        ending = isNew ? .unknown : .over
+        if isNew { return }
       }
       await channel.send(.frame(nodeRank: nodeRank, frame))
     }
