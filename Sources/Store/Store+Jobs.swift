@@ -8,18 +8,14 @@ extension Store {
   /// `.submissionKeyReused` where that job has another text, and `.unknownDataset`.
   public func submit(_ submission: JobSubmission, by actor: Actor) async throws -> (job: JobRecord, isNew: Bool) {
     let (id, isNew) = try await transaction { transaction in
-      if let known = try await submitted(submission, in: transaction) { return (known, false) }
-      guard let id = try await insertJob(submission, in: transaction) else {
-        // Another call with the same key came in between; READ COMMITTED shows its row now.
+      guard let id = try await insertJob(submission, by: actor, in: transaction) else {
+        // The key is known, perhaps since a moment ago: READ COMMITTED shows its row now.
         guard let known = try await submitted(submission, in: transaction) else {
           throw StoreError.notFound(kind: "job", name: submission.key ?? "")
         }
         return (known, false)
       }
       try await pinDatasets(of: id, submission, in: transaction)
-      try await record(
-        "job.submit", Subject(id), project: submission.project, by: actor, detail: ["name": submission.spec.name],
-        in: transaction)
       return (id, true)
     }
     return (try await job(id), isNew)
@@ -38,27 +34,35 @@ extension Store {
     return id
   }
 
-  private func insertJob(_ submission: JobSubmission, in transaction: PostgresTransaction) async throws -> JobID? {
+  /// Job, run and the line of the audit log in one statement, since a submission waits for each; nil for a known key.
+  private func insertJob(
+    _ submission: JobSubmission, by actor: Actor, in transaction: PostgresTransaction
+  ) async throws -> JobID? {
     let state: JobState = submission.isHeld ? .held : .pending
-    let row = try await transaction.first(
-      """
-      INSERT INTO job (project_id, user_id, name, state, reason, priority, spec, spec_text, submission_key)
-      VALUES (\(submission.project), \(submission.user), \(submission.spec.name), \(state),
-        \(submission.isHeld ? "Held" : nil), \(submission.spec.priority), \(JSON.text(submission.spec)),
-        \(submission.specText), \(submission.key))
-      ON CONFLICT (user_id, submission_key) DO NOTHING
-      RETURNING id
-      """)
-    guard let row else { return nil }
-    let id: JobID = try row.get("id")
     let provenance = submission.provenance
-    try await transaction.execute(
+    return try await transaction.first(
       """
-      INSERT INTO run (job_id, git_commit, git_diff, git_dirty, workdir, software, hostname)
-      VALUES (\(id), \(provenance.gitCommit), \(provenance.gitDiff), \(provenance.isDirty), \(provenance.workdir),
-        \(JSON.text(provenance.software)), \(provenance.hostname))
-      """)
-    return id
+      WITH j AS (
+        INSERT INTO job (project_id, user_id, name, state, reason, priority, spec, spec_text, submission_key)
+        VALUES (\(submission.project), \(submission.user), \(submission.spec.name), \(state),
+          \(submission.isHeld ? "Held" : nil), \(submission.spec.priority), \(JSON.text(submission.spec)),
+          \(submission.specText), \(submission.key))
+        ON CONFLICT (user_id, submission_key) DO NOTHING
+        RETURNING id, project_id
+      ), r AS (
+        INSERT INTO run (job_id, git_commit, git_diff, git_dirty, workdir, software, hostname)
+        SELECT j.id, \(provenance.gitCommit), \(provenance.gitDiff), \(provenance.isDirty)::boolean,
+          \(provenance.workdir), \(JSON.text(provenance.software))::jsonb, \(provenance.hostname)
+        FROM j
+      ), e AS (
+        INSERT INTO event (actor, action, subject_kind, subject_id, project_id, detail)
+        SELECT \(actor.text), 'job.submit', 'job', j.id, j.project_id,
+          \(JSON.text(["name": submission.spec.name]))::jsonb
+        FROM j
+      )
+      SELECT id FROM j
+      """
+    )?.get("id")
   }
 
   private func pinDatasets(

@@ -7,7 +7,7 @@ import Store
 struct SchedulingLoop: Sendable {
   /// Longest time between two rounds, should every wake-up call be lost.
   private static let patience = TimeSpan.seconds(20)
-  /// After a round the loop rests as long as the round took, but no longer than this.
+  /// After a round the loop rests three times as long as the round took, but no longer than this.
   private static let longestRest = Duration.seconds(1)
 
   let services: Services
@@ -33,8 +33,8 @@ struct SchedulingLoop: Sendable {
         services.logger.warning("scheduler: \(error)")
         pause = .seconds(1)
       }
-      // A long queue makes rounds long, and a storm of submissions rings all the time: half of the time is for others.
-      do { try await Task.sleep(for: min(clock.now - began, Self.longestRest)) } catch { return }
+      // A long queue makes rounds long, and a storm of submissions rings all the time: most of the time is for others.
+      do { try await Task.sleep(for: min((clock.now - began) * 3, Self.longestRest)) } catch { return }
       await bell.sleep(atMost: Duration(pause))
     }
   }
