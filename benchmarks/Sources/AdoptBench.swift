@@ -42,7 +42,7 @@ struct AdoptBench: AsyncParsableCommand {
           var hits = 0
           var tries = 0
           // Launching is over in a moment: a kill that came too late counts, but another one is tried.
-          while hits < times, tries < times * (moment == .launching ? 4 : 1) {
+          while hits < times, tries < times * (moment == .launching ? 2 : 1) {
             var round = AdoptRound(
               bench: bench, client: client, program: program, moment: moment, index: rounds.count)
             try await round.run()
@@ -143,17 +143,17 @@ struct AdoptRound {
     try await Task.sleep(for: .milliseconds(500))
     let start = ContinuousClock.now
     try await bench.lab.controller.start(migrating: false)
-    try await waitUntil("\(job) to be adopted", within: .seconds(60), every: .milliseconds(20)) {
-      try await isAdopted(job, killed: killed)
-    }
+    let adopted = try await comesTrue(within: .seconds(30)) { try await isAdopted(job, killed: killed) }
     adoptedAfter = (ContinuousClock.now - start).inSeconds
-    let end = try await client.waitForEnd(of: job)
-    try await count(job, end)
+    let last = try await end(of: job)
+    isLost = !adopted || last.state != .completed
+    try await count(job)
     stateAtKill = try await state(of: job, at: killed)
     try await giveBack(leases)
     bench.progress.say(
-      "\(moment.rawValue) \(index + 1), killed when \(stateAtKill): \(job) \(end.state.rawValue) after \(end.attempt?.number ?? 0) attempts, adopted "
-        + "after \(Figure.text(adoptedAfter)) s, \(stepsLost) steps lost, \(doubleStarts) double starts")
+      "\(moment.rawValue) \(index + 1), killed when \(stateAtKill): \(job) \(last.state.rawValue) after "
+        + "\(last.attempt?.number ?? 0) attempts, adopted after \(Figure.text(adoptedAfter)) s, \(stepsLost) steps lost, "
+        + "\(doubleStarts) double starts")
   }
 
   /// One lease for the job; a second one on another node where the first is to end under it.
@@ -228,10 +228,22 @@ struct AdoptRound {
     return moment == .staging && (view.staging != nil || attempt.state != .staging)
   }
 
-  private mutating func count(_ job: JobID, _ end: JobView) async throws {
-    isLost = end.state != .completed
-    let series = try await client.metrics("\(job.run)", "beat")
-    stepsLost = Set(1...steps).subtracting(series.steps).count
+  /// The job once it is over; one that hangs is told of, and cancelled.
+  private func end(of job: JobID) async throws -> JobView {
+    let isOver = try await comesTrue(within: .seconds(steps / 10 + 30)) {
+      try await client.job("\(job)").state.isFinal
+    }
+    if isOver { return try await client.job("\(job)") }
+    let view = try await client.job("\(job)")
+    bench.progress.say("\(job) hangs: \(view.state.rawValue) on \(view.attempt?.nodes.map(\.name) ?? [])")
+    _ = try await client.cancel("\(job)", now: true)
+    return try await client.waitForEnd(of: job)
+  }
+
+  private mutating func count(_ job: JobID) async throws {
+    let hasSeries = try await client.run("\(job.run)").metrics.contains { $0.metric == "beat" }
+    let seen = hasSeries ? try await client.metrics("\(job.run)", "beat").steps : []
+    stepsLost = Set(1...steps).subtracting(seen).count
     doubleStarts = Lives(of: job, in: try program.beats()).doubleStarts
   }
 

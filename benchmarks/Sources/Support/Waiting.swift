@@ -5,11 +5,21 @@ func waitUntil(
   _ what: String, within patience: Duration = .seconds(120), every pause: Duration = .milliseconds(20),
   _ condition: () async throws -> Bool
 ) async throws {
+  guard try await comesTrue(within: patience, every: pause, condition) else {
+    throw BenchFailure("waited \(patience) for \(what) in vain")
+  }
+}
+
+/// Whether `condition` is true within `patience`; it is looked at once at least.
+func comesTrue(
+  within patience: Duration, every pause: Duration = .milliseconds(20), _ condition: () async throws -> Bool
+) async throws -> Bool {
   let end = ContinuousClock.now + patience
   while !(try await condition()) {
-    guard ContinuousClock.now < end else { throw BenchFailure("waited \(patience) for \(what) in vain") }
+    guard ContinuousClock.now < end else { return false }
     try await Task.sleep(for: pause)
   }
+  return true
 }
 
 /// Returns what `body` returns; throws when that takes longer than `patience`.
