@@ -145,7 +145,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "SystemTests", dependencies: ["Lab", "APIClient", "Wire", "Domain", "Postgres", "TestKit"],
-      swiftSettings: strict),
+      exclude: ["Programs"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -47,8 +47,13 @@ extension WaitingJob {
     needs.data.reduce(.zero) { replicas.contains($1.key) ? $0 : $0 + $1.value }
   }
 
+  /// What Baton itself writes on a node for an attempt: orders, journal, logs.
+  ///
+  /// Without it a job that needs nothing would be sent to a disk that is full, where not even its order can be kept.
+  static let ownFiles = ByteCount.mebibytes(16)
+
   /// Room that it takes on a node to which `missing` has to be brought.
   func diskNeeded(missing: ByteCount) -> ByteCount {
-    missing + needs.restore + needs.checkpointRoom + spec.resources.localDisk
+    missing + needs.restore + needs.checkpointRoom + spec.resources.localDisk + Self.ownFiles
   }
 }

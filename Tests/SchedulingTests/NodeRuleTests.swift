@@ -82,12 +82,19 @@ private let imageNet = DatasetVersionID(1)
     var needs = StartNeeds(restore: .gibibytes(2), checkpointRoom: .gibibytes(6))
     needs.data = [imageNet: .gibibytes(10)]
     let job = WaitingJob.test(1, needs: needs) { $0.resources.localDisk = .gibibytes(1) }
-    #expect(planned(job, on: [.test(1, disk: .gibibytes(19))]).start != nil)
+    let needed = ByteCount.gibibytes(19) + .mebibytes(16)
+    #expect(planned(job, on: [.test(1, disk: needed)]).start != nil)
     #expect(
       planned(job, on: [.test(1, disk: .gibibytes(17)), .test(2, disk: .gibibytes(18))]).refusal
-        == .diskTooSmall(node: NodeID(2), needed: .gibibytes(19), room: .gibibytes(18)))
+        == .diskTooSmall(node: NodeID(2), needed: needed, room: .gibibytes(18)))
     // What is there already needs no more room.
-    #expect(planned(job, on: [.test(1, disk: .gibibytes(9), holding: [imageNet])]).start != nil)
+    #expect(planned(job, on: [.test(1, disk: .gibibytes(10), holding: [imageNet])]).start != nil)
+  }
+
+  @Test func sendsNothingToADiskThatIsFull() {
+    #expect(
+      planned(.test(1), on: [.test(1, disk: .mebibytes(3))]).refusal
+        == .diskTooSmall(node: NodeID(1), needed: .mebibytes(16), room: .mebibytes(3)))
   }
 
   @Test func doesNotPromiseTheSameDiskTwice() {
