@@ -37,12 +37,12 @@ test: deps build-node ## build and run every test
 	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" scripts/test.sh
 
 check: deps ## format, lint and layering
-	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests benchmarks
 	scripts/check-sources.sh
 	$(SWIFT) build $(SWIFTFLAGS) --build-tests
 
 fmt: ## format the sources
-	$(SWIFT) format format --in-place --recursive --configuration .swift-format Package.swift Sources Tests
+	$(SWIFT) format format --in-place --recursive --configuration .swift-format Package.swift Sources Tests benchmarks
 
 demo: build $(DATA)/mnist_5k.csv ## run the main job: one run over two leases, against one without interruption
 	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) $(BUILD)/baton lab demo --lab $(LAB) --data $(DATA) \
