@@ -229,8 +229,9 @@ class Checks:
             same(browser.ask("document.querySelectorAll('.lease-chart .attempt').length"), 1)
         with self.check("a curve shows from its first step to its last, on a telephone too"):
             browser.visit(f"/runs/{self.facts['running']}")
-            for width in (400, 800, 1400):
+            for width in (400, 700, 900, 1400):
                 browser.resize(width, 900)
+                fits(browser)
                 box, room = browser.ask("(e => [e.scrollWidth, e.clientWidth])(document.querySelector('.chart-scroll'))")
                 assert box <= room, f"the curve is {box} wide in {room} on a page of {width}"
         with self.check("a run that does not exist is said so in the layout"):
@@ -335,6 +336,8 @@ def fits(browser):
     wide = browser.ask("Array.from(document.querySelectorAll('body *')).filter(e => e.getBoundingClientRect().right"
                        " > innerWidth + 1 && !e.closest('.chart-scroll, .scroll, pre')).map(e => e.outerHTML)")
     assert width <= room and not wide, f"{browser.path} is {width} wide in {room}: {wide!r:.600}"
+    cut = browser.ask("Array.from(document.querySelectorAll('nav, .who')).some(e => e.scrollWidth > e.clientWidth)")
+    assert not cut, f"the head of {browser.path} is cut off in {room}"
 
 
 def adopt_orphans():
