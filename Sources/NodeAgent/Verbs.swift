@@ -117,15 +117,23 @@ struct Verbs {
     let request = try Codec.decode(ControlRequest.self, input)
     let folder = node.attempt(attempt)
     guard Disk.status(folder.path) != nil else { return .refused("there is no \(attempt) on this node") }
-    guard ProcessTable.supervisor(of: folder) != nil else {
-      if let refusal = Supervisor.admit(request.controllerEpoch, node) { return .refused(refusal) }
-      let history = try JournalFile.read(folder.journal).entries.map(\.event)
-      guard JournalFile.hasEnded(history) else { return .refused("the supervisor of \(attempt) is gone: purge it") }
-      if case .stop = request.command { return .ok }
-      if case .kill = request.command { return .ok }
-      return .refused("\(attempt) has ended")
+    if ProcessTable.supervisor(of: folder) != nil {
+      do {
+        return try ControlSocket.send(request, to: folder)
+      } catch {
+        // It may have come to its end at this moment, and answers nobody any more.
+        guard try hasEnded(folder) else { throw error }
+      }
     }
-    return try ControlSocket.send(request, to: folder)
+    if let refusal = Supervisor.admit(request.controllerEpoch, node) { return .refused(refusal) }
+    guard try hasEnded(folder) else { return .refused("the supervisor of \(attempt) is gone: purge it") }
+    if case .stop = request.command { return .ok }
+    if case .kill = request.command { return .ok }
+    return .refused("\(attempt) has ended")
+  }
+
+  private func hasEnded(_ folder: AttemptFolder) throws -> Bool {
+    JournalFile.hasEnded(try JournalFile.read(folder.journal).entries.map(\.event))
   }
 
   /// The attempts that have a folder.
