@@ -84,7 +84,7 @@ public struct GangOutcome: Hashable, Sendable {
   private static func failed(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
     // Where a node was stopped from outside, its ranks' ends are answers, not causes.
     for (_, outcome) in outcomes where outcome.stopped == nil {
-      for exit in outcome.exits {
+      for exit in outcome.exits where !exit.wasTold {
         if let signal = exit.signal {
           return GangOutcome(
             outcome: .failed, exitCode: 128 + Int(signal),

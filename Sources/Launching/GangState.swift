@@ -42,10 +42,23 @@ public struct GangState: Hashable, Sendable {
       default: false
       }
     }
+
+    var isStaged: Bool {
+      switch self {
+      case .staged, .launched: true
+      default: false
+      }
+    }
+
+    var isHeardOut: Bool {
+      if case .ended = self { true } else { false }
+    }
   }
 
   private var nodes: [NodePhase]
   private var launchTold = false
+  /// What rank 0's node found free.
+  private var masterPort: Int?
   private var runningTold = false
   private var leavingTold = false
   private var stopTold: Set<Int> = []
@@ -83,6 +96,9 @@ public struct GangState: Hashable, Sendable {
   /// Whether every node has ended or is lost.
   public var isOver: Bool { nodes.allSatisfy(\.isOver) }
 
+  /// Whether every node has told how it ended: nothing that one of them saved or measured is unknown.
+  public var isHeardOut: Bool { nodes.allSatisfy(\.isHeardOut) }
+
   /// Whether the node of `nodeRank` has ended or is lost.
   public func isOver(nodeRank: Int) -> Bool { nodes[nodeRank].isOver }
 
@@ -95,6 +111,7 @@ public struct GangState: Hashable, Sendable {
       return []
     case .staged(let port, _, _):
       nodes[nodeRank] = .staged(port: port)
+      if nodeRank == 0 { masterPort = port }
       return launchIfStaged()
     case .launched:
       nodes[nodeRank] = .launched
@@ -125,12 +142,10 @@ public struct GangState: Hashable, Sendable {
   }
 
   private mutating func launchIfStaged() -> [Action] {
-    guard !launchTold, case .staged(let port)? = nodes.first else { return [] }
-    for node in nodes.dropFirst() {
-      guard case .staged = node else { return [] }
-    }
+    // Where an earlier controller died in the middle of telling them, some have started and wait for the others.
+    guard !launchTold, let masterPort, nodes.allSatisfy(\.isStaged) else { return [] }
     launchTold = true
-    return [.launch(masterPort: port)]
+    return [.launch(masterPort: masterPort)]
   }
 
   private mutating func runningIfLaunched() -> [Action] {

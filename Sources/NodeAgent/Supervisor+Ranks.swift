@@ -107,6 +107,7 @@ extension Supervisor {
       guard let index = ranks.firstIndex(where: { $0.pid == pid && $0.end == nil }) else { continue }
       let end = ProcessEnd(status: status)
       ranks[index].end = end
+      ranks[index].wasTold = terminated != nil || isKilled
       anyFailed = anyFailed || end != .exited(0)
       readFirstLines()
       switch end {

@@ -38,6 +38,8 @@ final class Supervisor {
     var rank: Int
     var pid: pid_t
     var end: ProcessEnd?
+    /// Whether it ended after it was told to.
+    var wasTold = false
     /// Until the first line was seen.
     var logWatch: Int32?
   }
@@ -271,9 +273,9 @@ final class Supervisor {
   private func finish() {
     outcome.exits = ranks.map { rank in
       switch rank.end {
-      case .exited(let code): NodeOutcome.RankExit(rank: rank.rank, code: code, signal: nil)
-      case .signalled(let signal): NodeOutcome.RankExit(rank: rank.rank, code: nil, signal: signal)
-      case nil: NodeOutcome.RankExit(rank: rank.rank, code: nil, signal: SIGKILL)
+      case .exited(let code): .init(rank: rank.rank, code: code, signal: nil, wasTold: rank.wasTold)
+      case .signalled(let signal): .init(rank: rank.rank, code: nil, signal: signal, wasTold: rank.wasTold)
+      case nil: .init(rank: rank.rank, code: nil, signal: SIGKILL, wasTold: true)
       }
     }
     note(.ended(outcome))

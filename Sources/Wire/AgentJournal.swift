@@ -138,12 +138,24 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
     public var code: Int32?
     /// The signal that ended it, if one did.
     public var signal: Int32?
+    /// Whether Baton had told it to leave before: its end is an answer then, not a cause.
+    public var wasTold: Bool
 
     /// `rank` ended with `code` or by `signal`.
-    public init(rank: Int, code: Int32?, signal: Int32?) {
+    public init(rank: Int, code: Int32?, signal: Int32?, wasTold: Bool = false) {
       self.rank = rank
       self.code = code
       self.signal = signal
+      self.wasTold = wasTold
+    }
+
+    /// Reads an end; agents before this field said nothing of it.
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      rank = try container.decode(Int.self, forKey: .rank)
+      code = try container.decodeIfPresent(Int32.self, forKey: .code)
+      signal = try container.decodeIfPresent(Int32.self, forKey: .signal)
+      wasTold = try container.decodeIfPresent(Bool.self, forKey: .wasTold) ?? false
     }
   }
 

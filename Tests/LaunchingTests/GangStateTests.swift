@@ -54,6 +54,26 @@ private func ended(
     #expect(gang.actions.last == .running)
   }
 
+  @Test func launchesTheRestWhenItTakesOverInTheMiddleOfALaunch() {
+    var gang = Gang(2)
+    gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: 0)
+    gang.hears(.launched(pids: [10]), from: 0)
+    gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
+    #expect(gang.actions == [.launch(masterPort: 7000)])
+  }
+
+  @Test func isHeardOutOnlyWhenEveryNodeToldItsEnd() {
+    var gang = Gang(2)
+    gang.runs(on: 0..<2)
+    gang.hears(ended([0]), from: 0)
+    #expect(!gang.state.isHeardOut)
+    var other = gang
+    other.actions += other.state.lost(nodeRank: 1, "gone")
+    #expect(other.state.isOver && !other.state.isHeardOut)
+    gang.hears(ended([0]), from: 1)
+    #expect(gang.state.isHeardOut)
+  }
+
   @Test func addsUpStagingOverNodes() throws {
     var gang = Gang(2)
     gang.hears(.staging(done: .mebibytes(1), total: .mebibytes(4)), from: 0)
@@ -141,6 +161,15 @@ private func ended(
     #expect(found?.outcome == .failed)
     #expect(found?.exitCode == 139)
     #expect(found?.detail.contains("signal 11") == true)
+  }
+
+  @Test func theRankThatFailedIsTheCauseAndNotThoseOfItsNodeThatWereTold() {
+    let told = NodeOutcome.RankExit(rank: 0, code: nil, signal: 15, wasTold: true)
+    func node(_ cause: NodeOutcome.RankExit) -> AgentEvent {
+      .ended(NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [told, cause]))
+    }
+    #expect(outcome(node(.init(rank: 1, code: 3, signal: nil)))?.exitCode == 3)
+    #expect(outcome(node(.init(rank: 1, code: 85, signal: nil)))?.outcome == .saved)
   }
 
   @Test func theRankThatFailedIsTheCauseAndNotItsPeers() {

@@ -105,7 +105,7 @@ struct CheckpointTests {
       let late = try Follower(node, order.attempt)
       let outcome = try await late.outcome()
       #expect(outcome.stopped == .leaseEnd)
-      #expect(outcome.exits == [.init(rank: 0, code: 85, signal: nil)])
+      #expect(outcome.exits == [.init(rank: 0, code: 85, signal: nil, wasTold: true)])
       #expect(late.stored.last?.isFinal == true)
       let record = ObjectLayout.attemptRecord(run: RunID(3), number: 1, nodeRank: 0)
       let metrics = try await fixture.store.bytes(ObjectLayout.metrics(record: record))

@@ -28,7 +28,7 @@ struct RankTests {
       try #expect(await fixture.node().control(order.attempt, .stop(.cancelled)) == .ok)
       let outcome = try await follower.outcome()
       #expect(outcome.stopped == .cancelled)
-      #expect(outcome.exits == [.init(rank: 0, code: nil, signal: 9)])
+      #expect(outcome.exits == [.init(rank: 0, code: nil, signal: 9, wasTold: true)])
     }
   }
 
@@ -51,6 +51,7 @@ struct RankTests {
       let script = "[ $RANK = 1 ] && exit 3; trap 'exit 85' TERM" + Script.wait
       let (outcome, _) = try await fixture.run(try fixture.order(script, processes: 2), on: fixture.node())
       #expect(outcome.exits.last == .init(rank: 1, code: 3, signal: nil))
+      #expect(outcome.exits.first?.wasTold == true)
       #expect(outcome.exits.count == 2)
       #expect(outcome.stopped == nil)
     }
@@ -109,7 +110,7 @@ struct RankTests {
       try await follower.event { if case .firstLine = $0 { true } else { false } }
       try #expect(await node.control(order.attempt, .checkpoint) == .ok)
       try #expect(await node.control(order.attempt, .stop(.cancelled)) == .ok)
-      #expect(try await follower.outcome().exits == [.init(rank: 0, code: 0, signal: nil)])
+      #expect(try await follower.outcome().exits == [.init(rank: 0, code: 0, signal: nil, wasTold: true)])
     }
   }
 
@@ -120,7 +121,7 @@ struct RankTests {
       let follower = try await fixture.launch(order, on: node)
       try #expect(await node.control(order.attempt, .kill(.cancelled)) == .ok)
       let outcome = try await follower.outcome()
-      #expect(outcome.exits == [.init(rank: 0, code: nil, signal: 9)])
+      #expect(outcome.exits == [.init(rank: 0, code: nil, signal: 9, wasTold: true)])
       #expect(outcome.stopped == .cancelled)
     }
   }
