@@ -35,8 +35,8 @@ public struct AgentClient: Sendable {
   /// Throws `SSHError`; afterwards the node has either the whole file or none.
   public func ensureAgent(on node: NodeTarget) async throws {
     let path = binary.remotePath(below: node.root)
-    if placed.contains(node, path) { return }
-    try await placed.once(node, path) {
+    if placed.contains(node.id, path) { return }
+    try await placed.once(node.id, path) {
       pins.pin(node)
       let present = try await pool.run(["test", "-x", path], on: node.endpoint, timeout: Self.shortTimeout)
       guard !present.status.isSuccess else { return }
@@ -138,7 +138,7 @@ public struct AgentClient: Sendable {
     var result = try await runOnce(node, words, stdin: stdin, timeout: timeout)
     if Self.notFound.contains(result.status) {
       // The node lost its disk since the agent was put there.
-      placed.forget(node)
+      placed.forget(node.id)
       result = try await runOnce(node, words, stdin: stdin, timeout: timeout)
     }
     guard result.status.isSuccess else {
@@ -164,7 +164,7 @@ public struct AgentClient: Sendable {
     for try await chunk in process.stdout { try await receive(chunk) }
     let status = try await process.exit
     guard status.isSuccess else {
-      if Self.notFound.contains(status) { placed.forget(node) }
+      if Self.notFound.contains(status) { placed.forget(node.id) }
       throw AgentError(.failed, node: node.name, detail: "'\(words.first ?? "")' ended: \(status)")
     }
   }

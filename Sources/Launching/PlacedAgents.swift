@@ -13,28 +13,38 @@ final class PlacedAgents: Sendable {
 
   private let state = Mutex(State())
 
-  func contains(_ node: NodeTarget, _ path: String) -> Bool {
-    state.withLock { $0.present[node.id] == path }
+  func contains(_ node: NodeID, _ path: String) -> Bool {
+    state.withLock { $0.present[node] == path }
   }
 
-  func forget(_ node: NodeTarget) {
-    state.withLock { $0.present[node.id] = nil }
+  func forget(_ node: NodeID) {
+    state.withLock { $0.present[node] = nil }
   }
 
   /// Runs `place` for a node once, whoever else asks meanwhile waits for the same run.
-  func once(_ node: NodeTarget, _ path: String, _ place: @escaping @Sendable () async throws -> Void) async throws {
-    let task = state.withLock { state in
-      if let running = state.busy[node.id] { return running }
-      let task = Task { try await place() }
-      state.busy[node.id] = task
-      return task
+  ///
+  /// Cancelling one who waits ends the run, so that a node which hangs holds nobody up; the others begin it again.
+  func once(_ node: NodeID, _ path: String, _ place: @escaping @Sendable () async throws -> Void) async throws {
+    while true {
+      try Task.checkCancellation()
+      let task = state.withLock { state in
+        if let running = state.busy[node] { return running }
+        let task = Task { try await place() }
+        state.busy[node] = task
+        return task
+      }
+      let result = await withTaskCancellationHandler {
+        await task.result
+      } onCancel: {
+        task.cancel()
+      }
+      state.withLock { state in
+        if state.busy[node] == task { state.busy[node] = nil }
+        if case .success = result { state.present[node] = path }
+      }
+      if case .failure = result, task.isCancelled, !Task.isCancelled { continue }
+      return try result.get()
     }
-    let result = await task.result
-    state.withLock { state in
-      if state.busy[node.id] == task { state.busy[node.id] = nil }
-      if case .success = result { state.present[node.id] = path }
-    }
-    try result.get()
   }
 }
 
