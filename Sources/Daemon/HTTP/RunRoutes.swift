@@ -28,7 +28,7 @@ enum RunRoutes {
     ) { call in
       let run = try await find(call, "run")
       let metric = try call.parameter("metric")
-      let after = try call.number("after", within: 0...Int.max, standard: 0)
+      let after = try call.number("after", within: 0...(Int.max - 1), standard: 0)
       let limit = try call.number("limit", within: 1...pointsMost, standard: 100_000)
       let points = try await call.services.store.series(
         run.job, metric, from: Int64(after) + (after > 0 ? 1 : 0), maxPoints: limit)
