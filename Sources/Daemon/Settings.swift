@@ -91,7 +91,23 @@ struct Settings: Sendable, Codable {
         path: path,
         problem: "listen.host '\(settings.listen.host)' is not loopback: there is no TLS yet, so put a proxy in front")
     }
+    if let problem = settings.numberProblem { throw SettingsError(path: path, problem: problem) }
     return settings
+  }
+
+  /// The first number that makes no sense; nil where all do.
+  private var numberProblem: String? {
+    guard (0...65_535).contains(listen.port) else { return "listen.port \(listen.port) is not a port" }
+    let lengths: [(name: CodingKeys, value: Double?, least: Double)] = [
+      (.endingLeadSeconds, endingLeadSeconds, 0), (.probeIntervalSeconds, probeIntervalSeconds, 0.1),
+      (.reachPatienceSeconds, reachPatienceSeconds, 0), (.nodeAnswerSeconds, nodeAnswerSeconds, 0.1),
+      (.launchSeconds, launchSeconds, 0), (.lastSaveSeconds, lastSaveSeconds, 0),
+    ]
+    for (name, value, least) in lengths {
+      guard let value, !(least...86_400).contains(value) else { continue }
+      return "\(name.rawValue) is \(value): it has to be from \(least) to 86400"
+    }
+    return nil
   }
 
   /// The folder of a `file://` store.
