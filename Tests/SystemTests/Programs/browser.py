@@ -232,7 +232,8 @@ class Checks:
             for width in (400, 700, 900, 1400):
                 browser.resize(width, 900)
                 fits(browser)
-                box, room = browser.ask("(e => [e.scrollWidth, e.clientWidth])(document.querySelector('.chart-scroll'))")
+                box, room = browser.ask(
+                    "(e => [e.scrollWidth, e.clientWidth])(document.querySelector('.chart-scroll'))")
                 assert box <= room, f"the curve is {box} wide in {room} on a page of {width}"
         with self.check("a run that does not exist is said so in the layout"):
             browser.visit("/runs/4711")
