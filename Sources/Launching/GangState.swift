@@ -43,9 +43,11 @@ public struct GangState: Hashable, Sendable {
       }
     }
 
+    /// Whether it has what its ranks need, or had.
     var isStaged: Bool {
       switch self {
       case .staged, .launched: true
+      case .ended(let outcome): !outcome.exits.isEmpty
       default: false
       }
     }

@@ -104,6 +104,15 @@ private func ended(
     #expect(gang.outcome?.outcome == .completed)
   }
 
+  @Test func launchesTheRestWhenSomeHaveEndedAlready() {
+    var gang = Gang(2)
+    gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: 0)
+    gang.hears(.launched(pids: [1]), from: 0)
+    gang.hears(ended([0]), from: 0)
+    gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
+    #expect(gang.actions == [.launch(masterPort: 7000)])
+  }
+
   @Test func endsOnlyOnce() {
     var gang = Gang(1)
     gang.runs(on: 0..<1)

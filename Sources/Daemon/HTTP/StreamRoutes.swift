@@ -38,7 +38,10 @@ enum StreamRoutes {
       let services = call.services
       return events { send in
         var last: JobView?
-        for await _ in wakeUps(services, for: { $0 == .job(job.id) || $0 == .metrics(job.id) || $0 == .everything || $0.isAttempt }) {
+        let wakeUps = wakeUps(services) { change in
+          [.job(job.id), .metrics(job.id), .everything].contains(change) || change.isAttempt
+        }
+        for await _ in wakeUps {
           let view = try await JobView.build(job.id, services)
           if view != last {
             last = view
