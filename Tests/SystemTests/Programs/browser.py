@@ -118,6 +118,7 @@ class Checks:
 
     def __init__(self, facts):
         self.facts = facts
+        self.pictures = facts.get("pictures")
         self.results = []
 
     @contextlib.contextmanager
@@ -150,7 +151,7 @@ class Checks:
             for width, height in WIDTHS.items():
                 browser.resize(width, height)
                 fits(browser)
-                browser.picture(self.facts["pictures"], f"login-{width}")
+                browser.picture(self.pictures, f"login-{width}")
             browser.sign_in(token)
             browser.wait("the queue", lambda: browser.path == "/queue")
             cookie = browser.cookie()
@@ -176,18 +177,18 @@ class Checks:
                     assert browser.driver.title.endswith(" · Baton"), browser.driver.title
                     fits(browser)
                     name = "overview" if path == "/" else path.strip("/").translate(str.maketrans("/?=", "---"))
-                    browser.picture(self.facts["pictures"], f"{name}-{width}")
+                    browser.picture(self.pictures, f"{name}-{width}")
                 same(browser.complaints(), [])
 
     def shows_the_dark(self, browser):
-        if not self.facts["pictures"]:
+        if not self.pictures:
             return
         browser.driver.execute_cdp_cmd(
             "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
         for path in ("/", "/leases", f"/runs/{self.facts['running']}"):
             browser.visit(path)
             browser.resize(1400, 1000)
-            browser.picture(self.facts["pictures"], f"dark-{path.strip('/').replace('/', '-') or 'overview'}")
+            browser.picture(self.pictures, f"dark-{path.strip('/').replace('/', '-') or 'overview'}")
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
     def goes_by_clicking(self, browser):
@@ -243,7 +244,7 @@ class Checks:
             for width, height in WIDTHS.items():
                 browser.resize(width, height)
                 fits(browser)
-                browser.picture(self.facts["pictures"], f"unknown-run-{width}")
+                browser.picture(self.pictures, f"unknown-run-{width}")
             same(browser.complaints(), [])
 
     def shows_hostile_names_as_text(self, browser):
@@ -322,7 +323,7 @@ class Checks:
                 assert not browser.driver.find_element(By.ID, "live").is_displayed(), "it says that it is live"
             browser.visit(f"/runs/{self.facts['running']}")
             assert browser.driver.find_element(By.CSS_SELECTOR, "path.curve").is_displayed(), "no curve"
-            browser.picture(self.facts["pictures"], "no-scripts-run")
+            browser.picture(self.pictures, "no-scripts-run")
             browser.click(By.CSS_SELECTOR, ".who button")
             browser.wait("the login", lambda: heading() == "Sign in")
 
@@ -360,8 +361,11 @@ def kill_children():
             return
 
 
-def look(client, facts):
-    checks = Checks(facts)
+class Hung(BaseException):
+    """It took longer than it may; no check is to take it for its own failure."""
+
+
+def look(client, checks):
     with tempfile.TemporaryDirectory(prefix="baton-browser-", ignore_cleanup_errors=True) as folder:
         # Whatever the browser keeps beside its profile goes with it too.
         os.environ.update(HOME=folder, TMPDIR=folder, XDG_CONFIG_HOME=folder, XDG_CACHE_HOME=folder)
@@ -369,6 +373,8 @@ def look(client, facts):
             with Browser(client["url"], f"{folder}/profile") as browser:
                 checks.refuses_strangers(browser)
                 checks.signs_in(browser, client["token"])
+                if checks.results[-1]["problem"]:
+                    return  # All that follows would wait in vain.
                 checks.shows_every_page(browser)
                 checks.goes_by_clicking(browser)
                 checks.says_what_is_so(browser)
@@ -380,7 +386,6 @@ def look(client, facts):
                 checks.works_without_scripts(browser, client["token"])
         finally:
             kill_children()
-    return checks.results
 
 
 def main():
@@ -396,14 +401,18 @@ def main():
         facts = json.load(file)
 
     def hung(*_):
-        raise TimeoutError(f"not done after {options.limit} seconds")
+        raise Hung(f"not done after {options.limit} seconds")
 
     signal.signal(signal.SIGALRM, hung)
     signal.alarm(options.limit)
     adopt_orphans()
-    results = look(client, facts)
+    checks = Checks(facts)
+    try:
+        look(client, checks)
+    except Hung as error:
+        checks.results.append({"name": "all of it", "problem": str(error)})
     with open(options.results, "w", encoding="utf-8") as file:
-        json.dump({"checks": results}, file)
+        json.dump({"checks": checks.results}, file)
 
 
 if __name__ == "__main__":
