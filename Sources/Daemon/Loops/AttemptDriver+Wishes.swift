@@ -5,25 +5,10 @@ import Logging
 import Store
 import Wire
 
-/// What people and clocks want of an attempt, and which of its nodes have been told.
-struct StopLedger {
-  private(set) var wanted: ControlCommand?
-  private var told: Set<Int> = []
-
-  /// Whoever wants a harder end than was wanted before has every node told again.
-  mutating func wants(_ command: ControlCommand) {
-    if wanted == command { return }
-    if case .kill = wanted { return }
-    wanted = command
-    told = []
-  }
-
-  func untold(of ranks: some Sequence<Int>) -> [Int] { ranks.filter { !told.contains($0) } }
-
-  mutating func wasTold(_ rank: Int) { told.insert(rank) }
-}
-
 extension AttemptDriver {
+  /// A node that took what it was told in this time knows the lease's end as exactly as it has to.
+  private static let quickly = Duration.seconds(2)
+
   /// Looks at the database: is it over, is its end wanted, has its lease's end moved, is its time up.
   mutating func look() async throws -> GangOutcome? {
     attempt = try await services.store.attempt(attempt.id)
@@ -32,17 +17,38 @@ extension AttemptDriver {
     if job.cancelRequestedAt != nil { stops.wants(.stop(.cancelled)) }
     if let limit = job.spec.time.limit, job.ran >= limit { stops.wants(.stop(.timeLimit)) }
     let lease = try await services.store.lease(attempt.lease)
-    if lease.period.end != leaseEnd, !lease.state.isFinal {
-      let now = try await services.store.now()
-      let end = lease.period.end
-      let told = await tell(.deadline(leaseRemaining: end - now, leaseEnd: end), nodeRanks: Array(targets.indices))
-      if told.count == targets.count { leaseEnd = end }
+    if !lease.state.isFinal {
+      deadlines.says(lease.period.end)
+      await tellDeadline()
     }
-    if let wanted = stops.wanted {
-      let ranks = stops.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
-      for rank in await tell(wanted, nodeRanks: ranks) { stops.wasTold(rank) }
-    }
+    await tellLaunch()
+    await tellStop()
     return nil
+  }
+
+  /// Tells nodes when the lease ends, until one telling was so quick that it is exact.
+  ///
+  /// A node counts down from when it hears how long is left: it would come late by as long as that took.
+  private mutating func tellDeadline() async {
+    guard let end = deadlines.text else { return }
+    let store = services.store
+    let ranks = deadlines.untold(of: heard.sorted().filter { !gang.isOver(nodeRank: $0) })
+    let told = await tell(nodeRanks: ranks) { .deadline(leaseRemaining: end - (try await store.now()), leaseEnd: end) }
+    deadlines.wereTold(told.filter { $0.took <= Self.quickly }.map(\.rank))
+  }
+
+  /// Tells nodes to start their ranks; none once the attempt is to end.
+  mutating func tellLaunch() async {
+    guard attempt.state == .launching, stops.wanted == nil, let port = launches.text else { return }
+    let ranks = launches.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
+    launches.wereTold(await tell(.launch(masterPort: port), nodeRanks: ranks))
+  }
+
+  /// Tells nodes to stop, where that is wanted.
+  mutating func tellStop() async {
+    guard let wanted = stops.wanted else { return }
+    let ranks = stops.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
+    stops.wereTold(await tell(wanted, nodeRanks: ranks))
   }
 
   /// Asks something of the supervisors of `nodeRanks`, all at once; returns those that took it.
@@ -50,32 +56,39 @@ extension AttemptDriver {
   /// A node that cannot be told now is told at the next look, or knows by its own clock.
   @discardableResult
   func tell(_ command: ControlCommand, nodeRanks: [Int]) async -> [Int] {
-    let request = ControlRequest(controllerEpoch: epoch.rawValue, command: command)
-    return await withTaskGroup(of: Int?.self) { group in
+    await tell(nodeRanks: nodeRanks) { command }.map(\.rank)
+  }
+
+  /// The same for a command that depends on the moment; returns also how long it took, from before `command` was asked for.
+  private func tell(
+    nodeRanks: [Int], _ command: @escaping @Sendable () async throws -> ControlCommand
+  ) async -> [(rank: Int, took: Duration)] {
+    await withTaskGroup(of: (rank: Int, took: Duration)?.self) { group in
       for rank in nodeRanks {
         group.addTask {
+          let began = ContinuousClock().now
           do {
+            let request = ControlRequest(controllerEpoch: epoch.rawValue, command: try await command())
             try await services.agents.control(attempt.id, request, on: targets[rank])
-            return rank
+            return (rank, ContinuousClock().now - began)
           } catch {
-            services.logger.info("telling \(targets[rank].name) \(command): \(error)")
+            services.logger.info("telling \(targets[rank].name): \(error)")
             return nil
           }
         }
       }
-      var told: [Int] = []
-      for await rank in group { if let rank { told.append(rank) } }
+      var told: [(rank: Int, took: Duration)] = []
+      for await one in group { if let one { told.append(one) } }
       return told
     }
   }
 
-  /// A node was out of reach for too long while nothing ran: the others are freed, and the job goes elsewhere.
-  mutating func giveUp(on rank: Int, _ why: String) async throws -> GangOutcome? {
+  /// A node is of no use while nothing runs: the others are freed, and the job goes elsewhere.
+  func giveUp(on rank: Int, _ why: String) async throws -> GangOutcome? {
     await tell(.kill(.gangFailed), nodeRanks: targets.indices.filter { $0 != rank })
     _ = try await services.store.setNodeState(targets[rank].id, to: .suspect, by: epoch)
     return GangOutcome(
-      outcome: .stagingFailed, exitCode: nil,
-      detail: "node \(targets[rank].name) could not be reached for \(TimeSpan(services.reachPatience)): \(why)")
+      outcome: .stagingFailed, exitCode: nil, detail: why)
   }
 
   /// Notes how far a node is.
@@ -119,13 +132,21 @@ enum MetricLine {
     var time: Double?
   }
 
+  /// A metric's name has at most so many bytes.
+  static let nameLimit = 200
+  /// The years 1970 to 9999: any other time is none.
+  private static let times = 0.0..<253_402_300_800
+
   /// A point; nil for a line that is not one, since a program's slip must not stop its run.
+  ///
+  /// Nothing passes that the database would refuse: the line would come again and again, and the run never end.
   static func parse(_ text: String) -> MetricPoint? {
-    guard let line = try? JSONDecoder().decode(Line.self, from: Data(text.utf8)), line.step >= 0, !line.metric.isEmpty
+    guard let line = try? JSONDecoder().decode(Line.self, from: Data(text.utf8)), line.step >= 0, line.value.isFinite,
+      (1...nameLimit).contains(line.metric.utf8.count), line.metric.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
     else { return nil }
+    let time = line.time.flatMap { times.contains($0) ? $0 : nil }
     return MetricPoint(
-      metric: line.metric, step: line.step, value: line.value,
-      recordedAt: Timestamp(secondsSinceEpoch: line.time ?? 0))
+      metric: line.metric, step: line.step, value: line.value, recordedAt: Timestamp(secondsSinceEpoch: time ?? 0))
   }
 }
 

@@ -21,7 +21,13 @@ struct AttemptDriver {
   let targets: [NodeTarget]
   var attempt: AttemptRecord
   var gang: GangState
-  var leaseEnd: Timestamp
+  /// Nodes whose supervisor has spoken.
+  var heard: Set<Int> = []
+  /// The lease's end: by the order a node knows it only as exactly as the order was quick, and perhaps from before the
+  /// lease was extended.
+  var deadlines = Notice<Timestamp>()
+  /// The port of rank 0, once the ranks are to start.
+  var launches = Notice<Int>()
   var stops = StopLedger()
   var offsets: [Int64]
 
@@ -33,7 +39,7 @@ struct AttemptDriver {
     var driver = AttemptDriver(
       services: services, epoch: epoch, brief: briefing.brief, targets: briefing.targets, attempt: attempt,
       gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: briefing.brief.stagingTotal),
-      leaseEnd: briefing.brief.leaseEnd, offsets: attempt.nodes.map(\.metricsOffset))
+      offsets: attempt.nodes.map(\.metricsOffset))
     let channel = AsyncChannel<DriverInput>()
     let outcome = try await withThrowingTaskGroup(of: Void.self, returning: GangOutcome?.self) { group in
       for rank in attempt.nodes.indices {
@@ -55,7 +61,12 @@ struct AttemptDriver {
       return nil
     }
     _ = services.progress.note(nil, for: attempt.job)
-    if let outcome { try await driver.finish(outcome) }
+    if let outcome {
+      try await driver.finish(outcome)
+    } else if driver.attempt.state == .ended {
+      // Ended by another hand: its lease was given up, or ran out. What still runs of it has no right to.
+      await driver.clear()
+    }
   }
 
   /// Wakes the driver when something that concerns it changes.
@@ -85,11 +96,16 @@ struct AttemptDriver {
     case .frame(let rank, let frame):
       return try await take(frame, from: rank)
     case .refused(let rank, let why):
-      return try await act(on: gang.lost(nodeRank: rank, "the agent refused: \(why)"))
+      // Nodes refuse who was replaced, too; then nothing may follow from it.
+      guard try await services.store.controller().epoch == epoch else {
+        throw APIFailure(.unavailable, "another controller decides now: \(why)")
+      }
+      return try await giveUp(on: rank, "node \(targets[rank].name) refused it: \(why)")
     case .unreachable(let rank, let since, let why):
       guard attempt.state == .staging, ContinuousClock().now - since > services.reachPatience else { return nil }
       // No rank runs anywhere yet. Whatever that node still does ends at its own deadline, or when it is seen again.
-      return try await giveUp(on: rank, why)
+      let patience = TimeSpan(services.reachPatience)
+      return try await giveUp(on: rank, "node \(targets[rank].name) could not be reached for \(patience): \(why)")
     case .look:
       return try await look()
     case .checkpointAsked:
@@ -104,6 +120,7 @@ struct AttemptDriver {
   private mutating func take(_ frame: FollowFrame, from rank: Int) async throws -> GangOutcome? {
     switch frame {
     case .journal(let entry):
+      heard.insert(rank)
       let actions = gang.received(entry.event, from: rank)
       try await note(entry, from: rank)
       return try await act(on: actions)
@@ -129,8 +146,9 @@ struct AttemptDriver {
         _ = try await services.store.markRunning(attempt.id, by: epoch)
       case .leaving:
         _ = try await services.store.markCheckpointing(attempt.id, by: epoch)
-      case .stop(let ranks, let cause):
-        await tell(.stop(cause), nodeRanks: ranks)
+      case .stop(_, let cause):
+        stops.wants(.stop(cause))
+        await tellStop()
       case .checkpointSeen(let step, let bytes):
         _ = try await services.store.registerCheckpoint(
           attempt.id, step: Int64(step), state: .uploading, size: bytes, by: epoch)
@@ -147,18 +165,15 @@ struct AttemptDriver {
 
   /// Tells every node to start its ranks.
   ///
-  /// The database knows first: a node that is told twice starts once, but a node that was never told of while the
-  /// database says LAUNCHING is told again when a driver takes over.
+  /// The database knows first: a node that is told twice starts once, and one that could not be told while the
+  /// database says LAUNCHING is told at the next look, or when a driver takes over.
   private mutating func launch(_ port: Int) async throws {
-    let port = attempt.masterPort ?? port
     if attempt.state == .staging {
-      guard case .done = try await services.store.markLaunching(attempt.id, masterPort: port, by: epoch) else {
-        attempt = try await services.store.attempt(attempt.id)
-        return
-      }
+      _ = try await services.store.markLaunching(attempt.id, masterPort: port, by: epoch)
       attempt = try await services.store.attempt(attempt.id)
     }
-    await tell(.launch(masterPort: port), nodeRanks: Array(targets.indices))
+    launches.says(attempt.masterPort ?? port)
+    await tellLaunch()
   }
 
   private func commit(_ stored: StoredCheckpoint) async throws {
@@ -176,13 +191,15 @@ struct AttemptDriver {
   private func finish(_ outcome: GangOutcome) async throws {
     let ending = AttemptEnding(
       attempt: attempt.id, outcome: outcome.outcome, exitCode: outcome.exitCode, detail: outcome.detail,
-      stagingFault: try await stagingFault(outcome), isSettled: outcome.outcome != .lost)
+      stagingFault: try await stagingFault(outcome),
+      isSettled: outcome.outcome != .lost && gang.isHeardOut)
     let result = try await services.store.endAttempt(ending, by: epoch)
     services.logger.info("\(attempt.id) of \(attempt.job) ended: \(outcome.outcome.rawValue): \(outcome.detail)")
     if case .done(let end) = result {
       services.logger.info("\(end.job) is \(end.fate.state.rawValue) (\(end.fate.reason))")
     }
-    await clear()
+    // Whoever was replaced meanwhile changes nothing: the attempt may live, under another controller.
+    if try await services.store.attempt(attempt.id).state == .ended { await clear() }
   }
 
   /// Whose fault it is that something did not come to a node.
