@@ -32,7 +32,10 @@ struct Settler: Sendable {
     while !Task.isCancelled {
       var pause = Self.patience
       do {
-        for attempt in try await services.store.unsettledAttempts() { try await settle(attempt) }
+        for attempt in try await services.store.unsettledAttempts() {
+          let isDone = await hasSettled(attempt)
+          if !isDone { pause = Self.pauseAfterError }
+        }
       } catch {
         services.logger.warning("settler: \(error)")
         pause = Self.pauseAfterError
@@ -41,16 +44,34 @@ struct Settler: Sendable {
     }
   }
 
+  /// Whether all is known of `attempt` now; what is wrong with one keeps no other waiting.
+  private func hasSettled(_ attempt: AttemptRecord) async -> Bool {
+    do {
+      return try await settle(attempt)
+    } catch {
+      services.logger.warning("settling \(attempt.id) of \(attempt.job), which waits for that: \(error)")
+      return false
+    }
+  }
+
   /// Reads checkpoints first, then metrics; done again from the start if it fails in between.
-  private func settle(_ attempt: AttemptRecord) async throws {
+  private func settle(_ attempt: AttemptRecord) async throws -> Bool {
     let checkpoints = try await commitCheckpoints(of: attempt)
     var lines = 0
-    for node in attempt.nodes { lines += try await ingestMetrics(of: attempt, node) }
-    _ = try await services.store.markSettled(attempt.id, by: epoch)
+    for node in attempt.nodes {
+      guard let count = try await ingestMetrics(of: attempt, node) else { return false }
+      lines += count
+    }
+    guard case .done = try await services.store.markSettled(attempt.id, by: epoch) else { return true }
     services.logger.info("\(attempt.id) is settled: \(checkpoints) checkpoints and \(lines) metric lines were found")
+    return true
   }
 
   private func commitCheckpoints(of attempt: AttemptRecord) async throws -> Int {
+    // What was heard of while the attempt ran need not be read again, however much it is.
+    let known = Set(
+      try await services.store.checkpoints(of: attempt.job).filter { $0.state != .local && $0.state != .uploading }
+        .compactMap(\.objectPrefix))
     var found = 0
     let ending = "-e\(attempt.number)/manifest.json"
     var marker: String?
@@ -58,7 +79,8 @@ struct Settler: Sendable {
       let page = try await services.objects.list(
         prefix: ObjectLayout.checkpoints(of: attempt.job.run), after: marker, limit: Self.pageSize)
       for entry in page.entries where entry.key.hasSuffix(ending) {
-        if try await commit(String(entry.key.dropLast("manifest.json".count)), of: attempt) { found += 1 }
+        let prefix = String(entry.key.dropLast("manifest.json".count))
+        if !known.contains(prefix), try await commit(prefix, of: attempt) { found += 1 }
       }
       marker = page.next
     } while marker != nil
@@ -80,7 +102,8 @@ struct Settler: Sendable {
     }
   }
 
-  private func ingestMetrics(of attempt: AttemptRecord, _ node: AttemptNodeRecord) async throws -> Int {
+  /// The lines that were found; nil where somebody else took some in at this moment, so that it has to be looked at anew.
+  private func ingestMetrics(of attempt: AttemptRecord, _ node: AttemptNodeRecord) async throws -> Int? {
     let record = ObjectLayout.attemptRecord(run: attempt.job.run, number: attempt.number, nodeRank: node.rank)
     let key = ObjectLayout.metrics(record: record)
     guard let info = try await services.objects.head(key), info.size > node.metricsOffset else { return 0 }
@@ -92,11 +115,11 @@ struct Settler: Sendable {
     let lines = splitter.add(rest.withLock { $0 })
     let length = lines.reduce(0) { $0 + $1.count + 1 }
     guard length > 0 else { return 0 }
-    _ = try await services.store.ingest(
+    let result = try await services.store.ingest(
       MetricBatch(
         attempt: attempt.id, node: node.node, fromOffset: node.metricsOffset,
         toOffset: node.metricsOffset + Int64(length),
         points: lines.compactMap { MetricLine.parse(String(decoding: $0, as: UTF8.self)) }), by: epoch)
-    return lines.count
+    return result.isStale ? nil : lines.count
   }
 }
