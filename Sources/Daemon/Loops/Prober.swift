@@ -8,7 +8,8 @@ import Wire
 /// Asks every node what it has, again and again.
 ///
 /// An answer makes it ALIVE; silence makes it SUSPECT and, when it lasts, DEAD, which keeps new attempts off it and
-/// does nothing to those that are on it.
+/// does nothing to those that are on it. What an attempt that is over left on a node that answers is removed: it could
+/// not be while the node was out of reach, or while nobody decided.
 struct Prober: Sendable {
   /// Silent for this many probes in a row: SUSPECT.
   private static let missesToSuspect = 2
@@ -62,10 +63,29 @@ struct Prober: Sendable {
       let report = try await services.agents.probe(services.target(node))
       _ = try await services.store.updateNode(
         node.id, facts: NodeFacts(report: report, agentVersion: services.agentVersion), by: epoch)
+      await clear(node)
       return true
     } catch {
       services.logger.debug("probe of \(node.request.name): \(error)")
       return false
+    }
+  }
+
+  /// No process of an attempt survives it: those that are over by the database are purged.
+  ///
+  /// Attempts that this database does not know, or knows on other nodes, are somebody else's and left alone.
+  private func clear(_ node: NodeRecord) async {
+    do {
+      let target = try services.target(node)
+      let present = try await services.agents.list(target).attempts.map(\.attempt)
+      guard !present.isEmpty else { return }
+      for attempt in try await services.store.attempts(present)
+      where attempt.state == .ended && attempt.nodes.contains(where: { $0.node == node.id }) {
+        try await services.agents.purge(attempt.id, on: target)
+        services.logger.info("what was left of \(attempt.id) on \(target.name) is removed")
+      }
+    } catch {
+      services.logger.info("clearing \(node.request.name): \(error)")
     }
   }
 
