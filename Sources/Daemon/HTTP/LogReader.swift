@@ -8,6 +8,9 @@ import Wire
 
 /// Reads what a rank wrote: from the node while its attempt lives, from the object store afterwards.
 struct LogReader: Sendable {
+  /// A node that does not speak is asked again after this.
+  private static let pause = Duration.seconds(2)
+
   let services: Services
   let job: JobID
   let rank: Int
@@ -31,13 +34,15 @@ struct LogReader: Sendable {
         let resumed = attempt.resumeStep.map { ", resumed from step \($0)" } ?? ""
         try await receive(Array("--- attempt \(attempt.number) in \(attempt.lease)\(resumed) ---\n".utf8))
       }
-      try await read(attempt, receive)
+      try await read(attempt, bell, receive)
       if number != nil { return }
       next += 1
     }
   }
 
-  private func read(_ attempt: AttemptRecord, _ receive: @Sendable ([UInt8]) async throws -> Void) async throws {
+  private func read(
+    _ attempt: AttemptRecord, _ bell: Bell, _ receive: @Sendable ([UInt8]) async throws -> Void
+  ) async throws {
     let job = try await services.store.job(job)
     let nodeRank = rank / max(1, job.spec.launcher.processesPerNode)
     guard let share = attempt.nodes.first(where: { $0.rank == nodeRank }) else { return }
@@ -46,16 +51,22 @@ struct LogReader: Sendable {
       sent.withLock { $0 += Int64(bytes.count) }
       try await receive(bytes)
     }
-    if attempt.state != .ended {
+    var attempt = attempt
+    while attempt.state != .ended {
       let target = try services.target(await services.store.node(share.node))
       do {
         try await services.agents.logs(
-          attempt.id, rank: rank, from: 0, follows: follows, on: target, receive: count)
-        return
+          attempt.id, rank: rank, from: sent.withLock { $0 }, follows: follows, on: target, receive: count)
       } catch {
         if Task.isCancelled { throw error }
         services.logger.debug("log of \(attempt.id) on \(target.name): \(error)")
       }
+      // The node may not know the attempt yet, may be out of reach, or may have been cleared at this moment.
+      attempt = try await services.store.attempt(attempt.id)
+      if attempt.state == .ended { break }
+      if !follows { return }
+      await bell.sleep(atMost: Self.pause)
+      try Task.checkCancellation()
     }
     let record = ObjectLayout.attemptRecord(run: job.id.run, number: attempt.number, nodeRank: nodeRank)
     let key = ObjectLayout.log(record: record, rank: rank)
