@@ -41,11 +41,12 @@ struct Server {
       logger: logger)
     let controller = Controller(
       services: services, database: settings.database, holder: "\(ProcessInfo.processInfo.hostName):\(getpid())")
-    let group = ServiceGroup(
-      configuration: .init(
-        services: [ListenerService(listener: listener, hub: hub), controller, application],
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-    try await group.run()
+    var configuration = ServiceGroupConfiguration(
+      services: [ListenerService(listener: listener, hub: hub), controller, application],
+      gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+    // A request that takes longer, as an upload may, is cut off: its client sends it again.
+    configuration.maximumGracefulShutdownDuration = .seconds(20)
+    try await ServiceGroup(configuration: configuration).run()
     await services.agents.close()
     await pool.close()
   }

@@ -6,6 +6,7 @@ import Hummingbird
 import NIOCore
 import NIOFoundationCompat
 import NIOFoundationEssentialsCompat
+import ServiceLifecycle
 import Store
 import Wire
 
@@ -109,6 +110,8 @@ extension Response {
   }
 
   /// What `produce` sends, as it is sent; a slow reader slows it down, and one that leaves cancels it.
+  ///
+  /// It ends when the server is told to: it could go on for days otherwise, and the server with it.
   static func stream(
     contentType: String,
     _ produce: @escaping @Sendable (_ send: @escaping @Sendable (ByteBuffer) async -> Void) async throws -> Void
@@ -120,7 +123,9 @@ extension Response {
         try await withThrowingTaskGroup(of: Void.self) { group in
           group.addTask {
             do {
-              try await produce { await channel.send($0) }
+              try await cancelWhenGracefulShutdown { try await produce { await channel.send($0) } }
+              channel.finish()
+            } catch is CancellationError {
               channel.finish()
             } catch {
               channel.fail(error)
