@@ -75,7 +75,8 @@ import Wire
         Issue.record("it is not refused for the disk")
         return
       }
-      #expect(needed == large.total)
+      // Beside the data there is what Baton itself writes.
+      #expect(needed > large.total)
       #expect(room < .mebibytes(64))
       let written = try s.filesOfBaton(on: "n1").filter { $0.contains(large.contentID) || $0.hasPrefix("attempts/") }
       #expect(written.isEmpty)
