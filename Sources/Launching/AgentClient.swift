@@ -11,6 +11,8 @@ public struct AgentClient: Sendable {
   private static let shortTimeout = Duration.seconds(30)
   /// `probe` asks the node's `nvidia-smi`, which can take its time.
   private static let probeTimeout = Duration.seconds(60)
+  /// An agent sends no longer frame: lines of metrics have 1 MiB at most, and JSON makes up to six bytes of one.
+  private static let frameLimit = 16 << 20
 
   private let pool: SSHPool
   private let pins: PinnedKeys
@@ -90,7 +92,7 @@ public struct AgentClient: Sendable {
     let words = [
       "follow", "--attempt", "\(attempt.rawValue)", "--journal", "\(sequence)", "--metrics", "\(offset)",
     ]
-    var lines = LineSplitter()
+    var lines = LineSplitter(limit: Self.frameLimit)
     let decoder = JSONDecoder()
     try await stream(node, words) { chunk in
       for line in lines.add(chunk) {

@@ -113,12 +113,12 @@ struct Settler: Sendable {
     }
     var splitter = LineSplitter()
     let lines = splitter.add(rest.withLock { $0 })
-    let length = lines.reduce(0) { $0 + $1.count + 1 }
+    let length = splitter.consumed
     guard length > 0 else { return 0 }
     let result = try await services.store.ingest(
       MetricBatch(
         attempt: attempt.id, node: node.node, fromOffset: node.metricsOffset,
-        toOffset: node.metricsOffset + Int64(length),
+        toOffset: node.metricsOffset + length,
         points: lines.compactMap { MetricLine.parse(String(decoding: $0, as: UTF8.self)) }), by: epoch)
     return result.isStale ? nil : lines.count
   }
