@@ -78,7 +78,13 @@ public struct GangOutcome: Hashable, Sendable {
     guard outcomes.count == nodeCount,
       outcomes.allSatisfy({ !$0.outcome.exits.isEmpty && $0.outcome.exits.allSatisfy { $0.code == 0 } })
     else { return nil }
-    return GangOutcome(outcome: .completed, exitCode: 0, detail: "every rank ended with 0")
+    let left = outcomes.filter { $0.outcome.stopped == .leaseEnd }.flatMap(\.outcome.exits).first(where: \.wasTold)
+    guard let left else { return GangOutcome(outcome: .completed, exitCode: 0, detail: "every rank ended with 0") }
+    // Many a program leaves with 0 when it is told to, done or not: whoever wonders why nothing went on finds it here.
+    return GangOutcome(
+      outcome: .completed, exitCode: 0,
+      detail: "rank \(left.rank) exited 0 after it was told to leave at the lease's end: taken as done; "
+        + "exit 85 to be continued")
   }
 
   private static func failed(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {

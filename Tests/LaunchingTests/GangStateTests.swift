@@ -165,6 +165,20 @@ private func ended(
     #expect(outcome(ended([0], stopped: .leaseEnd))?.outcome == .completed)
   }
 
+  @Test func whoLeavesWithZeroAtTheLeasesEndIsToldHowToBeContinued() {
+    let told = NodeOutcome.RankExit(rank: 0, code: 0, signal: nil, wasTold: true)
+    func leaves(_ cause: StopCause) -> GangOutcome? {
+      outcome(.ended(NodeOutcome(stopped: cause, staging: nil, launchError: nil, exits: [told])))
+    }
+    #expect(leaves(.leaseEnd)?.outcome == .completed)
+    #expect(
+      leaves(.leaseEnd)?.detail
+        == "rank 0 exited 0 after it was told to leave at the lease's end: taken as done; exit 85 to be continued")
+    // It was done before it was told.
+    #expect(outcome(ended([0], stopped: .leaseEnd))?.detail == "every rank ended with 0")
+    #expect(leaves(.gangFailed)?.detail == "every rank ended with 0")
+  }
+
   @Test func aSignalThatWeDidNotSendIsAFailureThatNamesIt() {
     let found = outcome(ended([], signal: 11))
     #expect(found?.outcome == .failed)
@@ -210,19 +224,5 @@ private func ended(
     gang.hears(ended([1]), from: 1)
     #expect(gang.outcome?.outcome == .lost)
     #expect(gang.outcome?.detail.contains("supervisor") == true)
-  }
-}
-
-@Suite struct LineSplitterTests {
-  @Test(arguments: 1...7) func putsLinesTogetherWhereverTheyWereCut(piece: Int) {
-    let text = Array("one\n\ntwo and three\nrest".utf8)
-    var splitter = LineSplitter()
-    var lines: [String] = []
-    for start in stride(from: 0, to: text.count, by: piece) {
-      lines += splitter.add(Array(text[start..<min(start + piece, text.count)])).map {
-        String(decoding: $0, as: UTF8.self)
-      }
-    }
-    #expect(lines == ["one", "", "two and three"])
   }
 }
