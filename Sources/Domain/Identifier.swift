@@ -112,7 +112,7 @@ public enum Entities {
 public typealias JobID = Identifier<Entities.Job>
 /// The number of a run.
 public typealias RunID = Identifier<Entities.Run>
-/// The number of a attempt.
+/// The number of an attempt.
 public typealias AttemptID = Identifier<Entities.Attempt>
 /// The number of a lease.
 public typealias LeaseID = Identifier<Entities.Lease>

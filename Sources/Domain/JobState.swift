@@ -2,7 +2,8 @@
 ///
 /// Slurm's words, plus those that a life over several leases needs.
 public enum JobState: String, StateMachine, Codable {
-  /// Waits for nodes. Becomes STAGING when placed, HELD by a person, CANCELLED.
+  /// Waits for nodes. Becomes STAGING when placed, LEASE_WAIT when a checkpoint of it is found, HELD by a person,
+  /// FAILED when Baton gives up on it, CANCELLED.
   case pending = "PENDING"
   /// Kept out of scheduling by a person. Becomes PENDING when released, CANCELLED.
   case held = "HELD"

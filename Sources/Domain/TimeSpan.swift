@@ -15,12 +15,12 @@ public struct TimeSpan: Hashable, Sendable, Comparable {
 
   /// A length of seconds, rounded to the microsecond.
   ///
-  /// Values beyond ±290,000 years, and NaN, are clamped to that or to zero: this never traps.
+  /// Values beyond ±290,000 years are held at the end of the range, and NaN is zero: this never traps.
   public static func seconds(_ seconds: Double) -> TimeSpan {
     guard !seconds.isNaN else { return .zero }
     let micro = (seconds * 1_000_000).rounded()
-    if micro >= 9.2e18 { return TimeSpan(microseconds: Int64.max / 2) }
-    if micro <= -9.2e18 { return TimeSpan(microseconds: Int64.min / 2) }
+    if micro >= 0x1p63 { return TimeSpan(microseconds: .max) }
+    if micro <= -0x1p63 { return TimeSpan(microseconds: .min) }
     return TimeSpan(microseconds: Int64(micro))
   }
 

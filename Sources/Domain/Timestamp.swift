@@ -18,6 +18,10 @@ public struct Timestamp: Hashable, Sendable, Comparable {
   /// Seconds since the epoch.
   public var secondsSinceEpoch: Double { Double(microseconds) / 1_000_000 }
 
+  /// The moments that have a text, and so can be stored and sent: the years 0000 to 9999 in UTC.
+  public static let writable =
+    Timestamp(microseconds: -62_167_219_200_000_000)...Timestamp(microseconds: 253_402_300_799_999_999)
+
   /// Orders by time.
   public static func < (left: Self, right: Self) -> Bool { left.microseconds < right.microseconds }
 
@@ -43,7 +47,7 @@ public enum TimestampSyntaxError: Error, Equatable, Sendable {
   case missingOffset(String)
   /// Neither ISO-8601 nor `now+DURATION`.
   case malformed(String)
-  /// A field out of its range, as in month 13 or 30 February.
+  /// A field out of its range, as in month 13 or 30 February, or a year past 9999 once it is in UTC.
   case noSuchMoment(String)
   /// `now+90`: the duration is not one.
   case duration(DurationSyntaxError)
@@ -108,6 +112,8 @@ extension Timestamp {
     let days = CivilDate(year: year, month: month, day: day).daysSinceEpoch
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset
     self.init(microseconds: Int64(seconds) * 1_000_000 + Int64(fraction))
+    // `9999-12-31T23:59:59-01:00` would be written with five digits, which nobody reads back.
+    guard Self.writable.contains(self) else { throw .noSuchMoment(text) }
   }
 
   /// The offset in seconds at the end of `text`; nil where there is none.
@@ -128,10 +134,11 @@ extension Timestamp {
   }
 
   /// ISO-8601 in UTC, to the second, or to the microsecond where there are any: `2026-11-21T18:00:00Z`.
+  ///
+  /// Only a moment of `writable` reads back from it.
   public var iso8601: String {
-    var fraction = microseconds % 1_000_000
-    if fraction < 0 { fraction += 1_000_000 }
-    let seconds = (microseconds - fraction) / 1_000_000
+    var (seconds, fraction) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+    if fraction < 0 { (seconds, fraction) = (seconds - 1, fraction + 1_000_000) }
     var rest = seconds % 86_400
     if rest < 0 { rest += 86_400 }
     let date = CivilDate(daysSinceEpoch: Int((seconds - rest) / 86_400))
@@ -172,9 +179,11 @@ public struct Period: Hashable, Sendable, Codable {
   /// The first moment after.
   public let end: Timestamp
 
-  /// `[start, end)`; nil where nothing lies between them.
+  /// `[start, end)`; nil where nothing lies between them, or one of them has no text.
+  ///
+  /// A lease that cannot be read back would stop every round that looks at it.
   public init?(start: Timestamp, end: Timestamp) {
-    guard start < end else { return nil }
+    guard start < end, Timestamp.writable.contains(start), Timestamp.writable.contains(end) else { return nil }
     self.start = start
     self.end = end
   }

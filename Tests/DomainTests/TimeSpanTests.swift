@@ -60,6 +60,9 @@ import Testing
     #expect(TimeSpan.seconds(Double.nan) == .zero)
     #expect(TimeSpan.seconds(Double.infinity) > .days(10_000))
     #expect(TimeSpan.seconds(-Double.infinity) < .days(-10_000))
+    // What is longer never reads as shorter.
+    let ascending = [-Double.infinity, -1e20, -9.22e12, -9.1e12, 0, 9.1e12, 9.22e12, 1e13, 1e300].map(TimeSpan.seconds)
+    #expect(ascending == ascending.sorted())
   }
 
   @Test(arguments: UInt64(0)..<200)

@@ -39,6 +39,8 @@ import Testing
       ("2026-11-21T12:60:00Z", .noSuchMoment("2026-11-21T12:60:00Z")),
       ("2026-11-21T12:00:60Z", .noSuchMoment("2026-11-21T12:00:60Z")),
       ("2026-11-21T12:00:00+19:00", .noSuchMoment("2026-11-21T12:00:00+19:00")),
+      ("9999-12-31T23:59:59-01:00", .noSuchMoment("9999-12-31T23:59:59-01:00")),
+      ("0000-01-01T00:00:00+01:00", .noSuchMoment("0000-01-01T00:00:00+01:00")),
     ])
   func refusesWhatIsNoMoment(text: String, reason: TimestampSyntaxError) {
     #expect(throws: reason) { try Timestamp(iso8601: text) }
@@ -89,5 +91,14 @@ import Testing
     #expect(!first.overlaps(second) && !second.overlaps(first) && first.overlaps(first))
     #expect(first.contains(noon) && !first.contains(first.end) && first.length == .hours(1))
     #expect(Period(start: noon, end: noon) == nil)
+  }
+
+  @Test func hasNoPeriodThatCannotBeReadBack() throws {
+    let last = Timestamp.writable.upperBound
+    #expect(Period(start: noon, end: last)?.end.iso8601 == "9999-12-31T23:59:59.999999Z")
+    #expect(Period(start: noon, end: last + .seconds(1)) == nil)
+    #expect(Period(start: Timestamp.writable.lowerBound - .seconds(1), end: noon) == nil)
+    // Not to be read back, but no reason to trap either.
+    #expect(!Timestamp(microseconds: .min).iso8601.isEmpty && !Timestamp(microseconds: .max).iso8601.isEmpty)
   }
 }
