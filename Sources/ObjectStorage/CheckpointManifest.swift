@@ -31,7 +31,7 @@ public struct CheckpointPart: Hashable, Sendable, Codable {
 
 /// What makes a checkpoint exist: the last object to be written, the same bytes whoever writes it.
 public struct CheckpointManifest: Hashable, Sendable, Codable {
-  /// Of this format.
+  /// Of this format: 1.
   public var version: Int
   /// Its run.
   public var run: RunID
@@ -71,9 +71,13 @@ public struct CheckpointManifest: Hashable, Sendable, Codable {
   /// The bytes whose hash the database knows: JSON with sorted keys, the same for the same values everywhere.
   public func encoded() throws -> [UInt8] { try Self.encode(self) }
 
-  /// Reads what `encoded` wrote.
+  /// Reads what `encoded` wrote; throws for another version, whose words may mean something else.
   public init(decoding bytes: [UInt8]) throws {
     self = try JSONDecoder().decode(CheckpointManifest.self, from: Data(bytes))
+    guard version == 1 else {
+      throw DecodingError.dataCorrupted(
+        DecodingError.Context(codingPath: [], debugDescription: "version \(version) of the format is not known"))
+    }
   }
 
   static func encode(_ value: some Encodable) throws -> [UInt8] {

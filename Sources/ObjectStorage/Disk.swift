@@ -162,30 +162,64 @@ package enum Disk {
   }
 
   /// The names in a folder, in no order, without `.` and `..`.
+  ///
+  /// What is not UTF-8 in a name is replaced, so that no file has such a name.
   package static func names(in folder: String) throws(SystemError) -> [String] {
     guard let handle = opendir(folder) else { throw SystemError("cannot list", folder, errno: errno) }
     defer { closedir(handle) }
-    var names: [String] = []
+    return try rawNames(handle, path: folder).map(text)
+  }
+
+  /// The names in an open folder as they are, each with its NUL.
+  private static func rawNames(_ handle: OpaquePointer, path: String) throws(SystemError) -> [[CChar]] {
+    var names: [[CChar]] = []
     while true {
       errno = 0
       guard let entry = readdir(handle) else {
-        if errno != 0 { throw SystemError("cannot list", folder, errno: errno) }
+        if errno != 0 { throw SystemError("cannot list", path, errno: errno) }
         return names
       }
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: Int(entry.pointee.d_reclen)) { String(cString: $0) }
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        bytes.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
       }
-      if name != ".", name != ".." { names.append(name) }
+      if text(name) != ".", text(name) != ".." { names.append(name) }
     }
   }
 
+  private static func text(_ name: [CChar]) -> String {
+    String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
   /// Removes a file, or a folder with all in it; links are removed, not followed, and nothing there is fine.
+  ///
+  /// Takes what programs leave behind: names that are not UTF-8, folders that were made read-only.
   package static func removeTree(_ path: String) throws(SystemError) {
-    guard let found = status(path) else { return }
-    if found.isFolder {
-      for name in try names(in: path) { try removeTree("\(path)/\(name)") }
-      if rmdir(path) != 0, errno != ENOENT { throw SystemError("cannot remove", path, errno: errno) }
-    } else if unlink(path) != 0, errno != ENOENT {
+    try remove(Array(path.utf8CString), in: AT_FDCWD, path: path)
+  }
+
+  /// Removes the entry `name` of an open folder; `path` is what messages call it.
+  private static func remove(_ name: [CChar], in folder: Int32, path: String) throws(SystemError) {
+    if unlinkat(folder, name, 0) == 0 || errno == ENOENT || errno == ENOTDIR { return }
+    guard errno == EISDIR else { throw SystemError("cannot remove", path, errno: errno) }
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    var raw = openat(folder, name, flags)
+    if raw < 0, errno == EACCES, fchmodat(folder, name, 0o700, AT_SYMLINK_NOFOLLOW) == 0 {
+      raw = openat(folder, name, flags)
+    }
+    guard raw >= 0 else { throw SystemError("cannot open", path, errno: errno) }
+    // Whoever owns a read-only folder may empty it, once it says so.
+    var found = stat()
+    if fstat(raw, &found) == 0, found.st_mode & 0o700 != 0o700 { fchmod(raw, 0o700) }
+    guard let handle = fdopendir(raw) else {
+      let code = errno
+      close(raw)
+      throw SystemError("cannot list", path, errno: code)
+    }
+    defer { closedir(handle) }
+    for child in try rawNames(handle, path: path) {
+      try remove(child, in: raw, path: "\(path)/\(text(child))")
+    }
+    if unlinkat(folder, name, AT_REMOVEDIR) != 0, errno != ENOENT {
       throw SystemError("cannot remove", path, errno: errno)
     }
   }

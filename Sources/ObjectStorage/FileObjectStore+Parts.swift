@@ -39,6 +39,9 @@ extension FileObjectStore {
     try await pool.run { () throws(ObjectStoreError) in
       let folder = try existing(upload)
       let sorted = parts.sorted { $0.number < $1.number }
+      for part in sorted where Disk.status("\(folder)/\(part.number)") == nil {
+        throw ObjectStoreError(.badRequest, key: upload.key, reason: "there is no part \(part.number)")
+      }
       for part in sorted where checksum(at: "\(folder)/\(part.number)").map({ $0 != part.tag }) ?? false {
         throw ObjectStoreError(.badRequest, key: upload.key, reason: "part \(part.number) was replaced by another")
       }

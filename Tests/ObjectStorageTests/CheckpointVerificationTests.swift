@@ -56,6 +56,17 @@ struct CheckpointVerificationTests {
     }
   }
 
+  @Test func refusesAManifestOfAnotherFormat() async throws {
+    try await FileObjectStoreTests.with { store in
+      var manifest = try await put(store, ["w": "1"])
+      manifest.version = 2
+      try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
+      await #expect { try await verifyCheckpoint(store, prefix: prefix) } throws: {
+        if case .badManifest = $0 as? CheckpointFault { true } else { false }
+      }
+    }
+  }
+
   @Test func makesTheSameManifestFromPartsInAnyOrder() throws {
     func part(_ node: Int, _ ranks: [Int]) throws -> CheckpointPart {
       let entries = ranks.map {

@@ -148,6 +148,10 @@ struct FileObjectStoreTests {
       #expect(info.size == 3)
       #expect(try await store.bytes("big") == abc)
       let other = try await store.beginUpload("other")
+      let absent = UploadedPart(number: 3, size: 1, tag: abcHash)
+      await #expect { try await store.completeUpload(other, parts: [absent], sha256: nil) } throws: {
+        ($0 as? ObjectStoreError)?.code == .badRequest
+      }
       try await store.abortUpload(other)
       try await store.abortUpload(other)
       await #expect { try await store.uploadPart(other, number: 1, from: .bytes([])) } throws: {
