@@ -94,7 +94,7 @@ private struct JobFileReader {
 
   private func tags() -> [String] {
     let nodes = top.list("tags") ?? []
-    if nodes.count > 32 { log.add("tags: \(nodes.count) of them, at most 32 are kept", at: top.node("tags")?.mark) }
+    if nodes.count > 32 { log.add("tags: expected at most 32, found \(nodes.count)", at: top.node("tags")?.mark) }
     return nodes.prefix(32).compactMap { top.word(of: $0, "tags") }
   }
 
@@ -189,6 +189,13 @@ extension JobFileReader {
       if let other = variables.updateValue(request.name, forKey: variable) {
         log.add(
           "data: '\(other)' and '\(request.name)' would both be BATON_DATA_\(variable): name each once", at: node.mark)
+      }
+      // With one data set BATON_DATA_DIR is its folder anyway.
+      if variables.count > 1, let name = variables["DIR"] {
+        log.add(
+          "data: '\(name)' would be BATON_DATA_DIR, the folder that holds all of them: give it another name",
+          at: node.mark)
+        variables["DIR"] = nil
       }
       requests.append(request)
     }

@@ -63,8 +63,14 @@ struct Section {
       log.add("\(name): expected text, found \(node.kind)", at: node.mark)
       return nil
     }
-    guard !scalar.string.isEmpty, scalar.string.count <= longest else {
-      log.add("\(name): expected 1 to \(longest) characters, found \(scalar.string.count)", at: node.mark)
+    // Scalars, since one Character may be as long as it likes.
+    let scalars = scalar.string.unicodeScalars
+    guard !scalars.isEmpty, scalars.count <= longest else {
+      log.add("\(name): expected 1 to \(longest) characters, found \(scalars.count)", at: node.mark)
+      return nil
+    }
+    guard scalars.allSatisfy({ $0.isPrintable || ["\n", "\r", "\t"].contains($0) }) else {
+      log.add("\(name): has control characters", at: node.mark)
       return nil
     }
     return scalar.string
@@ -77,7 +83,7 @@ struct Section {
   func word(of node: Node, _ name: String) -> String? {
     guard let text = text(of: node, name, longest: 128) else { return nil }
     guard text.unicodeScalars.allSatisfy(\.isPrintable) else {
-      log.add("\(name): has control characters", at: node.mark)
+      log.add("\(name): has more than one line, or a tab", at: node.mark)
       return nil
     }
     return text

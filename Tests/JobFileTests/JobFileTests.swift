@@ -132,6 +132,8 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       ("lease: exp7", "lease: expected keys with values"), ("data: mnist", "data: expected a list"),
       ("data: [mnist@x]", "expected NAME or NAME@VERSION"), ("data: [mnist@0]", "NAME@VERSION"),
       ("data: [a@1@2]", "NAME@VERSION"), ("data: [../etc]", "is no name of a data set"),
+      ("data: [dir, mnist]", "'dir' would be BATON_DATA_DIR"), ("data: [a, b, Dir, c]", "'Dir' would be"),
+      ("tags: [\((1...33).map(String.init).joined(separator: ","))]", "tags: expected at most 32, found 33"),
       ("data: [{version: 3}]", "data: 'name' is missing"), ("data: [a-b, a_b]", "would both be BATON_DATA_A_B"),
       ("retry: {on_exit_codes: [0]}", "from 1 to 255"), ("checkpoint: {keep: {last: 0}}", "from 1 to 1000"),
       ("time: {limit: 1h, min: 2h}", "time.min (2h) is more than time.limit (1h)"),
@@ -155,9 +157,22 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
 
   @Test(arguments: [
     "\"a\\tb\"", "\"a\\nb\"", "\"a\\x1b[31mb\"", "\"a\\u202eb\"", "\"\"", String(repeating: "x", count: 129),
+    "x" + String(repeating: "\u{301}", count: 129),
   ])
   func refusesNamesThatATerminalCannotShow(name: String) {
     #expect(complaints("name: \(name)\nrun: b").count == 1)
+  }
+
+  /// A NUL cannot be stored, and an escape would be shown to whoever looks at the job.
+  @Test(arguments: ["a\\0b", "\\x1b[2Jgone"])
+  func refusesADescriptionThatATerminalWouldActOn(text: String) throws {
+    #expect(complaintsAbout("description: \"\(text)\"") == ["job.yaml:3:14: description: has control characters"])
+    let spec = try parseJobFile("name: a\nrun: b\ndescription: \"a\\n\\tb\"", fileName: "job.yaml")
+    #expect(spec.description == "a\n\tb")
+  }
+
+  @Test func takesADataSetCalledDirByItself() {
+    #expect(complaintsAbout("data: [dir]").isEmpty)
   }
 
   @Test func reportsEverythingAtOnceInTheOrderOfTheFile() {
