@@ -2,7 +2,13 @@
 public enum RemoteCommand {
   /// Quotes one word for a POSIX shell: the shell sees exactly these bytes, whatever they are.
   public static func quote(_ word: String) -> String {
-    "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    var quoted = "'".unicodeScalars
+    // Not by characters: a quote with a combining mark behind it is one of them, and would stay as it is.
+    for scalar in word.unicodeScalars {
+      if scalar == "'" { quoted.append(contentsOf: #"'\'"#.unicodeScalars) }
+      quoted.append(scalar)
+    }
+    return String(quoted) + "'"
   }
 
   /// The command line for `argv`.
