@@ -12,11 +12,16 @@ extension SessionCore {
     case .ready: pumpChannels()
     }
     flush()
-    guard wire.isEnded, wire.inbound.isEmpty else { return }
+    guard wire.isEnded, wire.inbound.isEmpty || !hasReader else { return }
     if case .ready = phase {
       close(because: SSHError(.disconnected, endpoint: endpoint, detail: lastMessage()))
     }
   }
+
+  /// Whether there is a channel through which libssh2 takes in what arrives.
+  ///
+  /// Without one even a keepalive's answer stays where it is.
+  private var hasReader: Bool { opener != nil || channels.values.contains { $0.handle != nil } }
 
   /// One channel's call may take in packets for another, so the rounds go on until one of them changes nothing.
   private func pumpChannels() {

@@ -37,6 +37,8 @@ actor SessionCore {
   static let outboundHighWater = 512 << 10
   /// A writer is let on when no more than this waits on its channel.
   static let inputLowWater = 512 << 10
+  /// More than this, left lying by libssh2, is more than an honest server sends to a session that awaits nothing.
+  static let inboundLimit = 1 << 20
 
   nonisolated let executor: QueueExecutor
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -163,6 +165,10 @@ actor SessionCore {
       }
     }
     pump()
+    // Nothing is taken in before the handshake's turn has come, nor while no channel is there to do it.
+    if wire.inbound.count > Self.inboundLimit {
+      close(because: SSHError(.disconnected, endpoint: endpoint, detail: "the server sent what nobody asked for"))
+    }
   }
 
   /// Sends what waits; what the socket does not take is sent when it can.
