@@ -7,7 +7,7 @@ import Glibc
 final class LocalFile: @unchecked Sendable {
   let size: Int
   private let descriptor: Int32
-  private let queue = DispatchQueue(label: "local file", target: .global())
+  private let queue = DispatchQueue(label: "local file")
 
   /// Opens a regular file for reading.
   init(_ path: String, for endpoint: SSHEndpoint) throws(SSHError) {

@@ -16,7 +16,8 @@ extension SessionCore {
     let limit = settings.connectTimeout
     let resolution = Resolution()
     let (host, port, queue) = (endpoint.host, endpoint.port, executor.queue)
-    DispatchQueue.global().async {
+    // A queue with a thread of its own: those of the global queue carry every session.
+    DispatchQueue(label: "ssh resolve").async {
       let result = SocketAddress.resolve(host, port: port)
       queue.async { self.assumeIsolated { $0.resolved(result, resolution) } }
     }
