@@ -22,6 +22,15 @@ final class FloatBuffer {
     Array(UnsafeBufferPointer(start: base, count: count))
   }
 
+  /// Whether no value is infinite or no number.
+  ///
+  /// Looks at bits, so that the loop can be done for many values at a time.
+  var isFinite: Bool {
+    var largest: UInt32 = 0
+    for index in 0..<count { largest = max(largest, base[index].bitPattern & 0x7FFF_FFFF) }
+    return largest < Float.infinity.bitPattern
+  }
+
   /// Replaces the first `values.count` values.
   ///
   /// - Precondition: they fit.

@@ -145,7 +145,8 @@ struct Settings: Equatable, Sendable {
     EXIT STATUS
       0 done; 85 saved, continue me; 75 a peer was lost, try elsewhere; 64 bad flag; 65 damaged data or
       checkpoint; 66 nothing to read; 74 cannot write; 76 refused by rank 0; 78 checkpoint of another
-      configuration; 1 the loss is no finite number any more; 143 left by SIGTERM with nowhere to save
+      configuration; 1 the loss or a weight is no finite number any more; 143 left by SIGTERM with nowhere
+      to save
 
     EXAMPLES
       baton-train --data mnist

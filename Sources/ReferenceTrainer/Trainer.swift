@@ -110,6 +110,11 @@ final class Trainer {
       throw TrainerError(
         .diverged, "the loss of step \(state.step) is \(mean)", advice: "Lower --learning-rate.")
     }
+    // Rectification makes 0 of what is no number: with broken weights the loss may look well.
+    guard network.parameters.isFinite else {
+      throw TrainerError(
+        .diverged, "a weight is no finite number any more after step \(state.step)", advice: "Lower --learning-rate.")
+    }
     progress.images += batch.count
     if ring.rank == 0 {
       try metrics.append("loss", mean, step: state.step, epoch: epoch)

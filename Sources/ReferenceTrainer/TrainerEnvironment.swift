@@ -31,7 +31,8 @@ struct TrainerEnvironment: Equatable, Sendable {
     environment.metricsFile = text("BATON_METRICS")
     environment.dataFolder = text("BATON_DATA_DIR")
     if !text("BATON_SEED").isEmpty {
-      guard let seed = UInt64(text("BATON_SEED")) else {
+      // A job file may ask for a negative seed: its bits are as good as any.
+      guard let seed = UInt64(text("BATON_SEED")) ?? Int64(text("BATON_SEED")).map(UInt64.init(bitPattern:)) else {
         throw TrainerError(.usage, "BATON_SEED must be a whole number of 64 bits, not \(text("BATON_SEED"))")
       }
       environment.seed = seed

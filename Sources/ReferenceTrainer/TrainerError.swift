@@ -2,7 +2,7 @@
 struct TrainerError: Error, Equatable, CustomStringConvertible {
   /// The kind of failure; the raw value is the exit status (sysexits where they fit, Baton's contract else).
   enum Code: Int32, Sendable {
-    /// The loss is not a finite number any more.
+    /// The loss, or a weight, is not a finite number any more.
     case diverged = 1
     /// A flag or a variable of the environment makes no sense.
     case usage = 64

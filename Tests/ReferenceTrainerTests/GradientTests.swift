@@ -143,6 +143,40 @@ import Testing
     #expect(network.gradients.values.allSatisfy { $0 == 0 })
   }
 
+  @Test func brokenWeightsAreNoticedThoughTheLossLooksWell() throws {
+    let data = try Digits.dataset(images: 50)
+    let shape = NetworkShape(side: 8, firstChannels: 2, secondChannels: 3, hidden: 5, classes: data.classes)
+    var weights = shape.initialParameters(seed: 1)
+    weights[0] = .nan
+    var settings = Settings()
+    settings.hyperparameters.batch = 8
+    let state = CheckpointState(
+      step: 0, seed: 1, sampler: .init(seed: 1, epoch: 0, position: 0), worldSize: 1, shape: shape,
+      hyperparameters: settings.hyperparameters, datasetDigest: data.digest, kernel: "K")
+    let checkpoint = Checkpoint(state: state, parameters: weights, velocities: weights.map { _ in 0 })
+    let trainer = Trainer(
+      settings: settings, dataset: data, state: state, checkpoint: checkpoint, ring: .alone(), folder: nil,
+      metrics: try MetricsLog(path: "") { 0 }, surroundings: Surroundings(now: { 0 }, requests: { [] }, say: { _ in }))
+    #expect {
+      try trainer.run()
+    } throws: { error in
+      (error as? TrainerError)?.code == .diverged && "\(error)".contains("weight")
+    }
+  }
+
+  @Test(arguments: [Float.nan, -.nan, .infinity, -.infinity])
+  func oneBadValueIsFoundAmongMany(value: Float) {
+    let buffer = FloatBuffer([.greatestFiniteMagnitude, -.greatestFiniteMagnitude, 0, -0.0, .leastNonzeroMagnitude])
+    #expect(buffer.isFinite)
+    for index in 0..<buffer.count {
+      let kept = buffer.base[index]
+      buffer.base[index] = value
+      #expect(!buffer.isFinite)
+      buffer.base[index] = kept
+    }
+    withExtendedLifetime(buffer) {}
+  }
+
   @Test func momentumFollowsItsFormula() {
     let settings = Hyperparameters(
       batch: 1, learningRate: 0.5, learningRateDecay: 0.5, momentum: 0.5, weightDecay: 0.25, shift: 0)

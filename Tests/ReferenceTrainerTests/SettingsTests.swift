@@ -50,6 +50,11 @@ import Testing
     #expect(try TrainerEnvironment.read(["BATON_SEED": "", "RANK": "", "BATON_RESUME_FROM": ""]).worldSize == 1)
   }
 
+  @Test(arguments: [("-42", UInt64.max - 41), ("7", 7), ("18446744073709551615", .max)])
+  func everySeedOfAJobFileIsTaken(text: String, seed: UInt64) throws {
+    #expect(try TrainerEnvironment.read(["BATON_SEED": text]).seed == seed)
+  }
+
   @Test(arguments: [
     ["RANK": "2", "WORLD_SIZE": "2"], ["WORLD_SIZE": "0"], ["MASTER_PORT": "70000"], ["BATON_SEED": "dice"],
     ["RANK": "one"],
