@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import Postgres
+import Synchronization
 
 /// Takes nodes away when their lease ends, as a testbed does: it asks nobody and knows nothing of jobs.
 ///
@@ -34,13 +35,13 @@ public struct LabWarden: Sendable {
     let options = PostgresOptions(applicationName: "baton-lab-warden")
     let pool = PostgresPool(conninfo, options: options, limits: .init(connections: 1))
     let listener = PostgresListener(conninfo, options: options, channels: ["baton"])
-    let (wakeUps, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let alarm = Alarm()
     log("watching the leases of the lab in \(lab.layout.root)")
     try await withThrowingDiscardingTaskGroup { group in
       group.addTask { try await listener.run() }
-      group.addTask { for await _ in listener.events { wake.yield() } }
-      wake.yield()
-      for await _ in wakeUps {
+      group.addTask { for await _ in listener.events { alarm.ring() } }
+      alarm.ring()
+      for await _ in alarm.rings {
         var pause = Duration.seconds(1)
         do {
           pause = try await revokeDue(pool, log: log)
@@ -52,9 +53,10 @@ public struct LabWarden: Sendable {
           log("will try again: \(error)")
         }
         let wait = pause
+        let rest = alarm.set()
         group.addTask {
           try await Task.sleep(for: wait)
-          wake.yield()
+          alarm.expire(rest)
         }
       }
       throw CancellationError()
@@ -119,5 +121,38 @@ public struct LabWarden: Sendable {
       }
     }
     return (due, .microseconds(next))
+  }
+}
+
+/// Wakes one loop: when something happened, and when its rest is over.
+///
+/// A rest that ended early wakes nobody at its end: each notification would leave a clock behind that ticks for good.
+final class Alarm: Sendable {
+  /// Rings that were not heard yet are one.
+  let rings: AsyncStream<Void>
+  private let bell: AsyncStream<Void>.Continuation
+  private let latest = Mutex(0)
+
+  init() {
+    (rings, bell) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// Something happened.
+  func ring() { bell.yield() }
+
+  /// Begins a rest, in place of the one before; gives its number.
+  func set() -> Int {
+    latest.withLock {
+      $0 += 1
+      return $0
+    }
+  }
+
+  /// The time of a rest is over; rings, and returns true, only if no other one was begun since.
+  @discardableResult
+  func expire(_ rest: Int) -> Bool {
+    guard latest.withLock({ $0 }) == rest else { return false }
+    ring()
+    return true
   }
 }
