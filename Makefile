@@ -52,7 +52,7 @@ demo-clean: ## take the demo's lab down; nothing is left
 	@if [ -x $(BUILD)/baton ]; then $(BUILD)/baton lab down --lab $(LAB); fi
 	rm -rf $(DATA) demo-result.json
 
-$(DATA)/mnist_5k.csv: scripts/fetch-mnist.sh
+$(DATA)/mnist_5k.csv: scripts/fetch-mnist.sh | deps
 	scripts/fetch-mnist.sh $(DATA)
 
 bench: build-node ## measure: make bench NAME=demo|adopt|deadline|submit|fanout
