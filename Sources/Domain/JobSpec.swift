@@ -55,6 +55,36 @@ public struct JobSpec: Hashable, Sendable, Codable {
     retry = RetryPolicy()
     seed = 0
   }
+
+  /// Reads a spec that any version stored: a field that it did not know is at its default.
+  ///
+  /// Without that, one new field would make every waiting job unreadable, and no round could be planned.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      name: try container.decode(String.self, forKey: .name),
+      command: try container.decode([String].self, forKey: .command))
+    try container.read(&priority, .priority)
+    try container.read(&tags, .tags)
+    description = try container.decodeIfPresent(String.self, forKey: .description)
+    try container.read(&resources, .resources)
+    try container.read(&time, .time)
+    try container.read(&lease, .lease)
+    try container.read(&survivesLease, .survivesLease)
+    try container.read(&environment, .environment)
+    try container.read(&data, .data)
+    try container.read(&launcher, .launcher)
+    try container.read(&checkpoint, .checkpoint)
+    try container.read(&retry, .retry)
+    try container.read(&seed, .seed)
+  }
+}
+
+extension KeyedDecodingContainer {
+  /// Replaces `value` by what stands at `key`; leaves it as it is where nothing does.
+  fileprivate func read<Value: Decodable>(_ value: inout Value, _ key: Key) throws {
+    value = try decodeIfPresent(Value.self, forKey: key) ?? value
+  }
 }
 
 /// What a job needs of nodes: a gang, all at once or not at all.
@@ -70,6 +100,15 @@ public struct JobResources: Hashable, Sendable, Codable {
 
   /// One node, all its GPUs.
   public init() {}
+
+  /// Reads what is told; the rest is at its default.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    try container.read(&nodes, .nodes)
+    gpusPerNode = try container.decodeIfPresent(Int.self, forKey: .gpusPerNode)
+    nodeType = try container.decodeIfPresent(String.self, forKey: .nodeType)
+    try container.read(&localDisk, .localDisk)
+  }
 }
 
 /// A job's own bounds on time.
@@ -121,6 +160,13 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
 
   /// One rank a node.
   public init() {}
+
+  /// Reads what is told; the rest is at its default.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    try container.read(&kind, .kind)
+    try container.read(&processesPerNode, .processesPerNode)
+  }
 }
 
 /// How a job saves.
@@ -134,6 +180,14 @@ public struct CheckpointPolicy: Hashable, Sendable, Codable {
 
   /// Only before the lease ends, 30 seconds of grace, three kept.
   public init() {}
+
+  /// Reads what is told; the rest is at its default.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    every = try container.decodeIfPresent(TimeSpan.self, forKey: .every)
+    try container.read(&grace, .grace)
+    try container.read(&keepLast, .keepLast)
+  }
 }
 
 /// What happens when an attempt fails.
@@ -145,4 +199,11 @@ public struct RetryPolicy: Hashable, Sendable, Codable {
 
   /// No restart.
   public init() {}
+
+  /// Reads what is told; the rest is at its default.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    try container.read(&maxRestarts, .maxRestarts)
+    try container.read(&onExitCodes, .onExitCodes)
+  }
 }
