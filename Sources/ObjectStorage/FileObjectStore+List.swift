@@ -7,12 +7,14 @@ extension FileObjectStore {
   ) async throws(ObjectStoreError) -> ObjectPage {
     try await pool.run { () throws(ObjectStoreError) in
       try requireRoot(key: prefix)
-      var walk = Walk(prefix: Array(prefix.utf8), marker: marker.map { Array($0.utf8) }, limit: max(1, limit) + 1)
+      let most = min(max(1, limit), Int.max - 1)
+      // One more than asked for tells whether this is the last page.
+      var walk = Walk(prefix: Array(prefix.utf8), marker: marker.map { Array($0.utf8) }, limit: most + 1)
       do throws(SystemError) { try walk.enter(root, key: "", isRoot: true) } catch {
         throw ObjectStoreError(error, key: prefix)
       }
       var entries = walk.found
-      let isWhole = entries.count <= max(1, limit)
+      let isWhole = entries.count <= most
       if !isWhole { entries.removeLast() }
       return ObjectPage(entries: entries, next: isWhole ? nil : entries.last?.key)
     }

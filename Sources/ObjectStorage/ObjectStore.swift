@@ -2,7 +2,7 @@
 ///
 /// Keys are paths: parts between `/`, none empty, `.` or `..`. Everything is safe to be called at once from
 /// many tasks. Calls throw `ObjectStoreError` and nothing else, but for `get`, which passes on what its
-/// receiver throws. Cancelling a task takes effect between pieces; no half object is ever visible.
+/// receiver throws, and throws `CancellationError` between two pieces. No half object is ever visible.
 public protocol ObjectStore: Sendable {
   /// Puts an object in place, whole or not at all, and durable when this returns.
   ///
@@ -139,15 +139,17 @@ extension ObjectStore {
     try await put(key, from: source, sha256: sha256, replacing: true)
   }
 
-  /// The content of an object that is known to be small; `.badRequest` past `limit`.
+  /// The content of an object that is known to be small; `.badRequest` past `limit`, `.unavailable` when cancelled.
   public func bytes(_ key: String, limit: Int = 64 << 20) async throws(ObjectStoreError) -> [UInt8] {
     let collected = ByteCollector(limit: limit)
     do {
       try await get(key, range: nil) { try collected.add($0) }
     } catch let error as ObjectStoreError {
       throw error
-    } catch {
+    } catch is ByteCollector.Overflow {
       throw ObjectStoreError(.badRequest, key: key, reason: "it is larger than \(limit) bytes")
+    } catch {
+      throw ObjectStoreError(.unavailable, key: key, reason: "reading it was given up: \(error)")
     }
     return collected.bytes
   }

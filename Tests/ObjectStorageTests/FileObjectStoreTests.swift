@@ -48,6 +48,20 @@ struct FileObjectStoreTests {
     }
   }
 
+  @Test func tellsALargeObjectFromOneThatIsNotReadToItsEnd() async throws {
+    try await Self.with { store in
+      try await store.put("k", from: .bytes(abc))
+      await #expect { try await store.bytes("k", limit: 2) } throws: {
+        ($0 as? ObjectStoreError)?.code == .badRequest
+      }
+      let cancelled = Task {
+        withUnsafeCurrentTask { $0?.cancel() }
+        return try await store.bytes("k")
+      }
+      await #expect { try await cancelled.value } throws: { ($0 as? ObjectStoreError)?.code == .unavailable }
+    }
+  }
+
   @Test func refusesOtherContentAndStoresNothing() async throws {
     try await Self.with { store in
       await #expect { try await store.put("k", from: .bytes([1]), sha256: abcHash) } throws: {
@@ -115,6 +129,7 @@ struct FileObjectStoreTests {
         try await store.list(prefix: "a/b", after: nil, limit: 9).entries.map(\.key) == ["a/b-c", "a/b/c", "a/b/d/e"])
       #expect(try await store.list(prefix: "a/b/", after: "a/b/c", limit: 9).entries.map(\.key) == ["a/b/d/e"])
       #expect(try await store.list(prefix: "nothing/", after: nil, limit: 9) == ObjectPage(entries: [], next: nil))
+      #expect(try await store.list(prefix: "", after: nil, limit: .max).entries.count == keys.count)
     }
   }
 
