@@ -66,8 +66,9 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible,
   public var description: String {
     var text = "\(code)"
     if let sqlState { text += " [\(sqlState)]" }
-    // Messages of class 22 ("data exception") quote the value that could not be read.
-    text += sqlState?.hasPrefix("22") == true ? ": (message withheld, it may quote a value)" : ": \(message)"
+    // Messages of class 22 ("data exception") quote the value that could not be read; while connecting none is bound.
+    let quotes = statement != nil && sqlState?.hasPrefix("22") == true
+    text += quotes ? ": (message withheld, it may quote a value)" : ": \(message)"
     if let constraint { text += "; constraint \(constraint)" }
     if outcome == .unknown { text += "; the statement may or may not have taken effect" }
     if let hint { text += "; hint: \(hint)" }

@@ -102,14 +102,14 @@ public struct PostgresOptions: Sendable {
   }
 }
 
-/// The server splits `options` at spaces unless a backslash stands before them.
+/// The server splits `options` at white space unless a backslash stands before it.
 private func escapedOption(_ value: String) -> String {
-  var escaped = ""
-  for character in value {
-    if character == " " || character == "\\" { escaped += "\\" }
-    escaped.append(character)
+  var escaped = String.UnicodeScalarView()
+  for scalar in value.unicodeScalars {
+    if " \t\n\u{b}\u{c}\r\\".unicodeScalars.contains(scalar) { escaped.append("\\") }
+    escaped.append(scalar)
   }
-  return escaped
+  return String(escaped)
 }
 
 extension Duration {
