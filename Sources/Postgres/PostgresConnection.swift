@@ -72,11 +72,11 @@ public actor PostgresConnection: SQLExecutor {
     do {
       try await limited(by: timeout ?? options.statementTimeout) { _ = try $0.session.executeScript(text, $1) }
     } catch {
-      if inherited == .idle { try rollBackLeftovers() }
+      if inherited == .idle { rollBackLeftovers() }
       throw error
     }
     if inherited == .idle, session.transactionStatus != .idle {
-      try rollBackLeftovers()
+      rollBackLeftovers()
       throw PostgresError(.misuse, message: "the script left a transaction open; it was rolled back", statement: text)
     }
   }
@@ -235,22 +235,24 @@ public actor PostgresConnection: SQLExecutor {
     }
   }
 
-  /// Rolls back.
-  ///
-  /// Does not throw: a connection that cannot is closed, upon which the server rolls back.
+  /// Rolls back; see `rollBackLeftovers`.
   func rollBack(_ transaction: UInt64) {
     guard openTransaction == transaction else { return }
     openTransaction = nil
+    rollBackLeftovers()
+  }
+
+  /// Rolls back what is open.
+  ///
+  /// Does not throw, and so hides no error that came before: a connection that cannot is closed, upon which the server
+  /// rolls back.
+  private func rollBackLeftovers() {
+    guard session.transactionStatus == .open || session.transactionStatus == .failed else { return }
     do {
-      try rollBackLeftovers()
+      _ = try session.executeScript("ROLLBACK", unstoppable, outcomeWhenLost: .notExecuted)
     } catch {
       close(because: "a transaction could not be rolled back: \(error)")
     }
-  }
-
-  private func rollBackLeftovers() throws {
-    guard session.transactionStatus == .open || session.transactionStatus == .failed else { return }
-    _ = try session.executeScript("ROLLBACK", unstoppable, outcomeWhenLost: .notExecuted)
   }
 
   /// For statements that must end even when their task is cancelled.
@@ -363,6 +365,8 @@ public actor PostgresConnection: SQLExecutor {
         connection.noticeChanges()
       }
     }
+    // Whoever waits for its end would wait for ever, and go on with a lock that others have by then.
+    if watch == nil { close(because: "there is no file descriptor left to watch it with") }
   }
 
   /// Hands on notifications, and tells those who wait for it when the connection broke.

@@ -12,6 +12,8 @@ public final class PostgresPool: SQLExecutor {
     /// The most connections at a time.
     public var connections: Int
     /// How long a borrower waits for a connection, its opening and all new tries included.
+    ///
+    /// A try that was begun in time may take `PostgresOptions.connectTimeout` longer.
     public var acquireTimeout: Duration
 
     /// Limits for one process.
