@@ -5,37 +5,46 @@ import Wire
 
 /// Tells a controller all that an attempt does, from where it had heard before until the attempt is over.
 struct Follow {
-  var folder: AttemptFolder
+  private let folder: AttemptFolder
   /// The last journal entry that the controller has.
-  var sequence: Int64
-  /// The first byte of the metrics that it has not.
-  var offset: Int64
+  private var sequence: Int64
+  private var journal: JournalTail
+  private var metrics: MetricsTail
+  /// The last entry, from when it was read until it is sent.
+  private var last: JournalEntry?
 
   private static let aliveEvery = TimeSpan.seconds(5)
-  private static let pieceLimit = 1 << 18
+
+  /// From behind journal entry `sequence`, and from byte `offset` of the metrics.
+  init(folder: AttemptFolder, sequence: Int64, offset: Int64) {
+    self.folder = folder
+    self.sequence = sequence
+    journal = JournalTail(folder.journal)
+    metrics = MetricsTail(folder.metrics, from: offset)
+  }
 
   /// Writes frames to standard output; returns after all metrics and `ended`, or when the supervisor is gone.
   mutating func run() throws {
     guard Disk.status(folder.path) != nil else {
-      try send(.unknownAttempt)
+      try Self.send(.unknownAttempt)
       return
     }
     let watch = try FolderWatch()
     _ = try watch.add(folder.path, Int32(IN_MODIFY), Int32(IN_CREATE), Int32(IN_MOVED_TO))
     var spoken = BootInstant.now()
     while true {
-      let before = (sequence, offset)
+      let before = (sequence, metrics.offset)
       // Looked at before reading: what a supervisor wrote before it went is read after.
       let isAlive = ProcessTable.supervisor(of: folder) != nil
       let hasEnded = try sendNews()
       if hasEnded { return }
       if !isAlive {
-        try send(.supervisorGone)
+        try Self.send(.supervisorGone)
         return
       }
-      if before != (sequence, offset) { spoken = .now() }
+      if before != (sequence, metrics.offset) { spoken = .now() }
       if BootInstant.now() - spoken >= Self.aliveEvery {
-        try send(.alive)
+        try Self.send(.alive)
         spoken = .now()
       }
       _ = waitReadable([watch.descriptor], until: spoken + Self.aliveEvery)
@@ -47,43 +56,22 @@ struct Follow {
   ///
   /// `ended` comes after all metrics: whoever hears it may stop listening.
   private mutating func sendNews() throws -> Bool {
-    var entries = try JournalFile.read(folder.journal).entries[...]
-    let end = JournalFile.hasEnded(entries.map(\.event)) ? entries.popLast() : nil
-    for entry in entries { try send(entry) }
-    try sendMetrics()
-    if let end { try send(end) }
-    return end != nil
+    for entry in try journal.news() {
+      if case .ended = entry.event { last = entry } else { try send(entry) }
+    }
+    try metrics.news { try Self.send(.metrics(lines: $0, end: $1)) }
+    guard let last else { return false }
+    try send(last)
+    return true
   }
 
   private mutating func send(_ entry: JournalEntry) throws {
     guard entry.sequence > sequence else { return }
-    try send(.journal(entry))
+    try Self.send(.journal(entry))
     sequence = entry.sequence
   }
 
-  private mutating func sendMetrics() throws {
-    guard Disk.status(folder.metrics) != nil else { return }
-    let file = try Disk.open(folder.metrics, O_RDONLY)
-    var rest: [UInt8] = []
-    while true {
-      let piece = try Disk.read(
-        file, at: offset + Int64(rest.count), limit: Self.pieceLimit, path: folder.metrics)
-      rest += piece
-      if let last = rest.lastIndex(of: UInt8(ascii: "\n")) {
-        let lines = rest[..<last].split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
-        offset += Int64(last + 1)
-        try send(.metrics(lines: lines, end: offset))
-        rest = Array(rest[(last + 1)...])
-      } else if rest.count > 16 << 20 {
-        // No line of metrics is this long: what follows its end is.
-        offset += Int64(rest.count)
-        rest = []
-      }
-      if piece.isEmpty { return }
-    }
-  }
-
-  private func send(_ frame: FollowFrame) throws {
+  private static func send(_ frame: FollowFrame) throws {
     let output = StandardOutput()
     try output.write(try Codec.line(frame))
   }

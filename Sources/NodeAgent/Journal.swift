@@ -75,20 +75,9 @@ final class Journal {
 enum JournalFile {
   /// All whole entries, and the offset behind the last of them.
   static func read(_ path: String) throws -> (entries: [JournalEntry], length: Int64) {
-    guard Disk.status(path) != nil else { return ([], 0) }
-    let bytes = try Disk.readAll(path, limit: 1 << 30)
-    var entries: [JournalEntry] = []
-    var length = 0
-    while let end = bytes[length...].firstIndex(of: UInt8(ascii: "\n")) {
-      do {
-        entries.append(try Codec.decode(JournalEntry.self, bytes[length..<end]))
-      } catch {
-        // Sectors of zeros after a loss of power: what follows cannot be trusted either.
-        return (entries, Int64(length))
-      }
-      length = end + 1
-    }
-    return (entries, Int64(length))
+    var tail = JournalTail(path)
+    let entries = try tail.news()
+    return (entries, tail.offset)
   }
 
   /// Whether the last entry was written.
@@ -99,5 +88,41 @@ enum JournalFile {
   /// Whether ranks were started.
   static func wasLaunched(_ events: [AgentEvent]) -> Bool {
     events.contains { if case .launched = $0 { true } else { false } }
+  }
+}
+
+/// A journal that is read while it grows: each entry once.
+struct JournalTail {
+  private static let pieceLimit = 1 << 18
+
+  /// Behind the last whole entry that was read.
+  private(set) var offset: Int64 = 0
+  private let path: String
+
+  init(_ path: String) { self.path = path }
+
+  /// The whole entries that are new.
+  mutating func news() throws -> [JournalEntry] {
+    guard Disk.status(path) != nil else { return [] }
+    let file = try Disk.open(path, O_RDONLY)
+    var entries: [JournalEntry] = []
+    var rest: [UInt8] = []
+    while true {
+      let piece = try Disk.read(file, at: offset + Int64(rest.count), limit: Self.pieceLimit, path: path)
+      if piece.isEmpty { return entries }
+      rest += piece
+      var start = 0
+      while let end = rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
+        do {
+          entries.append(try Codec.decode(JournalEntry.self, rest[start..<end]))
+        } catch {
+          // Sectors of zeros after a loss of power: what follows cannot be trusted either.
+          return entries
+        }
+        offset += Int64(end + 1 - start)
+        start = end + 1
+      }
+      rest = Array(rest[start...])
+    }
   }
 }
