@@ -39,6 +39,9 @@ public enum Agent {
     case "control":
       let attempt = try flags.attempt()
       return answer { try Codec.line(try verbs.control(attempt, try inputLine())) }
+    case "rescue":
+      let attempt = try flags.attempt()
+      return answer { try Codec.line(try verbs.rescue(attempt, try inputLine())) }
     case "list": return answer { try Codec.line(try verbs.list()) }
     case "purge":
       let attempt = try flags.attempt()
@@ -82,7 +85,7 @@ public enum Agent {
       """
       baton-agent: \(problem)
       usage: baton-agent probe|start|list --root FOLDER
-             baton-agent control|purge --root FOLDER --attempt N
+             baton-agent control|rescue|purge --root FOLDER --attempt N
              baton-agent follow --root FOLDER --attempt N --journal SEQUENCE --metrics OFFSET
              baton-agent logs --root FOLDER --attempt N --rank R --offset BYTES [--follow]
              baton-agent version

@@ -23,17 +23,24 @@ struct CheckpointUpload: Sendable {
   var folder: AttemptFolder
   var checkpoint: LocalCheckpoint
   var store: any ObjectStore
+  /// It is not worth it once one of these newer steps is whole.
+  var newer: [Int] = []
 
   static let pool = BlockingPool(label: "baton.checkpoints", width: 4)
 
-  private var prefix: String {
-    ObjectLayout.checkpoint(run: order.job.run, step: checkpoint.step, number: order.number)
+  private var prefix: String { prefix(of: checkpoint.step) }
+  private func prefix(of step: Int) -> String {
+    ObjectLayout.checkpoint(run: order.job.run, step: step, number: order.number)
   }
   private var path: String { folder.checkpoint(step: checkpoint.step) }
 
   /// Does not throw: whatever happens to a checkpoint, the training goes on.
   func run() async -> Outcome {
     do {
+      for step in newer {
+        let key = ObjectLayout.manifest(checkpoint: prefix(of: step))
+        if try await retrying({ try await store.head(key) }) != nil { return .cancelled }
+      }
       let files = try await Self.pool.run { try hashed() }
       try await upload(files)
       let part = CheckpointPart(

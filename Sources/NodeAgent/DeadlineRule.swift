@@ -11,6 +11,7 @@ struct DeadlineRule: Hashable, Sendable {
   var grace: TimeSpan
   /// Cost of each checkpoint so far: the program's save and the upload.
   private(set) var costs: [TimeSpan] = []
+  private var uploads: [TimeSpan] = []
 
   init(lastSaveLead: TimeSpan, grace: TimeSpan) {
     self.lastSaveLead = lastSaveLead
@@ -20,12 +21,19 @@ struct DeadlineRule: Hashable, Sendable {
   /// Learns from a checkpoint; no program saves longer than the grace lets it.
   mutating func measured(save: TimeSpan?, upload: TimeSpan) {
     costs.append(min(save ?? .zero, grace) + upload)
+    uploads.append(upload)
   }
 
   /// The 95th percentile of the costs, by nearest rank.
-  var cost: TimeSpan {
-    guard !costs.isEmpty else { return .zero }
-    return costs.sorted()[(costs.count * 95 + 99) / 100 - 1]
+  var cost: TimeSpan { Self.percentile95(costs) }
+
+  private static func percentile95(_ spans: [TimeSpan]) -> TimeSpan {
+    spans.isEmpty ? .zero : spans.sorted()[(spans.count * 95 + 99) / 100 - 1]
+  }
+
+  /// Whether an upload that begins at `now` is through before the end; unmeasured, it is worth trying.
+  func hasTimeToUpload(from now: BootInstant, end: BootInstant) -> Bool {
+    now + Self.percentile95(uploads) <= recordAt(end: end)
   }
 
   /// How long before the end SIGTERM is sent.

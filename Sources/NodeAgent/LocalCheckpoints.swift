@@ -69,6 +69,11 @@ final class LocalCheckpoints {
     }
   }
 
+  /// What is left of `steps`, which a supervisor before this one found complete.
+  func again(_ steps: [Int]) -> [Finding] {
+    steps.filter { Disk.status(folder.checkpoint(step: $0)) != nil }.compactMap { renamed($0) }
+  }
+
   /// `step-N`, N a number as it is usually written; nil for all else, `.tmp` too.
   static func step(_ name: String) -> Int? {
     guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0, name == "step-\(step)" else {
@@ -85,7 +90,8 @@ final class LocalCheckpoints {
     }
     let names = (try? Disk.names(in: path)) ?? []
     if names.isEmpty { return .useless(step: step, reason: "the folder is empty") }
-    if names.allSatisfy({ Self.rank($0) != nil }) {
+    let settled = names.filter { !$0.hasSuffix(".tmp") }
+    if !settled.isEmpty, settled.allSatisfy({ Self.rank($0) != nil }) {
       return parts(step) ?? .useless(step: step, reason: "the part of a rank of this node is missing")
     }
     return .complete(LocalCheckpoint(step: step, layout: .whole, ranks: localRanks))

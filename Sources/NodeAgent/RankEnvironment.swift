@@ -52,7 +52,7 @@ struct RankEnvironment {
     String(name.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
   }
 
-  /// `$NAME` and `${NAME}` replaced; a name that is not set is empty, a `$` before anything else stays.
+  /// `$NAME` and `${NAME}` replaced, `$$` a dollar; a name that is not set is empty, a `$` before anything else stays.
   static func expand(_ text: String, with variables: [String: String]) -> String {
     func isNamePart(_ character: Character, first: Bool) -> Bool {
       character == "_" || (character.isASCII && (character.isLetter || (!first && character.isNumber)))
@@ -62,6 +62,11 @@ struct RankEnvironment {
     while let dollar = rest.firstIndex(of: "$") {
       result += rest[..<dollar]
       rest = rest[rest.index(after: dollar)...]
+      if rest.hasPrefix("$") {
+        result += "$"
+        rest = rest.dropFirst()
+        continue
+      }
       let braced = rest.hasPrefix("{")
       let body = braced ? rest.dropFirst() : rest
       var name = ""

@@ -36,8 +36,7 @@ extension Supervisor {
       askedAt = nil
       if terminated != nil { afterStop.insert(checkpoint.step) }
       note(.checkpointLocal(step: checkpoint.step, bytes: size(of: folder.checkpoint(step: checkpoint.step))))
-      for skipped in queue.waiting where !queue.keepsAll { settle(skipped.step) }
-      queue.add(checkpoint)
+      for skipped in queue.add(checkpoint) { settle(skipped.step) }
     }
   }
 
@@ -50,7 +49,8 @@ extension Supervisor {
 
   func beginUpload() {
     guard let checkpoint = queue.begin() else { return }
-    let work = CheckpointUpload(order: order, folder: folder, checkpoint: checkpoint, store: store)
+    let newer = queue.stepsInParts.filter { $0 > checkpoint.step }
+    let work = CheckpointUpload(order: order, folder: folder, checkpoint: checkpoint, store: store, newer: newer)
     let mailbox = mailbox
     upload = Task.detached {
       let begun = BootInstant.now()
@@ -61,7 +61,8 @@ extension Supervisor {
 
   func uploaded(_ checkpoint: LocalCheckpoint, _ outcome: CheckpointUpload.Outcome, took: TimeSpan) {
     guard queue.current == checkpoint else { return }
-    queue.finished()
+    let over = queue.finished(outcome.ending)
+    guard !over.isEmpty else { return }
     let step = checkpoint.step
     switch outcome {
     case .stored(let prefix, let digest, let bytes):
@@ -79,8 +80,10 @@ extension Supervisor {
     case .cancelled:
       note(.checkpointRejected(step: step, reason: "a newer one took its place, or no time was left to store it"))
     }
-    saveTimes[step] = nil
-    settle(step)
+    for checkpoint in over {
+      saveTimes[checkpoint.step] = nil
+      settle(checkpoint.step)
+    }
   }
 
   /// Keeps the newest two of the checkpoints that need no more work; those that wait are not touched.
@@ -93,6 +96,18 @@ extension Supervisor {
       } catch {
         complain("checkpoint \(old): \(error)")
       }
+    }
+  }
+}
+
+extension CheckpointUpload.Outcome {
+  /// What it means for those that wait.
+  fileprivate var ending: CheckpointQueue.Ending {
+    switch self {
+    case .stored: .stored
+    case .partStored: .partStored
+    case .rejected: .rejected
+    case .cancelled: .cancelled
     }
   }
 }

@@ -50,7 +50,7 @@ extension Supervisor {
     }
   }
 
-  private var localRanks: [Int] { (0..<order.processesPerNode).map { order.nodeRank * order.processesPerNode + $0 } }
+  var localRanks: [Int] { (0..<order.processesPerNode).map { order.nodeRank * order.processesPerNode + $0 } }
 
   private static func ownEnvironment() -> [String: String] {
     var found: [String: String] = [:]

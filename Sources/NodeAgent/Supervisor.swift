@@ -53,6 +53,8 @@ final class Supervisor {
   let journal: Journal
   let signals: Descriptor
   let logs: FolderWatch
+  /// What the supervisor before this one left; nil where there was none that had started ranks.
+  let remains: Remains?
 
   var end: BootInstant
   var rule: DeadlineRule
@@ -95,6 +97,10 @@ final class Supervisor {
     for path in [folder.logs, folder.checkpoints, folder.resume, folder.work] { try Disk.makeFolders(path) }
     _ = try Disk.open(folder.metrics, O_WRONLY | O_CREAT)
     journal = try Journal(folder, start: start)
+    let first = order.nodeRank * order.processesPerNode
+    remains =
+      JournalFile.wasLaunched(journal.history)
+      ? Remains(of: journal.history, ranks: Array(first..<first + order.processesPerNode)) : nil
     try Disk.writeAtomically(try Codec.line(ProcessTable.current()), to: folder.pid)
     let mailbox = mailbox
     try ControlSocket.serve(folder) { request in
@@ -107,8 +113,10 @@ final class Supervisor {
   }
 
   /// Works until the attempt is over.
+  ///
+  /// Where ranks were started before, none is started again: what they left is stored, and that is all.
   func run() {
-    beginStaging()
+    if let remains { rescue(remains) } else { beginStaging() }
     while true {
       advance()
       if case .over = phase { return }
@@ -242,10 +250,22 @@ final class Supervisor {
     killTree()
     readCheckpoints()
     for finding in local?.unfinished() ?? [] { take(finding) }
-    if queue.closeUp() { upload?.cancel() }
+    if queue.closeUp(hasTimeForAnother: rule.hasTimeToUpload(from: .now(), end: end)) { upload?.cancel() }
     if isKilled { dropUploads() }
     phase = .saving
     beginUpload()
+  }
+
+  private func rescue(_ remains: Remains) {
+    outcome = remains.outcome
+    phase = .saving
+    _ = queue.closeUp(hasTimeForAnother: true)
+    do {
+      let local = try LocalCheckpoints(folder, localRanks: localRanks)
+      for finding in local.again(remains.steps) { take(finding) }
+    } catch {
+      complain("rescue: \(error)")
+    }
   }
 
   func dropUploads() {
@@ -262,7 +282,8 @@ final class Supervisor {
 
   /// The lease is over: nothing may run any more, finished or not.
   private func hardEnd() {
-    if outcome.stopped == nil, ranks.contains(where: { $0.end == nil }) || ranks.isEmpty { outcome.stopped = .leaseEnd }
+    let isEarly = ranks.isEmpty || ranks.contains { $0.end == nil }
+    if outcome.stopped == nil, remains == nil, isEarly { outcome.stopped = .leaseEnd }
     killTree()
     dropUploads()
     for task in background { task.cancel() }
@@ -271,14 +292,18 @@ final class Supervisor {
   }
 
   private func finish() {
-    outcome.exits = ranks.map { rank in
+    if remains == nil { outcome.exits = exits }
+    note(.ended(outcome))
+  }
+
+  private var exits: [NodeOutcome.RankExit] {
+    ranks.map { rank in
       switch rank.end {
       case .exited(let code): .init(rank: rank.rank, code: code, signal: nil, wasTold: rank.wasTold)
       case .signalled(let signal): .init(rank: rank.rank, code: nil, signal: signal, wasTold: rank.wasTold)
       case nil: .init(rank: rank.rank, code: nil, signal: SIGKILL, wasTold: true)
       }
     }
-    note(.ended(outcome))
   }
 
   /// Brings the journal with its last entry into the store too, if there is time: it is in the record without it.

@@ -37,6 +37,34 @@ struct Verbs {
     return try spawnSupervisor(folder, receivedAt: receivedAt)
   }
 
+  /// Has what a dead supervisor left stored by a new one, once; its journal ends as any other.
+  ///
+  /// Refused where no rank was started: then nothing is lost.
+  func rescue(_ attempt: AttemptID, _ input: [UInt8]) throws -> AgentReply {
+    let receivedAt = BootInstant.now()
+    let request = try Codec.decode(RescueRequest.self, input)
+    let lock = try FileLock(node.lock)
+    defer { withExtendedLifetime(lock) {} }
+    if let refusal = Supervisor.admit(request.controllerEpoch, node) { return .refused(refusal) }
+    let folder = node.attempt(attempt)
+    guard Disk.status(folder.path) != nil else { return .refused("there is no \(attempt) on this node") }
+    if ProcessTable.supervisor(of: folder) != nil { return .ok }
+    let history = try JournalFile.read(folder.journal).entries.map(\.event)
+    if JournalFile.hasEnded(history) { return .ok }
+    guard let launch = history.firstIndex(where: { if case .launched = $0 { true } else { false } }) else {
+      return .refused("no rank of \(attempt) was started, so it left nothing")
+    }
+    if history[launch...].contains(where: { if case .accepted = $0 { true } else { false } }) {
+      return .refused("who was to store what \(attempt) left was killed too")
+    }
+    let left = ProcessTable.killRemains(of: folder)
+    guard left.isEmpty else { return .refused("processes of the attempt would not die: \(left)") }
+    var order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
+    order.leaseRemaining = request.leaseRemaining
+    try Disk.writeAtomically(try Codec.line(order), to: folder.order)
+    return try spawnSupervisor(folder, receivedAt: receivedAt)
+  }
+
   private static func check(_ order: AttemptOrder) -> String? {
     guard order.nodeAddresses.indices.contains(order.nodeRank), order.processesPerNode >= 1, !order.command.isEmpty
     else {

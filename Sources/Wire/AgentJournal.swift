@@ -127,6 +127,8 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
   public var staging: StagingFailure?
   /// Why ranks could not be started: program not found, not executable, ...
   public var launchError: String?
+  /// Why ranks of this node ended without anybody there to see how; nil where all were seen.
+  public var lost: String?
   /// How each rank of this node ended, by rank: `code`, or 128 + signal.
   public var exits: [RankExit]
 
@@ -160,10 +162,13 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
   }
 
   /// An outcome on one node.
-  public init(stopped: StopCause?, staging: StagingFailure?, launchError: String?, exits: [RankExit]) {
+  public init(
+    stopped: StopCause?, staging: StagingFailure?, launchError: String?, lost: String? = nil, exits: [RankExit]
+  ) {
     self.stopped = stopped
     self.staging = staging
     self.launchError = launchError
+    self.lost = lost
     self.exits = exits
   }
 }

@@ -12,6 +12,7 @@ public import Domain
 /// | `follow --attempt N --journal SEQ --metrics OFFSET` | - | `FollowFrame`s until the attempt is over |
 /// | `logs --attempt N --rank R --offset O [--follow]` | - | raw bytes of the rank's log |
 /// | `list` | - | one `AttemptList` |
+/// | `rescue --attempt N` | one `RescueRequest` | one `AgentReply`; after a supervisor that died: stores what it left |
 /// | `purge --attempt N` | - | one `AgentReply`; kills what is left of it and removes its folder |
 public enum AgentProtocol {
   /// Version of the messages; an agent refuses an order of another one.
@@ -48,7 +49,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var processesPerNode: Int
   /// Program and arguments.
   ///
-  /// `$NAME` and `${NAME}` stand for variables of the rank's environment.
+  /// `$NAME` and `${NAME}` stand for variables of the rank's environment, `$$` for a dollar.
   public var command: [String]
   /// The user's variables.
   public var environment: [String: String]
@@ -161,6 +162,20 @@ public struct ControlRequest: Hashable, Sendable, Codable {
   public init(controllerEpoch: Int64, command: ControlCommand) {
     self.controllerEpoch = controllerEpoch
     self.command = command
+  }
+}
+
+/// Asks a node to bring what a supervisor that died left on its disk into the store.
+public struct RescueRequest: Hashable, Sendable, Codable {
+  /// Epoch of the controller; lower than one seen before is refused.
+  public var controllerEpoch: Int64
+  /// How long until the lease ends, as the database's clock has it, when the request was written.
+  public var leaseRemaining: TimeSpan
+
+  /// A request by the controller of `controllerEpoch`.
+  public init(controllerEpoch: Int64, leaseRemaining: TimeSpan) {
+    self.controllerEpoch = controllerEpoch
+    self.leaseRemaining = leaseRemaining
   }
 }
 

@@ -19,34 +19,13 @@ import Wire
     #expect(end - rule.stopAt(end: end) == .seconds(19))
     #expect(rule.killAt(stoppedAt: end - .seconds(19), end: end) == end - .seconds(14))
     #expect(rule.killAt(stoppedAt: end - .seconds(3), end: end) == end - .seconds(2))
-  }
-
-  @Test func ofThoseThatWaitOnlyTheNewestIsStored() {
-    func checkpoint(_ step: Int) -> LocalCheckpoint { LocalCheckpoint(step: step, layout: .whole, ranks: [0]) }
-    var queue = CheckpointQueue(keepsAll: false)
-    queue.add(checkpoint(1))
-    #expect(queue.begin()?.step == 1)
-    queue.add(checkpoint(2))
-    queue.add(checkpoint(3))
-    #expect(queue.begin() == nil)
-    let givesWay = queue.closeUp()
-    #expect(givesWay)
-    queue.finished()
-    #expect(queue.begin()?.step == 3)
-    let givesWayAgain = queue.closeUp()
-    #expect(!givesWayAgain)
-    queue.finished()
-    #expect(queue.isEmpty)
-
-    var gang = CheckpointQueue(keepsAll: true)
-    for step in 1...3 { gang.add(checkpoint(step)) }
-    #expect(gang.begin()?.step == 1)
-    gang.finished()
-    #expect(gang.begin()?.step == 2)
+    #expect(rule.hasTimeToUpload(from: end - .seconds(9), end: end))
+    #expect(!rule.hasTimeToUpload(from: end - .seconds(8), end: end))
   }
 
   @Test(arguments: [
-    ("$A", "1"), ("${A}b", "1b"), ("$Ab", ""), ("a$", "a$"), ("$$A", "$1"), ("${A", "${A"), ("${}", "${}"),
+    ("$A", "1"), ("${A}b", "1b"), ("$Ab", ""), ("a$", "a$"), ("$$A", "$A"), ("$$$A$$", "$1$"), ("$${A}", "${A}"),
+    ("${A", "${A"), ("${}", "${}"),
     ("$1", "$1"),
     ("x$A/${B_2}y", "x1/twoy"), ("", ""),
   ])
