@@ -69,6 +69,13 @@ public struct AgentClient: Sendable {
     try await tell(node, ["control", "--attempt", "\(attempt.rawValue)"], request)
   }
 
+  /// Has what a supervisor that died left on the node stored; `follow` then tells about it until it `ended`.
+  ///
+  /// Throws `AgentError.refused` where there is nothing to store, or it was tried before.
+  public func rescue(_ attempt: AttemptID, _ request: RescueRequest, on node: NodeTarget) async throws {
+    try await tell(node, ["rescue", "--attempt", "\(attempt.rawValue)"], request)
+  }
+
   /// The attempts that have a folder on the node.
   public func list(_ node: NodeTarget) async throws -> AttemptList {
     try await ask(node, ["list"], timeout: Self.shortTimeout)
@@ -164,10 +171,14 @@ public struct AgentClient: Sendable {
     let argv = try await command(node, words)
     let process = try await pool.start(argv, on: node.endpoint, stdin: [])
     for try await chunk in process.stdout { try await receive(chunk) }
+    var said: [UInt8] = []
+    for try await chunk in process.stderr { said = (said + chunk).suffix(500) }
     let status = try await process.exit
     guard status.isSuccess else {
       if Self.notFound.contains(status) { placed.forget(node.id) }
-      throw AgentError(.failed, node: node.name, detail: "'\(words.first ?? "")' ended: \(status)")
+      let text = String(decoding: said, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      throw AgentError(
+        .failed, node: node.name, detail: "'\(words.first ?? "")' ended: \(status)\(text.isEmpty ? "" : ": \(text)")")
     }
   }
 

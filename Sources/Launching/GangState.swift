@@ -64,6 +64,10 @@ public struct GangState: Hashable, Sendable {
   private var runningTold = false
   private var leavingTold = false
   private var stopTold: Set<Int> = []
+  /// Steps that are complete on disks of nodes, by their ranks, and not known to be in the store.
+  private var unstored: [Int: Set<Int>] = [:]
+  /// Nodes that could not be reached when their ranks were to start, and why.
+  private var late: [Int: String] = [:]
   private var finished = false
   private let stagingTotal: ByteCount
 
@@ -98,8 +102,13 @@ public struct GangState: Hashable, Sendable {
   /// Whether every node has ended or is lost.
   public var isOver: Bool { nodes.allSatisfy(\.isOver) }
 
-  /// Whether every node has told how it ended: nothing that one of them saved or measured is unknown.
-  public var isHeardOut: Bool { nodes.allSatisfy(\.isHeardOut) }
+  /// Whether nothing that the attempt saved or measured is unknown, if it ended with `outcome`.
+  ///
+  /// Not where a node did not tell its end, nor where a step was complete and nobody said what became of it. A lease's
+  /// end cuts off what is under way: an upload that was through but for its last word lies whole in the store.
+  public func isSettled(after outcome: AttemptOutcome) -> Bool {
+    outcome != .lost && outcome != .leaseEnded && unstored.isEmpty && nodes.allSatisfy(\.isHeardOut)
+  }
 
   /// Whether the node of `nodeRank` has ended or is lost.
   public func isOver(nodeRank: Int) -> Bool { nodes[nodeRank].isOver }
@@ -117,30 +126,67 @@ public struct GangState: Hashable, Sendable {
       return launchIfStaged()
     case .launched:
       nodes[nodeRank] = .launched
+      late[nodeRank] = nil
       return runningIfLaunched()
     case .stopping:
       guard !leavingTold else { return [] }
       leavingTold = true
       return [.leaving]
     case .checkpointLocal(let step, let bytes):
+      unstored[step, default: []].insert(nodeRank)
       return [.checkpointSeen(step: step, bytes: bytes)]
     case .checkpointStored(let checkpoint):
+      // What is older has done its part.
+      unstored = unstored.filter { $0.key > checkpoint.step }
       return [.commit(checkpoint)]
     case .checkpointRejected(let step, let reason):
+      unstored[step] = nil
       return [.checkpointRejected(step: step, reason: reason)]
     case .ended(let outcome):
-      nodes[nodeRank] = .ended(outcome)
+      nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)
     case .accepted, .stagingFailed, .firstLine, .checkpointAsked, .rankEnded, .unknown:
       return []
     }
   }
 
+  /// The node of `nodeRank` does not answer, while the attempt is LAUNCHING or later; `isPatienceOver` once that has
+  /// lasted longer than anyone waits.
+  ///
+  /// Ranks that run need nobody who reaches them, so nothing follows while they do (`isRunning`: the database knows
+  /// that they all were started). But a node whose ranks are still to start holds up its peers, until their rendezvous
+  /// times out, and one that was to stop holds up the job.
+  public mutating func outOfReach(
+    nodeRank: Int, isRunning: Bool, isPatienceOver: Bool, _ why: String
+  ) -> [Action] {
+    guard nodes.indices.contains(nodeRank), !nodes[nodeRank].isOver else { return [] }
+    let hasStarted = isRunning || nodes[nodeRank] == .launched
+    if !hasStarted { late[nodeRank] = why }
+    guard isPatienceOver, !hasStarted || stopTold.contains(nodeRank) else { return [] }
+    return lost(nodeRank: nodeRank, why)
+  }
+
   /// The node of `nodeRank` will say nothing more: its supervisor is gone, or it was re-installed.
   public mutating func lost(nodeRank: Int, _ why: String) -> [Action] {
     guard nodes.indices.contains(nodeRank), !nodes[nodeRank].isOver else { return [] }
-    nodes[nodeRank] = .lost(why)
+    nodes[nodeRank] = .lost(why + unstoredText(of: nodeRank))
     return nodeIsOver(nodeRank)
+  }
+
+  /// What goes with a node, as far as it was heard of.
+  private func unstoredText(of nodeRank: Int) -> String {
+    let steps = unstored.filter { $0.value.contains(nodeRank) }.keys.sorted()
+    guard !steps.isEmpty else { return "" }
+    let what = steps.count == 1 ? "its checkpoint of step" : "its checkpoints of steps"
+    return "; \(what) \(steps.map(String.init).joined(separator: ", ")) may not have reached the store"
+  }
+
+  /// A node that was out of reach until its peers gave up had its part in that.
+  private func phase(after outcome: NodeOutcome, of nodeRank: Int) -> NodePhase {
+    if let why = outcome.lost { return .lost(why + unstoredText(of: nodeRank)) }
+    let neverStarted = outcome.exits.isEmpty && outcome.staging == nil && outcome.launchError == nil
+    guard neverStarted, outcome.stopped == .gangFailed, let why = late[nodeRank] else { return .ended(outcome) }
+    return .lost(why)
   }
 
   private mutating func launchIfStaged() -> [Action] {

@@ -34,6 +34,11 @@ private func ended(
   return .ended(NodeOutcome(stopped: stopped, staging: staging, launchError: launchError, exits: exits))
 }
 
+private func stored(_ step: Int) -> StoredCheckpoint {
+  StoredCheckpoint(
+    step: step, prefix: "", manifestSHA256: "", bytes: .zero, saveTook: nil, uploadTook: .zero, isFinal: false)
+}
+
 @Suite struct GangStateTests {
   @Test func launchesOnlyWhenEveryNodeIsStagedAndThenOnce() {
     var gang = Gang(2)
@@ -62,16 +67,31 @@ private func ended(
     #expect(gang.actions == [.launch(masterPort: 7000)])
   }
 
-  @Test func isHeardOutOnlyWhenEveryNodeToldItsEnd() {
+  @Test func isSettledOnlyWhenEveryNodeToldItsEnd() {
     var gang = Gang(2)
     gang.runs(on: 0..<2)
     gang.hears(ended([0]), from: 0)
-    #expect(!gang.state.isHeardOut)
+    #expect(!gang.state.isSettled(after: .completed))
     var other = gang
     other.actions += other.state.lost(nodeRank: 1, "gone")
-    #expect(other.state.isOver && !other.state.isHeardOut)
+    #expect(other.state.isOver && !other.state.isSettled(after: .completed))
     gang.hears(ended([0]), from: 1)
-    #expect(gang.state.isHeardOut)
+    #expect(gang.state.isSettled(after: .completed))
+  }
+
+  @Test func isNotSettledWhereAnUploadMayHaveBeenCutOff() {
+    var gang = Gang(1)
+    gang.runs(on: 0..<1)
+    gang.hears(.checkpointLocal(step: 1, bytes: .zero), from: 0)
+    gang.hears(.checkpointLocal(step: 2, bytes: .zero), from: 0)
+    gang.hears(.checkpointStored(stored(2)), from: 0)
+    var cut = gang
+    gang.hears(ended([85]), from: 0)
+    #expect(gang.state.isSettled(after: .saved))
+    #expect(!gang.state.isSettled(after: .leaseEnded))
+    cut.hears(.checkpointLocal(step: 3, bytes: .zero), from: 0)
+    cut.hears(ended([85]), from: 0)
+    #expect(!cut.state.isSettled(after: .saved))
   }
 
   @Test func addsUpStagingOverNodes() throws {
@@ -111,6 +131,60 @@ private func ended(
     gang.hears(ended([0]), from: 0)
     gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
     #expect(gang.actions == [.launch(masterPort: 7000)])
+  }
+
+  @Test func aNodeThatCannotBeReachedWhileTheRanksAreStartedIsGivenUp() {
+    var gang = Gang(2)
+    for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }
+    gang.hears(.launched(pids: [1]), from: 0)
+    gang.actions = gang.state.outOfReach(nodeRank: 1, isRunning: false, isPatienceOver: false, "n1 does not answer")
+    #expect(gang.actions.isEmpty)
+    gang.actions += gang.state.outOfReach(nodeRank: 1, isRunning: false, isPatienceOver: true, "n1 does not answer")
+    #expect(gang.actions == [.stop(nodeRanks: [0], .gangFailed)])
+    // The rendezvous of an innocent program timed out meanwhile.
+    gang.hears(ended([1]), from: 0)
+    #expect(gang.outcome?.outcome == .lost)
+    #expect(gang.outcome?.detail.contains("n1 does not answer") == true)
+    gang.actions = gang.state.outOfReach(nodeRank: 1, isRunning: false, isPatienceOver: true, "n1 does not answer")
+    #expect(gang.actions.isEmpty)
+  }
+
+  @Test func aNodeThatWasOutOfReachUntilItsPeersGaveUpIsToBlame() {
+    var gang = Gang(2)
+    for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }
+    gang.hears(.launched(pids: [1]), from: 0)
+    gang.actions = gang.state.outOfReach(nodeRank: 1, isRunning: false, isPatienceOver: false, "n1 does not answer")
+    gang.hears(ended([1]), from: 0)
+    gang.hears(ended([], stopped: .gangFailed), from: 1)
+    #expect(gang.outcome?.outcome == .lost)
+    #expect(gang.outcome?.detail.contains("n1 does not answer") == true)
+  }
+
+  @Test func aNodeThatWasReachedInTheEndIsNot() {
+    var gang = Gang(2)
+    for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }
+    gang.hears(.launched(pids: [1]), from: 0)
+    gang.actions = gang.state.outOfReach(nodeRank: 1, isRunning: false, isPatienceOver: false, "n1 does not answer")
+    gang.hears(.launched(pids: [1]), from: 1)
+    gang.hears(ended([1]), from: 0)
+    gang.hears(ended([15], stopped: .gangFailed), from: 1)
+    #expect(gang.outcome?.outcome == .failed)
+  }
+
+  @Test func ranksThatRunNeedNobodyWhoReachesThem() {
+    var gang = Gang(2)
+    gang.runs(on: 0..<2)
+    gang.actions = gang.state.outOfReach(nodeRank: 1, isRunning: true, isPatienceOver: true, "no answer")
+    #expect(gang.actions.isEmpty)
+    // A controller that took over has heard nothing of that node yet.
+    var anew = Gang(2)
+    anew.hears(.launched(pids: [1]), from: 0)
+    anew.actions = anew.state.outOfReach(nodeRank: 1, isRunning: true, isPatienceOver: true, "no answer")
+    #expect(anew.actions.isEmpty)
+    // Once a peer has failed there is nothing left to wait for.
+    gang.hears(ended([1]), from: 0)
+    gang.actions += gang.state.outOfReach(nodeRank: 1, isRunning: true, isPatienceOver: true, "no answer")
+    #expect(gang.outcome?.outcome == .lost)
   }
 
   @Test func endsOnlyOnce() {
@@ -224,5 +298,24 @@ private func ended(
     gang.hears(ended([1]), from: 1)
     #expect(gang.outcome?.outcome == .lost)
     #expect(gang.outcome?.detail.contains("supervisor") == true)
+  }
+
+  @Test func aNodeThatWasRescuedIsLostAllTheSameAndItsCheckpointIsNot() {
+    var gang = Gang(1)
+    gang.runs(on: 0..<1)
+    gang.hears(.checkpointLocal(step: 4, bytes: .zero), from: 0)
+    gang.hears(.accepted(pid: 9, bootID: "b"), from: 0)
+    var killed = gang
+    gang.hears(.checkpointStored(stored(4)), from: 0)
+    let end = NodeOutcome(stopped: nil, staging: nil, launchError: nil, lost: "its supervisor was killed", exits: [])
+    gang.hears(.ended(end), from: 0)
+    #expect(gang.actions.contains(.commit(stored(4))))
+    #expect(gang.outcome?.outcome == .lost)
+    #expect(gang.outcome?.detail == "node rank 0: its supervisor was killed")
+
+    killed.actions = killed.state.lost(nodeRank: 0, "its supervisor was killed")
+    #expect(
+      killed.outcome?.detail
+        == "node rank 0: its supervisor was killed; its checkpoint of step 4 may not have reached the store")
   }
 }

@@ -101,11 +101,8 @@ struct AttemptDriver {
         throw APIFailure(.unavailable, "another controller decides now: \(why)")
       }
       return try await giveUp(on: rank, "node \(targets[rank].name) refused it: \(why)")
-    case .unreachable(let rank, let since, let why):
-      guard attempt.state == .staging, ContinuousClock().now - since > services.reachPatience else { return nil }
-      // No rank runs anywhere yet. Whatever that node still does ends at its own deadline, or when it is seen again.
-      let patience = TimeSpan(services.reachPatience)
-      return try await giveUp(on: rank, "node \(targets[rank].name) could not be reached for \(patience): \(why)")
+    case .trouble(let rank, let since, let trouble):
+      return try await take(trouble, since: since, from: rank)
     case .look:
       return try await look()
     case .checkpointAsked:
@@ -115,6 +112,25 @@ struct AttemptDriver {
       stops.wants(.kill(.cancelled))
       return try await look()
     }
+  }
+
+  /// Waits for a node that has trouble, or gives it up.
+  ///
+  /// Whatever that node still does ends at its own deadline, or when it is seen again.
+  private mutating func take(
+    _ trouble: NodeTrouble, since: ContinuousClock.Instant, from rank: Int
+  ) async throws -> GangOutcome? {
+    if case .elsewhere = trouble { return nil }
+    let isPatienceOver = ContinuousClock().now - since > services.reachPatience
+    let why = trouble.text(node: targets[rank].name, patience: "\(TimeSpan(services.reachPatience))")
+    if attempt.state == .staging { return isPatienceOver ? try await giveUp(on: rank, why) : nil }
+    let wasOver = gang.isOver(nodeRank: rank)
+    let actions = gang.outOfReach(
+      nodeRank: rank, isRunning: attempt.state != .launching, isPatienceOver: isPatienceOver, why)
+    if !wasOver, gang.isOver(nodeRank: rank) {
+      _ = try await services.store.setNodeState(targets[rank].id, to: .suspect, by: epoch)
+    }
+    return try await act(on: actions)
   }
 
   private mutating func take(_ frame: FollowFrame, from rank: Int) async throws -> GangOutcome? {
@@ -192,7 +208,7 @@ struct AttemptDriver {
     let ending = AttemptEnding(
       attempt: attempt.id, outcome: outcome.outcome, exitCode: outcome.exitCode, detail: outcome.detail,
       stagingFault: try await stagingFault(outcome),
-      isSettled: outcome.outcome != .lost && gang.isHeardOut)
+      isSettled: gang.isSettled(after: outcome.outcome))
     let result = try await services.store.endAttempt(ending, by: epoch)
     services.logger.info("\(attempt.id) of \(attempt.job) ended: \(outcome.outcome.rawValue): \(outcome.detail)")
     if case .done(let end) = result {

@@ -9,8 +9,8 @@ import Wire
 enum DriverInput: Sendable {
   /// A node said something.
   case frame(nodeRank: Int, FollowFrame)
-  /// A node could not be reached, again; `since` the first time.
-  case unreachable(nodeRank: Int, since: ContinuousClock.Instant, why: String)
+  /// A node did not answer, again; `since` the first time.
+  case trouble(nodeRank: Int, since: ContinuousClock.Instant, NodeTrouble)
   /// A node will not carry the attempt.
   case refused(nodeRank: Int, why: String)
   /// Look at the database again.
@@ -59,6 +59,12 @@ struct NodeFollower: Sendable {
         case .over: return
         case .unknown where mayStart: isOrdered = false
         case .unknown, .cut: break
+        case .supervisorGone:
+          if let why = try await refusalOfRescue() {
+            services.logger.warning("\(brief.attempt) on \(target.name): what it left is not stored: \(why)")
+            await channel.send(.frame(nodeRank: nodeRank, .supervisorGone))
+            return
+          }
         }
       } catch let error as AgentError where error.code == .refused {
         await channel.send(.refused(nodeRank: nodeRank, why: error.detail))
@@ -68,10 +74,23 @@ struct NodeFollower: Sendable {
         let since = lostSince ?? ContinuousClock().now
         lostSince = since
         services.logger.info("\(brief.attempt) on \(target.name): \(error)")
-        await channel.send(.unreachable(nodeRank: nodeRank, since: since, why: "\(error)"))
+        await channel.send(.trouble(nodeRank: nodeRank, since: since, NodeTrouble(error)))
       }
       do { try await Task.sleep(for: pause) } catch { return }
       pause = min(pause * 2, Self.longestPause)
+    }
+  }
+
+  /// Has the node store what a dead supervisor left there; a text where it will not.
+  private func refusalOfRescue() async throws -> String? {
+    let lease = try await services.store.lease(services.store.attempt(brief.attempt).lease)
+    let remaining = lease.period.end - (try await services.store.now())
+    do {
+      let request = RescueRequest(controllerEpoch: brief.controllerEpoch, leaseRemaining: remaining)
+      try await services.agents.rescue(brief.attempt, request, on: target)
+      return nil
+    } catch let error as AgentError where error.code == .refused {
+      return error.detail
     }
   }
 
@@ -83,6 +102,8 @@ struct NodeFollower: Sendable {
   private enum Ending {
     /// The last word was heard.
     case over
+    /// The supervisor died without a last word.
+    case supervisorGone
     /// The node does not know the attempt.
     case unknown
     /// The stream ended without a last word.
@@ -101,7 +122,9 @@ struct NodeFollower: Sendable {
         if case .ended = entry.event { ending = .over }
       case .metrics(_, let end): place.offset = end
       case .alive: return
-      case .supervisorGone: ending = .over
+      case .supervisorGone:
+        ending = .supervisorGone
+        return
       case .unknownAttempt:
         // A node that spoke of the attempt before, and knows nothing of it now, was installed anew: its ranks are gone.
         let isNew = mayStart && place.sequence == 0
