@@ -24,8 +24,10 @@ extension CommandSyntaxError: CustomStringConvertible {
 
 /// The words of `text` as a POSIX shell splits them by blanks, quotes and backslashes, and nothing else.
 ///
-/// Nothing is expanded: `$NAME` and `${NAME}` stay as they are, `*`, `~` and `#` are characters like any other. What a
-/// shell would act on (`|`, `&`, `;`, `<`, `>`, a backtick, `$(`) is refused where no quote takes its meaning.
+/// Nothing is expanded: `$NAME` and `${NAME}` stay as they are, for the node that knows the variables, and a `$` that
+/// single quotes or a backslash take the meaning of becomes `$$`, which means a dollar there. `*`, `~` and `#` are
+/// characters like any other. What a shell would act on (`|`, `&`, `;`, `<`, `>`, a backtick, `$(`) is refused where no
+/// quote takes its meaning.
 func commandWords(_ text: String) throws(CommandSyntaxError) -> [String] {
   var splitter = CommandSplitter(rest: Substring(text))
   let words = try splitter.words()
@@ -67,7 +69,7 @@ private struct CommandSplitter {
       case "\"": try readDoubleQuoted()
       case "\\":
         guard let next = rest.popFirst() else { throw .endsInBackslash }
-        if !next.isNewline { add(next) }
+        if !next.isNewline { addLiteral(next) }
       case "|", "&", ";", "<", ">": throw .needsAShell("an unquoted '\(character)'")
       default: try addUnlessSubstitution(character)
       }
@@ -78,6 +80,10 @@ private struct CommandSplitter {
 
   private mutating func add(_ character: Character) { word = (word ?? "") + String(character) }
 
+  private mutating func addLiteral(_ character: Character) {
+    word = (word ?? "") + (character == "$" ? "$$" : "\(character)")
+  }
+
   private mutating func addUnlessSubstitution(_ character: Character) throws(CommandSyntaxError) {
     if character == "`" { throw .needsAShell("a backtick") }
     if character == "$", rest.first == "(" { throw .needsAShell("'$('") }
@@ -86,7 +92,8 @@ private struct CommandSplitter {
 
   private mutating func readSingleQuoted() throws(CommandSyntaxError) {
     guard let end = rest.firstIndex(of: "'") else { throw .openQuote("'") }
-    word = (word ?? "") + rest[..<end]
+    word = word ?? ""
+    for character in rest[..<end] { addLiteral(character) }
     rest = rest[rest.index(after: end)...]
   }
 
@@ -100,7 +107,7 @@ private struct CommandSplitter {
         guard let next = rest.popFirst() else { throw .openQuote("\"") }
         if next.isNewline { continue }
         if !["$", "`", "\"", "\\"].contains(next) { add("\\") }
-        add(next)
+        addLiteral(next)
       default: try addUnlessSubstitution(character)
       }
     }

@@ -12,9 +12,9 @@ private func command(_ run: String) -> [String]? {
     arguments: [
       ("python train.py", ["python", "train.py"]), ("  a   b\t c ", ["a", "b", "c"]),
       (#"a 'b c' "d e" f\ g"#, ["a", "b c", "d e", "f g"]), (#"a '' "" x''y"#, ["a", "", "", "xy"]),
-      (#"a "b\"c\\d\$e\n""#, ["a", #"b"c\d$e\n"#]), (#"a '\n|&;<>`$('"#, ["a", #"\n|&;<>`$("#]),
-      (#"a \| \& \$x"#, ["a", "|", "&", "$x"]),
-      (#"a $NAME ${NAME}s "$X" '$Y'"#, ["a", "$NAME", "${NAME}s", "$X", "$Y"]),
+      (#"a "b\"c\\d\$e\n""#, ["a", #"b"c\d$$e\n"#]), (#"a '\n|&;<>`$('"#, ["a", #"\n|&;<>`$$("#]),
+      (#"a \| \& \$x"#, ["a", "|", "&", "$$x"]),
+      (#"a $NAME ${NAME}s "$X" '$Y'"#, ["a", "$NAME", "${NAME}s", "$X", "$$Y"]),
       ("a *.py ~ x=1 a#b", ["a", "*.py", "~", "x=1", "a#b"]),
       ("[a, 'b c', 3, true, '']", ["a", "b c", "3", "true", ""]),
       ("[bash, -c, 'a | b && $(c)']", ["bash", "-c", "a | b && $(c)"]),
