@@ -177,7 +177,7 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
 public enum FollowFrame: Hashable, Sendable, Codable {
   /// The next journal entry.
   case journal(JournalEntry)
-  /// Complete lines of the metrics file; `end` is the file offset behind them.
+  /// Complete lines of the metrics file, one of over 1 MiB cut; `end` is the file offset behind them.
   case metrics(lines: [String], end: Int64)
   /// Nothing happened for a while; the supervisor lives.
   case alive

@@ -37,7 +37,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
         - {name: labels, version: 12}
         - name: cifar-10
       launcher: {kind: plain, processes_per_node: 4}
-      run: python train.py --lr "$LR" --out '${HOME}/my runs'
+      run: python train.py --lr "$LR" --out "${HOME}/my runs"
       checkpoint: {every: 10m, grace: 45s, keep: {last: 5}}
       retry: {max_restarts: 2, on_exit_codes: [75, 137]}
       seeds: {global: -42}
