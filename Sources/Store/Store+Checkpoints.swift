@@ -185,11 +185,11 @@ extension Store {
   ///
   /// Gives the job's latest after that.
   ///
-  /// `.stale` where it was CORRUPT or PRUNED already. Throws `.notFound`.
+  /// `.stale` where it was CORRUPT or PRUNED already, or a controller says so whose turn is over. Throws `.notFound`.
   public func markCorrupt(
     _ checkpoint: CheckpointID, detail: String, by actor: Actor
   ) async throws -> Guarded<CheckpointID?> {
-    try await transaction { transaction in
+    try await permitted(to: actor) { transaction in
       let job = try await transaction.first(
         """
         SELECT j.id, j.project_id, j.latest_checkpoint_id, c.step, a.number

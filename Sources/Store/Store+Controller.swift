@@ -93,4 +93,14 @@ extension Store {
       return try await body(transaction)
     }
   }
+
+  /// Runs `body` in a transaction: for a controller only in its turn, for anybody else always.
+  func permitted<Value>(
+    to actor: Actor, _ body: (PostgresTransaction) async throws -> Guarded<Value>
+  ) async throws -> Guarded<Value> {
+    switch actor {
+    case .controller(let epoch): try await controlled(by: epoch, body)
+    case .user, .admin: try await transaction(body)
+    }
+  }
 }

@@ -44,6 +44,22 @@ extension Store {
   /// Asks the controller, whichever process it is, to have `job` save now.
   ///
   /// A wake-up call: lost if nobody listens.
+  /// Whether what `attempt` left on `node` may be removed: it is over, and was there.
+  ///
+  /// `.stale` where the turn is another's, who alone may say so.
+  public func mayPurge(
+    _ attempt: AttemptID, on node: NodeID, by epoch: ControllerEpoch
+  ) async throws -> Guarded<Bool> {
+    try await controlled(by: epoch) { transaction in
+      let row = try await transaction.first(
+        """
+        SELECT 1 AS over FROM attempt a JOIN attempt_node n ON n.attempt_id = a.id
+        WHERE a.id = \(attempt) AND a.state = 'ENDED' AND n.node_id = \(node)
+        """)
+      return .done(row != nil)
+    }
+  }
+
   public func askForCheckpoint(of job: JobID) async throws {
     _ = try await pool.query("SELECT pg_notify('baton', 'checkpoint:' || \(job)::bigint)")
   }

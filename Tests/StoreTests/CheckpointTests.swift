@@ -71,6 +71,25 @@ import Testing
     }
   }
 
+  @Test func aControllerWhoseTurnIsOverMarksNothingCorruptAndPurgesNothing() async throws {
+    try await StoreFixture.with { f in
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1"), f.node("n2")]))
+      let checkpoint = try await f.commit(attempt.id, step: 10).checkpoint
+      let node = try #require(attempt.nodes.first).node
+      let other = try await f.node("n3")
+      #expect(try await f.store.mayPurge(attempt.id, on: node, by: f.epoch) == .done(false))
+      _ = try await f.end(attempt.id, .lost)
+      #expect(try await f.store.mayPurge(attempt.id, on: node, by: f.epoch) == .done(true))
+      #expect(try await f.store.mayPurge(attempt.id, on: other, by: f.epoch) == .done(false))
+      #expect(try await f.store.mayPurge(AttemptID(99), on: node, by: f.epoch) == .done(false))
+      let next = try #require(try await f.store.takeControl(holder: "test", patience: .zero).value)
+      #expect(try await f.store.mayPurge(attempt.id, on: node, by: f.epoch) == .stale)
+      #expect(try await f.store.markCorrupt(checkpoint, detail: "old", by: .controller(f.epoch)) == .stale)
+      #expect(try await f.store.job(attempt.job).latestCheckpoint == checkpoint)
+      #expect(try await f.store.markCorrupt(checkpoint, detail: "new", by: .controller(next)) == .done(nil))
+    }
+  }
+
   @Test func theDatabaseItselfKeepsLatestDurableAndForward() async throws {
     try await StoreFixture.with { f in
       let lease = try await f.lease("exp", [f.node("n1")])
