@@ -263,6 +263,35 @@ extension Store {
     ).map(CheckpointRecord.init)
   }
 
+  /// The DURABLE checkpoints of jobs that are over beyond those that each job's policy keeps, oldest first, at most
+  /// `limit`.
+  ///
+  /// Never the latest of a job. Only jobs that keep more than they should are looked at one by one.
+  public func prunableCheckpointsOfOverJobs(limit: Int) async throws -> [CheckpointRecord] {
+    try await pool.query(
+      """
+      WITH overfull AS (
+        SELECT j.id, d.keep FROM (
+          SELECT k.job_id, count(*) AS kept FROM checkpoint k WHERE k.state = 'DURABLE'
+          GROUP BY k.job_id HAVING count(*) > 1) f
+        JOIN job j ON j.id = f.job_id
+        CROSS JOIN LATERAL (
+          SELECT greatest(coalesce((j.spec -> 'checkpoint' ->> 'keepLast')::bigint, \(CheckpointPolicy().keepLast)), 1)
+            AS keep) d
+        WHERE j.ended_at IS NOT NULL AND f.kept > d.keep
+      ), ranked AS (
+        SELECT d.id, o.keep,
+          row_number() OVER (PARTITION BY d.job_id ORDER BY da.number DESC, d.step DESC, d.id DESC) AS place
+        FROM overfull o JOIN checkpoint d ON d.job_id = o.id AND d.state = 'DURABLE'
+        JOIN attempt da ON da.id = d.attempt_id
+      )
+      SELECT \(CheckpointRecord.columns) FROM \(CheckpointRecord.source) JOIN ranked r ON r.id = c.id
+      WHERE r.place > r.keep AND NOT \(Self.isNeeded)
+      ORDER BY c.id LIMIT \(limit)
+      """
+    ).map(CheckpointRecord.init)
+  }
+
   private static let isNeeded: SQL = """
     (EXISTS (SELECT 1 FROM job j WHERE j.latest_checkpoint_id = c.id)
       OR EXISTS (SELECT 1 FROM attempt l WHERE l.resume_checkpoint_id = c.id AND l.state <> 'ENDED'))

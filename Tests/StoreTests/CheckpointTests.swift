@@ -139,6 +139,37 @@ import Testing
     }
   }
 
+  @Test func findsWhatJobsThatAreOverKeepTooMuch() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1", gpus: 3)])
+      func saved(_ name: String, gpu: Int, keepLast: Int, _ steps: [Int64]) async throws -> (JobID, [CheckpointID]) {
+        let job = try await f.job(name) { $0.checkpoint.keepLast = keepLast }
+        let attempt = try await f.run(job, lease, gpus: [gpu])
+        var ids: [CheckpointID] = []
+        for step in steps { ids.append(try await f.commit(attempt.id, step: step).checkpoint) }
+        return (job, ids)
+      }
+      let (full, fullIDs) = try await saved("full", gpu: 0, keepLast: 2, [10, 20, 30, 40])
+      let (modest, _) = try await saved("modest", gpu: 1, keepLast: 3, [10, 20, 30])
+      _ = try await saved("live", gpu: 2, keepLast: 1, [10, 20, 30])
+      #expect(try await f.store.prunableCheckpointsOfOverJobs(limit: 10).isEmpty)
+      for job in [full, modest] {
+        let attempt = try #require(try await f.store.job(job).attempt)
+        #expect(try await f.end(attempt, .completed, exitCode: 0).state == .completed)
+      }
+      #expect(try await f.store.prunableCheckpointsOfOverJobs(limit: 10).map(\.id) == Array(fullIDs[0...1]))
+      #expect(try await f.store.prunableCheckpointsOfOverJobs(limit: 1).map(\.id) == [fullIDs[0]])
+      // The newest turns out to be of no use: the latest good one is among those that are kept.
+      _ = try await f.store.markCorrupt(fullIDs[3], detail: "a flipped byte", by: f.actor)
+      for id in try await f.store.prunableCheckpointsOfOverJobs(limit: 10).map(\.id) {
+        #expect(try await f.store.markPruned(id, by: f.epoch) == .done(id))
+      }
+      #expect(try await f.store.job(full).latestCheckpoint == fullIDs[2])
+      #expect(try await f.store.checkpoint(fullIDs[1]).state == .durable)
+      #expect(try await f.store.prunableCheckpointsOfOverJobs(limit: 10).isEmpty)
+    }
+  }
+
   @Test func keepsTheReportsOfSweeps() async throws {
     try await StoreFixture.with { f in
       let start = try await f.store.now()

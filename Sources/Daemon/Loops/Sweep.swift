@@ -11,9 +11,13 @@ struct Sweep: Sendable {
   /// A job is late by half its interval before it is asked: its own rhythm goes first.
   private static let patienceFactor = 1.5
   private static let pageSize = 1000
+  /// Of jobs that are over, so many checkpoints are removed in one sweep: the next one goes on.
+  private static let prunedOfOverMost = 200
 
   let services: Services
   let epoch: ControllerEpoch
+  /// Only jobs of this project; nil is all.
+  let project: ProjectID?
 
   /// One sweep; its report is kept.
   ///
@@ -21,7 +25,7 @@ struct Sweep: Sendable {
   func run() async throws -> SweepReport {
     let store = services.store
     let startedAt = try await store.now()
-    let jobs = try await store.queue()
+    let jobs = try await store.queue(project: project)
     var report = SweepReport(
       startedAt: startedAt, jobsRunning: jobs.filter { $0.state == .running }.count, asked: [], verified: [],
       corrupt: [], pruned: [], problems: [])
@@ -32,6 +36,7 @@ struct Sweep: Sendable {
         report.problems.append("\(job.id): \(error)")
       }
     }
+    try await pruneOverJobs(&report)
     let json = String(decoding: try JSONEncoder().encode(report), as: UTF8.self)
     _ = try await store.recordSweep(startedAt: startedAt, report: json, by: epoch)
     return report
@@ -52,6 +57,17 @@ struct Sweep: Sendable {
       of: job.id, keepLast: job.spec.checkpoint.keepLast)
     {
       try await prune(checkpoint, &report)
+    }
+  }
+
+  /// A job that is over keeps what its policy says, too; what cannot be removed keeps nothing else from it.
+  private func pruneOverJobs(_ report: inout SweepReport) async throws {
+    for checkpoint in try await services.store.prunableCheckpointsOfOverJobs(limit: Self.prunedOfOverMost) {
+      do {
+        try await prune(checkpoint, &report)
+      } catch {
+        report.problems.append("\(checkpoint.id) of \(checkpoint.job), which is over: \(error)")
+      }
     }
   }
 
