@@ -4,6 +4,17 @@ import Store
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct AttemptTests {
+  @Test func showsThatSomethingAboutAJobKeepsFailing() async throws {
+    try await StoreFixture.with { f in
+      let job = try await f.job()
+      #expect(try await f.store.recordTrouble(of: job, "no answer", by: f.epoch) == .done(job))
+      let event = try #require(try await f.store.events(limit: 1).first)
+      #expect(event.action == "job.trouble" && event.subject == Subject(job) && event.project == f.project)
+      #expect(event.detail == ["reason": "no answer"])
+      #expect(try await f.store.recordTrouble(of: JobID(99), "no answer", by: f.epoch) == .stale)
+    }
+  }
+
   @Test func movesWithItsJobFromStagingToItsEnd() async throws {
     try await StoreFixture.with { f in
       let lease = try await f.lease("exp", [f.node("n1"), f.node("n2")])
