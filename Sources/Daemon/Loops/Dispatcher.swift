@@ -1,7 +1,6 @@
 import Domain
 import Logging
 import Store
-import Synchronization
 
 /// Keeps a driver for every attempt that is not over: also for those that an earlier controller began.
 struct Dispatcher: Sendable {
@@ -26,14 +25,17 @@ struct Dispatcher: Sendable {
       while !Task.isCancelled {
         var pause = Self.patience
         do {
-          for attempt in try await services.store.liveAttempts() where driven.begin(attempt.id) {
+          let live = try await services.store.liveAttempts()
+          driven.keep(Set(live.map(\.id)))
+          for attempt in live where driven.begin(attempt.id, at: .now) {
             group.addTask {
-              await drive(attempt)
-              driven.end(attempt.id)
+              await drive(attempt, driven)
               // Whether it is over or its driver failed is seen at the next look.
               bell.ring()
             }
           }
+          let now = ContinuousClock.now
+          if let nextTry = driven.nextTry(after: now) { pause = min(pause, nextTry - now) }
         } catch {
           services.logger.warning("dispatcher: \(error)")
           pause = Self.pauseAfterError
@@ -44,23 +46,26 @@ struct Dispatcher: Sendable {
     }
   }
 
-  private func drive(_ attempt: AttemptRecord) async {
+  /// A driver begins anew from the journals: what was done is not done twice, but a tight loop would help nobody.
+  private func drive(_ attempt: AttemptRecord, _ driven: DrivenAttempts) async {
+    let began = ContinuousClock.now
     do {
       try await AttemptDriver.drive(attempt, services, epoch)
+      driven.end(attempt.id)
     } catch {
+      let isNews = driven.fail(attempt.id, ranFrom: began, until: .now, jitter: .random(in: 0...1))
       if Task.isCancelled { return }
       services.logger.warning("driver of \(attempt.id): \(error)")
-      // A driver begins anew from the journals: what was done is not done twice, but a tight loop would help nobody.
-      do { try await Task.sleep(for: Self.pauseAfterError) } catch { return }
+      if isNews { await tell(of: attempt, error) }
     }
   }
-}
 
-/// Which attempts have a driver.
-private final class DrivenAttempts: Sendable {
-  private let attempts = Mutex<Set<AttemptID>>([])
-
-  func begin(_ attempt: AttemptID) -> Bool { attempts.withLock { $0.insert(attempt).inserted } }
-
-  func end(_ attempt: AttemptID) { attempts.withLock { _ = $0.remove(attempt) } }
+  private func tell(of attempt: AttemptRecord, _ error: any Error) async {
+    do {
+      let reason = "\(attempt.id) goes on without the controller, which tries again: \(error)"
+      _ = try await services.store.recordTrouble(of: attempt.job, reason, by: epoch)
+    } catch {
+      services.logger.warning("dispatcher: the trouble with \(attempt.id) could not be written down: \(error)")
+    }
+  }
 }
