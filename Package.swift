@@ -132,9 +132,9 @@ let package = Package(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
       swiftSettings: strict),
     .testTarget(
-      name: "ReferenceTrainerTests", dependencies: ["ReferenceTrainer", "LinearAlgebra", "baton-train"],
+      name: "ReferenceTrainerTests", dependencies: ["ReferenceTrainer", "LinearAlgebra", "baton-train", "TestKit"],
       swiftSettings: strict),
-    .testTarget(name: "LabTests", dependencies: ["Lab", "Domain", "Postgres"], swiftSettings: strict),
+    .testTarget(name: "LabTests", dependencies: ["Lab", "Domain", "Postgres", "TestKit"], swiftSettings: strict),
     .testTarget(
       name: "CommandsTests", dependencies: ["Commands", "APIClient", "Wire", "Domain", arguments],
       swiftSettings: strict),

@@ -84,6 +84,11 @@ public struct LabController: Sendable {
     get throws { try file.read().controller?.process?.isAlive ?? false }
   }
 
+  /// The number of its process; nil when it does not run.
+  public var pid: Int32? {
+    get throws { try file.read().controller?.process.flatMap { $0.isAlive ? $0.pid : nil } }
+  }
+
   /// Starts the controller and returns when its port accepts connections; running is success.
   ///
   /// Migrates the database first, which a mere restart may skip.
@@ -150,14 +155,14 @@ public struct LabController: Sendable {
   }
 
   private func port() throws(LabError) -> Int {
-    let chosen = try Ports.free(on: ["127.0.0.1"])
-    return try file.update { record throws(LabError) in
+    try file.update { record throws(LabError) in
       guard record.settings.programs.controller != nil else {
         throw LabError(.unsupported, "this lab has no controller")
       }
       if let port = record.controller?.port { return port }
-      record.controller = .init(port: chosen)
-      return chosen
+      let port = try Ports.free(on: ["127.0.0.1"])
+      record.controller = .init(port: port)
+      return port
     }
   }
 

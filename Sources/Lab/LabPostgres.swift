@@ -98,9 +98,9 @@ public struct LabPostgres: Sendable {
   ///
   /// Recorded before it is used, so that `down` finds it after a crash.
   private func choosePlace() throws(LabError) -> LabRecord.Postgres {
-    let port = try Ports.free(on: ["127.0.0.1"])
-    return try file.update { record throws(LabError) in
+    try file.update { record throws(LabError) in
       if let place = record.postgres { return place }
+      let port = try Ports.free(on: ["127.0.0.1"])
       // The server's user must be able to reach its folder, which it cannot below a private one such as /root.
       let inside = getuid() != 0 || Self.anyoneReaches(layout.root)
       let folder = inside ? "\(layout.root)/postgres" : "/var/tmp/baton-lab-\(record.id)"

@@ -28,7 +28,7 @@ import Testing
     try Files.makeFolder(folder)
     try Files.write(standIn, to: "\(folder)/batond", mode: 0o755)
     let programs = LabPrograms(
-      binFolder: folder, controller: "\(folder)/batond", agent: "/bin/true", warden: ["/bin/sleep", "86400"],
+      binFolder: folder, controller: "\(folder)/batond", agent: "/bin/true", warden: ["/bin/sleep", "infinity"],
       migrations: "/")
     try await LabFixture.with(nodes: 1, programs: programs) { lab in
       let url = try lab.controller.url

@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import Glibc
 import Postgres
+import TestKit
 import Testing
 
 @testable import Lab
@@ -12,7 +13,7 @@ import Testing
     let lab = Lab(root: settings.root)
     _ = try await Lab.up(settings)
     let record = try lab.file.read()
-    #expect(try await lab.node("n1").ssh("setsid sleep 86400 </dev/null >/dev/null 2>&1 & true").status == 0)
+    #expect(try await lab.node("n1").ssh("setsid sleep infinity </dev/null >/dev/null 2>&1 & true").status == 0)
     let processes = record.nodes.compactMap(\.process) + [try #require(record.postgres?.process)]
     let all = try processes + lab.nodes.flatMap { try $0.processes() }.compactMap { ProcessIdentity(pid: $0) }
     #expect(all.allSatisfy { $0.isAlive })
@@ -75,7 +76,7 @@ import Testing
     let settings = LabFixture.settings(nodes: 1, dieWithParent: false)
     let lab = Lab(root: settings.root)
     try Files.makeFolder(settings.root)
-    let foreign = try Command("/bin/sleep", ["86400"]).startDaemon(log: "/dev/null")
+    let foreign = try Command("/bin/sleep", ["infinity"]).startDaemon(log: "/dev/null")
     var stale = foreign
     stale.startTicks -= 1
     var otherBoot = foreign
@@ -118,10 +119,10 @@ import Testing
     let record = try lab.file.read()
     let processes = try [record.postgres?.process, record.nodes[0].process].map { try #require($0) }
     let members = try lab.node("n1").processes().compactMap { ProcessIdentity(pid: $0) }
-    Watchdog.letGo(try #require(record.watchdog))
-    try await Waiting.until("the end of the lab", within: .seconds(60)) {
-      !Files.exists(settings.root) && record.watchdog?.isAlive == false
-    }
+    let watchdog = try #require(record.watchdog)
+    Watchdog.letGo(watchdog)
+    try await ProcessEnd.wait(watchdog.pid)
+    #expect(!Files.exists(settings.root))
     #expect(!(processes + members).contains { $0.isAlive })
     #expect(!MountTable.entries().contains { $0.source.contains(record.id) })
   }

@@ -1,5 +1,6 @@
 import Domain
 import Glibc
+import TestKit
 import Testing
 
 @testable import Lab
@@ -124,25 +125,24 @@ import Testing
     try await LabFixture.withNodes { lab in
       let node = try lab.node("n1")
       // The shell leaves a child behind, which process 1 of the node adopts.
-      let number = try await node.ssh("(setsid sh -c 'echo $$; exec sleep 0.01' &)").output.filter(\.isNumber)
-      let gone = try await Waiting.succeeds(within: .seconds(30)) {
-        try await node.ssh("kill -0 \(number)").status != 0
-      }
-      #expect(gone)
+      let orphan = try await startDaemon(on: node)
+      kill(orphan.pid, SIGKILL)
+      try await ProcessEnd.wait(orphan.pid)
+      while Files.exists("/proc/\(orphan.pid)") { try await TestTime.beforeAskingAgain() }
     }
   }
 
   /// Starts a process that left its session and its parents, as a daemon does; its number on the machine.
   private func startDaemon(on node: LabNode) async throws -> ProcessIdentity {
-    let known = Set(try node.processes())
-    let result = try await node.ssh("(setsid sh -c 'setsid sleep 86400 </dev/null >/dev/null 2>&1 &' &) </dev/null")
+    let script = "echo $$; exec sleep infinity </dev/null >/dev/null 2>&1"
+    let result = try await node.ssh("(setsid sh -c 'setsid sh -c \"$0\" &' '\(script)' &) </dev/null")
     #expect(result.status == 0, "\(result.problems)")
-    var found: ProcessIdentity?
-    try await Waiting.until("the daemon", within: .seconds(20)) {
-      found = try node.processes().filter { !known.contains($0) }.compactMap { ProcessIdentity(pid: $0) }
-        .first { Files.text("/proc/\($0.pid)/cmdline")?.hasPrefix("sleep\u{0}86400") == true }
-      return found != nil
+    let number = result.output.filter(\.isNumber)
+    // The last of its numbers is that in the node's own name space.
+    let found = try node.processes().first { pid in
+      let lines = (Files.text("/proc/\(pid)/status") ?? "").split(separator: "\n")
+      return lines.first { $0.hasPrefix("NSpid:") }?.split(separator: "\t").last.map(String.init) == number
     }
-    return try #require(found)
+    return try #require(found.flatMap { ProcessIdentity(pid: $0) })
   }
 }

@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import Glibc
 import Postgres
+import TestKit
 import Testing
 
 @testable import Lab
@@ -39,9 +40,7 @@ import Testing
       let calendar = try await Calendar(lab)
       for node in try lab.nodes { #expect(try await node.ssh("echo x >$BATON_NODE_ROOT/data").status == 0) }
       try await calendar.lease("missed", ["n1"], from: "-1 hour", to: "10 milliseconds")
-      try await Waiting.until("the end of the lease", within: .seconds(20)) {
-        try await !LabWarden(lab).findDue(calendar.pool).due.isEmpty
-      }
+      try await calendar.untilEnd(of: "missed")
       #expect(try await LabWarden(lab).findDue(calendar.pool).due.map(\.node) == ["n1"])
       try await withWarden(lab) { try await untilEmpty(lab.node("n1")) }
       #expect(try await LabWarden(lab).findDue(calendar.pool).due.isEmpty)
@@ -80,7 +79,8 @@ import Testing
   /// Returns when the node was wiped and all the work of doing so is written down.
   private func untilEmpty(_ node: LabNode) async throws {
     let before = try lab(of: node).cleanSince()[node.name]
-    try await Waiting.until("\(node.name) to be taken away", within: .seconds(60)) {
+    // The last that a warden does for a node it writes into the lab's record.
+    try await FileChanges.until(in: [node.file.layout.root]) {
       try !holdsData(node) && (lab(of: node).cleanSince()[node.name] != before || node.state == .running)
     }
     try await node.exclusively {}
@@ -129,6 +129,11 @@ private struct Calendar {
           """)
       }
     }
+  }
+
+  /// Returns when the lease has ended, by the clock that decides that.
+  func untilEnd(of name: String) async throws {
+    _ = try await pool.query("SELECT pg_sleep_until(upper(period)) FROM lease WHERE name = \(name)")
   }
 
   func terminate(_ name: String) async throws {

@@ -151,7 +151,10 @@ struct ConnectionTests {
       await #expect(throws: CancellationError.self) { try await sleeper.value }
       try await until {
         try await db.pool.query(
-          "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(600)'"
+          """
+          SELECT 1 FROM pg_stat_activity
+          WHERE state = 'active' AND query = 'SELECT pg_sleep(600)' AND datname = current_database()
+          """
         ).isEmpty
       }
     }

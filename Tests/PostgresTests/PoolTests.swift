@@ -95,7 +95,10 @@ struct PoolTests {
       let victim = Task { try await db.pool.query("SELECT pg_sleep(600)") }
       try await untilRunning("pg_sleep(600)", seenBy: db.pool)
       try await db.pool.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'")
+        """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE query = 'SELECT pg_sleep(600)' AND datname = current_database()
+        """)
       let error = await #expect(throws: PostgresError.self) { try await victim.value }
       #expect(error?.code == .connectionLost)
       #expect(error?.outcome == .unknown)

@@ -9,10 +9,13 @@ struct RestartTests {
     try await PostgresFixture.withPrivateServer { server in
       let pool = PostgresPool(server.conninfo(database: "postgres"))
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for _ in 0..<8 { group.addTask { try await pool.execute("SELECT pg_sleep(0.01)") } }
+        let full = Gate()
+        for _ in 0..<8 { group.addTask { try await pool.withConnection { _ in await full.passed() } } }
+        try await until { pool.usage.lent == 8 }
+        full.open()
         try await group.waitForAll()
       }
-      #expect(pool.usage.idle > 0)
+      #expect(pool.usage.idle == 8)
       try await server.restart()
       try await #expect(pool.query("SELECT 1").count == 1)
       try await server.crash()
@@ -24,18 +27,19 @@ struct RestartTests {
 
   @Test func waitsForAServerThatIsDown() async throws {
     try await PostgresFixture.withPrivateServer { server in
-      let failed = Gate()
+      let (failed, isUp) = (Gate(), Gate())
       let backoff = Backoff(
         random: { 0 },
-        sleep: {
+        sleep: { _ in
           failed.open()
-          try await Task.sleep(for: $0)
+          await isUp.passed()
         })
       let pool = PostgresPool(server.conninfo(database: "postgres"), backoff: backoff)
       try await server.stop()
       async let answer = pool.query("SELECT 1")
       await failed.passed()
       try await server.resume()
+      isUp.open()
       try await #expect(answer.count == 1)
       await pool.close()
     }

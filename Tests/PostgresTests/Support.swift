@@ -38,13 +38,14 @@ func until(_ condition: () async throws -> Bool) async throws {
   }
 }
 
-/// Waits until a session is in the middle of a statement whose text contains `fragment`.
+/// Waits until a session with the pool's database is in the middle of a statement whose text contains `fragment`.
 func untilRunning(_ fragment: String, seenBy pool: PostgresPool, state: String = "active") async throws {
   try await until {
     let rows = try await pool.query(
       """
       SELECT pid FROM pg_stat_activity
       WHERE state = \(state) AND query LIKE '%' || \(fragment) || '%' AND pid <> pg_backend_pid()
+        AND datname = current_database()
       """)
     return !rows.isEmpty
   }

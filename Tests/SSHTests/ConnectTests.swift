@@ -97,7 +97,7 @@ struct ConnectTests {
   }
 
   @Test func aClosedPortRefuses() async throws {
-    let port = try SSHDFixture.freePort("127.0.0.1")
+    let port = try PortClaim.make()
     let endpoint = SSHEndpoint(host: "127.0.0.1", port: port, user: "nobody")
     #expect(try await sshError { try await HostKeyScan.fetch(endpoint) }.code == .connectRefused)
   }
@@ -127,7 +127,7 @@ struct ConnectTests {
   @Test func aServerKilledMidStreamEndsTheStreamWithAnError() async throws {
     try await SSHDFixture.with { server in
       let connection = try await server.connect()
-      let process = try await connection.start(["sh", "-c", "echo up; exec sleep 600"])
+      let process = try await connection.start(["sh", "-c", "echo up; exec sleep infinity"])
       var output = process.stdout.makeAsyncIterator()
       #expect(try await output.next() == Array("up\n".utf8))
       server.stop()
@@ -151,14 +151,7 @@ struct ConnectTests {
     settings.keepaliveInterval = .seconds(2)
     settings.keepaliveMisses = 1
     try await SSHDFixture.with { server in
-      let connection = try await server.connect(settings)
-      let process = try await connection.start(["sh", "-c", "echo up; exec sleep 600"])
-      var output = process.stdout.makeAsyncIterator()
-      _ = try await output.next()
-      server.freeze()
-      let error = try await sshError { try await output.next() }
-      server.thaw()
-      #expect(error.code == .timeout(.keepalive))
+      try await server.isTakenForDead(settings)
     }
   }
 
@@ -167,8 +160,28 @@ struct ConnectTests {
     settings.keepaliveInterval = .seconds(2)
     settings.keepaliveMisses = 1
     try await SSHDFixture.with { server in
-      let result = try await server.connect(settings).run(["sh", "-c", "sleep 6; echo done"])
-      #expect(result.stdoutText == "done\n")
+      let process = try await server.connect(settings).start(["cat"])
+      // As long as it takes for another to be taken for dead, it says nothing.
+      try await SSHDFixture.with { other in
+        try await other.isTakenForDead(settings)
+      }
+      try await process.write(Array("done".utf8))
+      try await process.closeInput()
+      #expect(try await process.stdout.rest() == "done")
+      #expect(try await process.exit.isSuccess)
     }
+  }
+}
+
+extension SSHDFixture {
+  /// Freezes the server in the middle of a session, and returns when that has noticed.
+  fileprivate func isTakenForDead(_ settings: SSHSettings) async throws {
+    let process = try await connect(settings).start(["sh", "-c", "echo up; exec sleep infinity"])
+    var output = process.stdout.makeAsyncIterator()
+    _ = try await output.next()
+    freeze()
+    let error = try await sshError { try await output.next() }
+    thaw()
+    #expect(error.code == .timeout(.keepalive))
   }
 }

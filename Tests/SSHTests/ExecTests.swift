@@ -89,7 +89,7 @@ struct ExecTests {
   @Test func givesUpAtTheTimeLimitAndGoesOnServing() async throws {
     try await SSHDFixture.with { server in
       let connection = try await server.connect()
-      let error = try await sshError { try await connection.run(["sleep", "600"], timeout: .milliseconds(200)) }
+      let error = try await sshError { try await connection.run(["sleep", "infinity"], timeout: .milliseconds(200)) }
       #expect(error.code == .timeout(.exec))
       #expect(try await connection.run(["echo", "on"]).stdoutText == "on\n")
     }

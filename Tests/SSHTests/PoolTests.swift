@@ -67,11 +67,13 @@ struct PoolTests {
     var settings = SSHSettings()
     settings.idleTimeout = .milliseconds(100)
     try await SSHDFixture.with { server in
-      let pool = server.pool(settings)
-      try await pool.withSession(to: server.endpoint) { connection in
-        let result = try await connection.run(["sleep", "0.5"])
-        #expect(result.status.isSuccess)
+      try await server.pool(settings).withSession(to: server.endpoint) { connection in
+        let process = try await connection.start(["cat"])
+        // One that is not in use is opened later, and closes for that.
+        try await server.closesAnUnusedSession(of: server.pool(settings))
         #expect(connection.isOpen)
+        try await process.closeInput()
+        #expect(try await process.exit.isSuccess)
       }
     }
   }
@@ -81,19 +83,14 @@ struct PoolTests {
     settings.idleTimeout = .milliseconds(100)
     try await SSHDFixture.with { server in
       let pool = server.pool(settings)
-      // The far end ends its part when the session closes, and the command that waits for it runs elsewhere.
-      let session = try await pool.run(["sh", "-c", "echo $PPID"], on: server.endpoint)
-      let wait = "while kill -0 $1 2>/dev/null; do sleep 0.05; done"
-      let observer = try await server.connect()
-      let pid = session.stdoutText.split(separator: "\n").joined()
-      #expect(try await observer.run(["sh", "-c", wait, "sh", pid]).status.isSuccess)
+      try await server.closesAnUnusedSession(of: pool)
       #expect(await pool.openSessions == 0)
     }
   }
 
   @Test func fansOutToManyServersWhateverSomeOfThemDo() async throws {
     let silent = try SilentServer()
-    let refusing = SSHEndpoint(host: "127.0.0.1", port: try SSHDFixture.freePort("127.0.0.1"), user: "nobody")
+    let refusing = SSHEndpoint(host: "127.0.0.1", port: try PortClaim.make(), user: "nobody")
     var servers: [SSHDFixture] = []
     defer { for server in servers { server.remove() } }
     for index in 1...16 { servers.append(try SSHDFixture(address: "127.0.1.\(index)")) }

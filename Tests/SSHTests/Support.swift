@@ -11,6 +11,12 @@ extension SSHDFixture {
   func pool(_ settings: SSHSettings = SSHSettings()) -> SSHPool {
     SSHPool(settings: settings) { _ in SSHCredentials(hostKey: self.hostKey, identity: self.identity) }
   }
+
+  /// Uses a session of `pool` once, and returns when the server's part of it has ended, which the pool's did before.
+  func closesAnUnusedSession(of pool: SSHPool) async throws {
+    let result = try await pool.run(["sh", "-c", "echo $PPID"], on: endpoint)
+    try await ProcessEnd.wait(try #require(pid_t(result.stdoutText.filter(\.isNumber))))
+  }
 }
 
 /// A server that the kernel connects to, and that never says a word.
@@ -19,7 +25,7 @@ final class SilentServer {
   private let descriptor: Int32
 
   init() throws {
-    let port = try SSHDFixture.freePort("127.0.0.1")
+    let port = try PortClaim.make()
     endpoint = SSHEndpoint(host: "127.0.0.1", port: port, user: "nobody")
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var name = sockaddr_in()

@@ -102,9 +102,8 @@ struct UploadTests {
       for await sent in parts where sent >= 8 << 20 { break }
       upload.cancel()
       await #expect(throws: CancellationError.self) { try await upload.value }
-      // The node's side ends on its own; the shell waits for that and then for the folder to be empty.
-      let wait = "while [ -n \"$(ls -A \"$1\")\" ]; do sleep 0.05; done"
-      #expect(try await connection.run(["sh", "-c", wait, "sh", folder], timeout: .seconds(30)).status.isSuccess)
+      // The node's side ends on its own, and leaves nothing.
+      try await FileChanges.until(in: [folder]) { try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty }
     }
   }
 }

@@ -31,7 +31,7 @@ public actor PostgresServer {
 
   private init() throws {
     executor = WaitingExecutor(queue)
-    port = try freePort()
+    port = Int(try PortClaim.make())
     folder = try temporaryFolder()
     let input = Pipe()
     let output = Pipe()
@@ -169,23 +169,4 @@ private func binaryFolder() throws -> String {
     throw PostgresServerError(command: "start", log: "no initdb in \(debian) or PATH: apt-get install postgresql")
   }
   return found
-}
-
-/// A port that nobody listens on.
-///
-/// Somebody may take it before the server does; then the start fails and says so.
-private func freePort() throws -> Int {
-  let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-  defer { close(descriptor) }
-  var address = sockaddr_in()
-  address.sin_family = sa_family_t(AF_INET)
-  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-  let result = withUnsafeMutablePointer(to: &address) { pointer in
-    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-      bind(descriptor, generic, length) == 0 ? getsockname(descriptor, generic, &length) : -1
-    }
-  }
-  guard result == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-  return Int(UInt16(bigEndian: address.sin_port))
 }

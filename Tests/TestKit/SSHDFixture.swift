@@ -68,7 +68,7 @@ public final class SSHDFixture: Sendable {
     }
     guard let first = keys.first else { throw SetupError(description: "a server needs a host key") }
     hostKey = first
-    endpoint = SSHEndpoint(host: address, port: try Self.freePort(address), user: NSUserName())
+    endpoint = SSHEndpoint(host: address, port: try PortClaim.make(on: address), user: NSUserName())
     let lines =
       [
         "ListenAddress \(address):\(endpoint.port)", "PidFile none", "UsePAM no", "StrictModes no",
@@ -99,13 +99,14 @@ public final class SSHDFixture: Sendable {
   /// Returns when it listens.
   public func start() throws {
     let config = folder.path + "/sshd_config"
-    // sshd says when it listens. The supervisor passes that line on and ends the server when its own input ends,
-    // which it does when this process dies.
+    // sshd says when it listens. The supervisor passes that line on, and ends the server and removes its folder when
+    // its own input ends, which it does when this process dies.
     let script = """
       /usr/sbin/sshd -D -e -f "$1" 2>>"$2" & server=$!
       tail -n +1 -f --pid=$server "$2" 2>/dev/null | sed -u -n '/Server listening\\|error:\\|fatal:/p' & 
       read -r _
       kill -9 $server 2>/dev/null
+      rm -rf "$3"
       """
     let log = folder.path + "/sshd.log"
     try Data().write(to: URL(fileURLWithPath: log))
@@ -123,7 +124,8 @@ public final class SSHDFixture: Sendable {
     let supervisor: pid_t
     do {
       defer { close(report[1]) }
-      supervisor = try Self.spawn(["/bin/sh", "-c", script, "sh", config, log], stdin: leash[0], stdout: report[1])
+      supervisor = try Self.spawn(
+        ["/bin/sh", "-c", script, "sh", config, log, folder.path], stdin: leash[0], stdout: report[1])
     } catch {
       close(leash[1])
       throw error
@@ -143,10 +145,11 @@ public final class SSHDFixture: Sendable {
   public func stop() {
     guard let server = server.withLock({ $0.take() }) else { return }
     signalAll(of: server, SIGKILL)
-    close(server.leash)
     kill(server.supervisor, SIGKILL)
     var status: Int32 = 0
     waitpid(server.supervisor, &status, 0)
+    // Last: the supervisor would take it for the end of this process.
+    close(server.leash)
   }
 
   /// Stops every process of the server without closing a socket: a machine that hangs.
@@ -195,23 +198,6 @@ public final class SSHDFixture: Sendable {
   public func remove() {
     stop()
     try? FileManager.default.removeItem(at: folder)
-  }
-
-  /// A port that was free on `address` a moment ago.
-  public static func freePort(_ address: String) throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var name = sockaddr_in()
-    name.sin_family = sa_family_t(AF_INET)
-    name.sin_addr.s_addr = inet_addr(address)
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let code = withUnsafeMutableBytes(of: &name) { bytes -> Int32 in
-      guard let pointer = bytes.assumingMemoryBound(to: sockaddr.self).baseAddress else { return -1 }
-      guard bind(descriptor, pointer, length) == 0 else { return -1 }
-      return getsockname(descriptor, pointer, &length)
-    }
-    guard code == 0 else { throw SetupError(description: "no free port on \(address)") }
-    return UInt16(bigEndian: name.sin_port)
   }
 
   // MARK: Processes
