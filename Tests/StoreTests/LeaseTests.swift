@@ -168,6 +168,38 @@ import Testing
     }
   }
 
+  @Test func isDegradedWhileANodeOfItDoesNotAnswer() async throws {
+    try await StoreFixture.with { f in
+      let nodes = try await [f.node("n1"), f.node("n2")]
+      let new = try await f.store.addNode(.test("n3"), by: f.actor).id
+      let lease = try await f.lease("exp", nodes)
+      _ = try await f.lease("new", [new])
+      #expect(try await f.store.judgeLeases(by: f.epoch) == .done([]))
+      _ = try await f.store.setNodeState(nodes[1], to: .suspect, by: f.epoch)
+      #expect(
+        try await f.store.judgeLeases(by: f.epoch).value?.map { [$0.lease: $0.isDegraded] } == [[lease.id: true]])
+      #expect(try await f.store.lease(lease.id).isDegraded)
+      #expect(try await f.store.judgeLeases(by: f.epoch) == .done([]))
+      _ = try await f.store.setNodeState(nodes[1], to: .dead, by: f.epoch)
+      #expect(try await f.store.judgeLeases(by: f.epoch) == .done([]))
+      _ = try await f.store.updateNode(nodes[1], facts: .test(gpus: 2), by: f.epoch)
+      #expect(
+        try await f.store.judgeLeases(by: f.epoch).value?.map { [$0.lease: $0.isDegraded] } == [[lease.id: false]])
+      #expect(try await f.store.lease(lease.id).isDegraded == false)
+      var filter = EventFilter()
+      filter.subject = Subject(lease.id)
+      #expect(
+        try await f.store.events(filter).map(\.action) == ["lease.whole", "lease.degraded", "lease.create"])
+      // What is over is judged no more.
+      _ = try await f.store.setNodeState(nodes[0], to: .suspect, by: f.epoch)
+      _ = try await f.store.deleteLease(lease.id, by: f.actor)
+      #expect(try await f.store.judgeLeases(by: f.epoch) == .done([]))
+      let stale = f.epoch
+      _ = try await f.store.takeControl(holder: "test", patience: .zero)
+      #expect(try await f.store.judgeLeases(by: stale) == .stale)
+    }
+  }
+
   @Test func givingUpAPendingLeaseFreesItsNodes() async throws {
     try await StoreFixture.with { f in
       let node = try await f.node("n1")
