@@ -1,73 +1,108 @@
 public import Domain
 import Postgres
 
+/// What became of the leases that were due.
+public struct LeaseMoves<Moved: Hashable & Sendable>: Hashable, Sendable {
+  /// Those that moved, in the order in which they were due.
+  public var moved: [Moved]
+  /// Those that could not; each is as it was.
+  public var failures: [LeaseFailure]
+
+  init() {
+    moved = []
+    failures = []
+  }
+}
+
+/// A lease that should have moved.
+public struct LeaseFailure: Hashable, Sendable {
+  /// Which.
+  public var lease: LeaseID
+  /// Why it could not.
+  public var reason: String
+}
+
 extension Store {
-  /// Makes every lease ACTIVE whose time has come, and gives those.
-  public func activateDueLeases(by epoch: ControllerEpoch) async throws -> Guarded<[LeaseID]> {
-    try await controlled(by: epoch) { transaction in
-      let rows = try await transaction.query(
-        """
-        UPDATE lease SET state = 'ACTIVE' WHERE state = 'PENDING' AND period @> clock_timestamp()
-        RETURNING id, project_id
-        """)
-      return .done(try await recordMoves(rows, "lease.activate", by: epoch, in: transaction))
-    }
-  }
-
-  /// Makes every lease ENDING that has no more than `lead` left, and gives those: nothing new starts on them.
-  public func markEndingLeases(lead: TimeSpan, by epoch: ControllerEpoch) async throws -> Guarded<[LeaseID]> {
-    try await controlled(by: epoch) { transaction in
-      let rows = try await transaction.query(
-        """
-        UPDATE lease SET state = 'ENDING'
-        WHERE state = 'ACTIVE' AND upper(period) - make_interval(secs => \(lead.seconds)) <= clock_timestamp()
-        RETURNING id, project_id
-        """)
-      return .done(try await recordMoves(rows, "lease.ending", by: epoch, in: transaction))
-    }
-  }
-
-  private func recordMoves(
-    _ rows: [Row], _ action: String, by epoch: ControllerEpoch, in transaction: PostgresTransaction
-  ) async throws -> [LeaseID] {
-    var leases: [LeaseID] = []
-    for row in rows {
-      let lease: LeaseID = try row.get("id")
-      try await record(
-        action, Subject(lease), project: row.get("project_id"), by: .controller(epoch), in: transaction)
-      leases.append(lease)
-    }
-    return leases.sorted()
-  }
-
-  /// Ends every lease whose time has run out, with its attempts, one transaction a lease; gives what ended.
+  /// Makes every lease ACTIVE whose time has come, one transaction a lease: what is wrong with one stops no other.
   ///
-  /// An attempt ends with the lease's end, LEASE_ENDED, whenever this runs: its node was gone from then on.
-  public func terminateDueLeases(by epoch: ControllerEpoch) async throws -> Guarded<[LeaseEnd]> {
-    let due: [LeaseID] = try await pool.query(
-      """
-      SELECT id FROM lease
-      WHERE state IN ('PENDING', 'ACTIVE', 'ENDING') AND upper(period) <= clock_timestamp() ORDER BY upper(period), id
-      """
-    ).map { try $0.get("id") }
-    var ended: [LeaseEnd] = []
-    for lease in due {
-      let result = try await controlled(by: epoch) { transaction in
-        let row = try await transaction.first(
-          """
-          UPDATE lease SET state = 'TERMINATED', terminated_at = clock_timestamp()
-          WHERE id = \(lease) AND state IN ('PENDING', 'ACTIVE', 'ENDING') AND upper(period) <= clock_timestamp()
-          RETURNING project_id
-          """)
-        // Extended, or ended by another hand, since it was looked for.
-        guard let row else { return Guarded<LeaseEnd?>.done(nil) }
-        let actor = Actor.controller(epoch)
-        return .done(try await endAttempts(of: lease, project: row.get("project_id"), by: actor, in: transaction))
-      }
-      guard case .done(let end) = result else { return .stale }
-      if let end { ended.append(end) }
+  /// Throws only what concerns all of them.
+  public func activateDueLeases(by epoch: ControllerEpoch) async throws -> Guarded<LeaseMoves<LeaseID>> {
+    let due = try await leases(
+      "SELECT id FROM lease WHERE state = 'PENDING' AND period @> clock_timestamp() ORDER BY lower(period), id")
+    return try await moveEach(due, by: epoch) { lease, transaction in
+      let row = try await transaction.first(
+        """
+        UPDATE lease SET state = 'ACTIVE' WHERE id = \(lease) AND state = 'PENDING' AND period @> clock_timestamp()
+        RETURNING project_id
+        """)
+      guard let row else { return nil }
+      try await record(
+        "lease.activate", Subject(lease), project: row.get("project_id"), by: .controller(epoch), in: transaction)
+      return lease
     }
-    return .done(ended)
+  }
+
+  /// Makes every lease ENDING that has no more than `lead` left, one transaction a lease: nothing new starts on them.
+  ///
+  /// Throws only what concerns all of them.
+  public func markEndingLeases(
+    lead: TimeSpan, by epoch: ControllerEpoch
+  ) async throws -> Guarded<LeaseMoves<LeaseID>> {
+    let isDue: SQL = """
+      state = 'ACTIVE' AND upper(period) - make_interval(secs => \(lead.seconds)) <= clock_timestamp()
+      """
+    let due = try await leases("SELECT id FROM lease WHERE \(isDue) ORDER BY upper(period), id")
+    return try await moveEach(due, by: epoch) { lease, transaction in
+      let row = try await transaction.first(
+        "UPDATE lease SET state = 'ENDING' WHERE id = \(lease) AND \(isDue) RETURNING project_id")
+      guard let row else { return nil }
+      try await record(
+        "lease.ending", Subject(lease), project: row.get("project_id"), by: .controller(epoch), in: transaction)
+      return lease
+    }
+  }
+
+  /// Ends every lease whose time has run out, with its attempts, one transaction a lease.
+  ///
+  /// An attempt ends with the lease's end, LEASE_ENDED, whenever this runs: its node was gone from then on. Throws only
+  /// what concerns all leases.
+  public func terminateDueLeases(by epoch: ControllerEpoch) async throws -> Guarded<LeaseMoves<LeaseEnd>> {
+    let isDue: SQL = "state IN ('PENDING', 'ACTIVE', 'ENDING') AND upper(period) <= clock_timestamp()"
+    let due = try await leases("SELECT id FROM lease WHERE \(isDue) ORDER BY upper(period), id")
+    return try await moveEach(due, by: epoch) { lease, transaction in
+      let row = try await transaction.first(
+        """
+        UPDATE lease SET state = 'TERMINATED', terminated_at = clock_timestamp()
+        WHERE id = \(lease) AND \(isDue)
+        RETURNING project_id
+        """)
+      // Extended, or ended by another hand, since it was looked for.
+      guard let row else { return nil }
+      return try await endAttempts(
+        of: lease, project: row.get("project_id"), by: .controller(epoch), in: transaction)
+    }
+  }
+
+  private func leases(_ sql: SQL) async throws -> [LeaseID] {
+    try await pool.query(sql).map { try $0.get("id") }
+  }
+
+  /// Moves each by itself; nil from `move` where it is not due any more.
+  private func moveEach<Moved>(
+    _ due: [LeaseID], by epoch: ControllerEpoch, _ move: (LeaseID, PostgresTransaction) async throws -> Moved?
+  ) async throws -> Guarded<LeaseMoves<Moved>> {
+    var moves = LeaseMoves<Moved>()
+    if due.isEmpty { return try await controlled(by: epoch) { _ in .done(moves) } }
+    for lease in due {
+      do {
+        let result = try await controlled(by: epoch) { Guarded<Moved?>.done(try await move(lease, $0)) }
+        guard case .done(let moved) = result else { return .stale }
+        if let moved { moves.moved.append(moved) }
+      } catch  where !Self.concernsAll(error) {
+        moves.failures.append(LeaseFailure(lease: lease, reason: "\(error)"))
+      }
+    }
+    return .done(moves)
   }
 
   /// Gives a lease up: one that has not begun is just over, one that has ends now, with its attempts.
@@ -110,14 +145,17 @@ extension Store {
   }
 
   /// When a lease next begins, comes to `lead` before its end, or ends; in the past where that is due; nil for never.
-  public func nextLeaseBoundary(lead: TimeSpan) async throws -> Timestamp? {
+  ///
+  /// Those in `but` are not looked at.
+  public func nextLeaseBoundary(lead: TimeSpan, but: Set<LeaseID> = []) async throws -> Timestamp? {
     try await pool.one(
       """
       SELECT min(CASE state
         WHEN 'PENDING' THEN lower(period)
         WHEN 'ACTIVE' THEN upper(period) - make_interval(secs => \(lead.seconds))
         ELSE upper(period) END) AS boundary
-      FROM lease WHERE state IN ('PENDING', 'ACTIVE', 'ENDING')
+      FROM lease
+      WHERE state IN ('PENDING', 'ACTIVE', 'ENDING') AND id <> ALL (\(but.sorted())::bigint[])
       """
     ).get("boundary")
   }

@@ -223,23 +223,65 @@ import Testing
         NewLease(name: "x", project: f.project, start: start, end: .after(.hours(1)), nodes: .these([node])),
         by: f.actor)
       #expect(try await f.store.nextLeaseBoundary(lead: .minutes(5)) == start)
-      #expect(try await f.store.activateDueLeases(by: f.epoch) == .done([]))
+      #expect(try await f.store.activateDueLeases(by: f.epoch).value?.moved == [])
       try await f.pool.execute(
         """
         UPDATE lease
         SET period = tstzrange(lower(period) - interval '61 minutes', upper(period) - interval '61 minutes')
         """)
-      #expect(try await f.store.activateDueLeases(by: f.epoch) == .done([lease.id]))
-      #expect(try await f.store.activateDueLeases(by: f.epoch) == .done([]))
+      #expect(try await f.store.activateDueLeases(by: f.epoch).value?.moved == [lease.id])
+      #expect(try await f.store.activateDueLeases(by: f.epoch).value?.moved == [])
       let end = try await f.store.lease(lease.id).period.end
       #expect(try await f.store.nextLeaseBoundary(lead: .minutes(5)) == end - .minutes(5))
-      #expect(try await f.store.markEndingLeases(lead: .minutes(5), by: f.epoch) == .done([]))
-      #expect(try await f.store.markEndingLeases(lead: .hours(1), by: f.epoch) == .done([lease.id]))
+      #expect(try await f.store.markEndingLeases(lead: .minutes(5), by: f.epoch).value?.moved == [])
+      #expect(try await f.store.markEndingLeases(lead: .hours(1), by: f.epoch).value?.moved == [lease.id])
       #expect(try await f.store.nextLeaseBoundary(lead: .minutes(5)) == end)
-      #expect(try await f.store.terminateDueLeases(by: f.epoch) == .done([]))
+      #expect(try await f.store.terminateDueLeases(by: f.epoch).value?.moved == [])
       try await f.expire(lease.id)
-      #expect(try await f.store.terminateDueLeases(by: f.epoch).value?.map(\.lease) == [lease.id])
+      #expect(try await f.store.terminateDueLeases(by: f.epoch).value?.moved.map(\.lease) == [lease.id])
       #expect(try await f.store.nextLeaseBoundary(lead: .minutes(5)) == nil)
+    }
+  }
+
+  @Test func oneLeaseThatCannotMoveStopsNoOther() async throws {
+    try await StoreFixture.with { f in
+      let stuck = try await f.lease("stuck", [f.node("n1")])
+      let fine = try await f.lease("fine", [f.node("n2")])
+      let third = try await f.node("n3")
+      let start = try await f.store.now() + .hours(1)
+      let next = try await f.store.createLease(
+        NewLease(name: "next", project: f.project, start: start, end: .after(.hours(1)), nodes: .these([third])),
+        by: f.actor
+      ).period.start
+      try await f.pool.execute(
+        """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'the disk is full'; END $$
+        """)
+      try await f.pool.execute(
+        """
+        CREATE TRIGGER refuse BEFORE UPDATE ON lease FOR EACH ROW
+        WHEN (NEW.name = 'stuck' AND NEW.state <> 'ACTIVE') EXECUTE FUNCTION refuse()
+        """)
+      let ending = try #require(try await f.store.markEndingLeases(lead: .hours(3), by: f.epoch).value)
+      #expect(ending.moved == [fine.id])
+      #expect(ending.failures.map(\.lease) == [stuck.id])
+      try await f.expire(stuck.id)
+      try await f.expire(fine.id)
+      for moved in [[fine.id], []] {
+        let ended = try #require(try await f.store.terminateDueLeases(by: f.epoch).value)
+        #expect(ended.moved.map(\.lease) == moved)
+        #expect(ended.failures.map(\.lease) == [stuck.id])
+        #expect(ended.failures.first?.reason.contains("the disk is full") == true)
+      }
+      // Nobody waits for the boundary of one that is tried again anyway.
+      #expect(try await f.store.nextLeaseBoundary(lead: .minutes(5), but: [stuck.id]) == next)
+      #expect(try await f.store.recordTrouble(with: stuck.id, "the disk is full", by: f.epoch) == .done(stuck.id))
+      let event = try #require(try await f.store.events(limit: 1).first)
+      #expect(event.action == "lease.trouble" && event.subject == Subject(stuck.id) && event.project == f.project)
+      #expect(event.detail == ["reason": "the disk is full"])
+      try await f.pool.execute("DROP TRIGGER refuse ON lease")
+      #expect(try await f.store.terminateDueLeases(by: f.epoch).value?.moved.map(\.lease) == [stuck.id])
     }
   }
 }

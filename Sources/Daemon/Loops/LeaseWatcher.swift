@@ -18,16 +18,20 @@ struct LeaseWatcher: Sendable {
     let bell = Bell()
     let token = services.hub.listen { change in
       switch change {
-      case .lease, .everything: bell.ring()
+      // Nodes make their leases degraded, and whole again.
+      case .lease, .node, .everything: bell.ring()
       default: break
       }
     }
     defer { token.cancel() }
+    var troubles = Troubles<LeaseID>(longestPause: .seconds(15))
     while !Task.isCancelled {
       var pause = Self.patience
       do {
-        guard try await round() else { return }
-        pause = try await untilNextBoundary()
+        guard try await round(&troubles) else { return }
+        pause = try await untilNextBoundary(but: troubles.concerned)
+        let now = ContinuousClock.now
+        if let nextTry = troubles.nextTry(after: now) { pause = min(pause, TimeSpan(nextTry - now)) }
       } catch {
         services.logger.warning("lease watcher: \(error)")
         pause = .seconds(1)
@@ -37,22 +41,40 @@ struct LeaseWatcher: Sendable {
   }
 
   /// One look; false when another process decides now.
-  private func round() async throws -> Bool {
+  private func round(_ troubles: inout Troubles<LeaseID>) async throws -> Bool {
     let store = services.store
     guard case .done(let ended) = try await store.terminateDueLeases(by: epoch),
       case .done(let begun) = try await store.activateDueLeases(by: epoch),
-      case .done(let ending) = try await store.markEndingLeases(lead: services.endingLead, by: epoch)
+      case .done(let ending) = try await store.markEndingLeases(lead: services.endingLead, by: epoch),
+      case .done(let judged) = try await store.judgeLeases(by: epoch)
     else { return false }
-    for lease in begun { services.logger.info("\(lease) began") }
-    for lease in ending { services.logger.info("\(lease) is ending") }
-    for end in ended {
+    for lease in begun.moved { services.logger.info("\(lease) began") }
+    for lease in ending.moved { services.logger.info("\(lease) is ending") }
+    for end in ended.moved {
       services.logger.info("\(end.lease) ended with \(end.attempts.count) attempts on it")
     }
+    for health in judged {
+      services.logger.info("\(health.lease) is \(health.isDegraded ? "degraded" : "whole again")")
+    }
+    let failures = ended.failures + begun.failures + ending.failures
+    troubles.keep(Set(failures.map(\.lease)))
+    for failure in failures { await tell(of: failure, &troubles) }
     return true
   }
 
-  private func untilNextBoundary() async throws -> TimeSpan {
-    guard let boundary = try await services.store.nextLeaseBoundary(lead: services.endingLead) else {
+  /// Logs a lease that cannot move each time, and shows it to people once.
+  private func tell(of failure: LeaseFailure, _ troubles: inout Troubles<LeaseID>) async {
+    services.logger.error("\(failure.lease) should have moved and cannot, it is tried again: \(failure.reason)")
+    guard troubles.failed(failure.lease, at: .now, jitter: .random(in: 0...1)) else { return }
+    do {
+      _ = try await services.store.recordTrouble(with: failure.lease, failure.reason, by: epoch)
+    } catch {
+      services.logger.warning("lease watcher: the trouble with \(failure.lease) could not be written down: \(error)")
+    }
+  }
+
+  private func untilNextBoundary(but stuck: Set<LeaseID>) async throws -> TimeSpan {
+    guard let boundary = try await services.store.nextLeaseBoundary(lead: services.endingLead, but: stuck) else {
       return Self.patience
     }
     let left = boundary - (try await services.store.now())
