@@ -3,6 +3,7 @@ import Launching
 import Logging
 import SSH
 import Store
+import Synchronization
 import Wire
 
 /// Asks every node what it has, again and again.
@@ -11,54 +12,68 @@ import Wire
 /// does nothing to those that are on it. What an attempt that is over left on a node that answers is removed: it could
 /// not be while the node was out of reach, or while nobody decided.
 struct Prober: Sendable {
-  /// Silent for this many probes in a row: SUSPECT.
-  private static let missesToSuspect = 2
-  /// Silent for this many: DEAD.
-  private static let missesToDeath = 20
+  /// A probe that takes longer has failed, whatever it waits for.
+  private static let longestProbe = Duration.seconds(120)
+  private static let pauseAfterError = Duration.seconds(1)
 
   let services: Services
   let epoch: ControllerEpoch
 
-  /// Probes until cancelled: all nodes every `interval`, and a new or returned node as soon as the database tells.
+  /// Probes until cancelled: each node by itself every `interval`, and a new or returned one at once.
   func run() async {
     let interval = Duration.seconds(services.settings.probeIntervalSeconds ?? 15)
     let bell = Bell()
     let token = services.hub.listen { change in
-      if case .everything = change { bell.ring() }
+      switch change {
+      case .node, .everything: bell.ring()
+      default: break
+      }
     }
     defer { token.cancel() }
-    var misses: [NodeID: Int] = [:]
-    while !Task.isCancelled {
-      do {
-        misses = try await round(misses)
-      } catch {
-        services.logger.warning("prober: \(error)")
-      }
-      await bell.sleep(atMost: interval)
-    }
-  }
-
-  private func round(_ before: [NodeID: Int]) async throws -> [NodeID: Int] {
-    let nodes = try await services.store.nodes()
-    return await withTaskGroup(of: (NodeID, Bool).self) { group in
-      for node in nodes {
-        group.addTask { (node.id, await self.probe(node)) }
-      }
-      var misses: [NodeID: Int] = [:]
-      for await (node, answered) in group where !answered {
-        let count = (before[node] ?? 0) + 1
-        misses[node] = count
-        if count >= Self.missesToDeath {
-          await self.move(node, to: .dead)
-        } else if count >= Self.missesToSuspect {
-          await self.move(node, to: .suspect)
+    let schedule = Mutex(ProbeSchedule(interval: interval))
+    await withDiscardingTaskGroup { group in
+      while !Task.isCancelled {
+        var pause = Self.pauseAfterError
+        do {
+          let nodes = try await services.store.nodes()
+          let due = schedule.withLock {
+            $0.know(nodes.map { .init(id: $0.id, isDrained: $0.isDrained) }, at: .now)
+            return $0.takeDue(at: .now)
+          }
+          for node in nodes where due.contains(node.id) {
+            group.addTask {
+              let answered = await probe(node)
+              let next = schedule.withLock { $0.probed(node.id, answered: answered, at: .now) }
+              if let next { await move(node.id, to: next) }
+              // A place is free for one that waits for it.
+              if schedule.withLock({ $0.hasWaiting(at: .now) }) { bell.ring() }
+            }
+          }
+          pause = schedule.withLock { $0.pause(from: .now) }
+        } catch {
+          services.logger.warning("prober: \(error)")
         }
+        await bell.sleep(atMost: pause)
       }
-      return misses
+      group.cancelAll()
     }
   }
 
+  /// Whether the node answered.
   private func probe(_ node: NodeRecord) async -> Bool {
+    await withTaskGroup(of: Bool.self) { group in
+      group.addTask { await ask(node) }
+      group.addTask {
+        do { try await Task.sleep(for: Self.longestProbe) } catch { return false }
+        services.logger.info("probe of \(node.request.name): no answer in \(Self.longestProbe)")
+        return false
+      }
+      defer { group.cancelAll() }
+      return await group.next() ?? false
+    }
+  }
+
+  private func ask(_ node: NodeRecord) async -> Bool {
     do {
       let report = try await services.agents.probe(services.target(node))
       _ = try await services.store.updateNode(
@@ -79,10 +94,11 @@ struct Prober: Sendable {
       let target = try services.target(node)
       let present = try await services.agents.list(target).attempts.map(\.attempt)
       guard !present.isEmpty else { return }
-      for attempt in try await services.store.attempts(present)
-      where attempt.state == .ended && attempt.nodes.contains(where: { $0.node == node.id }) {
-        try await services.agents.purge(attempt.id, on: target)
-        services.logger.info("what was left of \(attempt.id) on \(target.name) is removed")
+      for attempt in present {
+        // Asked one by one, just before: a controller whose turn is over removes nothing.
+        guard case .done(true) = try await services.store.mayPurge(attempt, on: node.id, by: epoch) else { continue }
+        try await services.agents.purge(attempt, on: target)
+        services.logger.info("what was left of \(attempt) on \(target.name) is removed")
       }
     } catch {
       services.logger.info("clearing \(node.request.name): \(error)")
