@@ -27,7 +27,9 @@ struct Server {
     let binary = try AgentBinary.read(settings.agentBinary)
     let hub = WakeHub()
     let services = Services(
-      settings: settings, store: Store(pool, assumed: settings.assumed),
+      settings: settings,
+      store: Store(
+        pool, assumed: settings.assumed, lostMost: settings.lostAttemptsMost ?? AttemptEnd.lostMost),
       objects: FileObjectStore(root: settings.objectStoreFolder ?? ""),
       agents: AgentClient(identity: .file(settings.ssh.keyPath), binary: binary, settings: settings.sessions), hub: hub,
       progress: LiveProgress(),

@@ -47,6 +47,8 @@ struct Settings: Sendable, Codable {
   var launchSeconds: Double?
   /// From SIGTERM to the last checkpoint DURABLE, as the planner assumes it until it was measured; seconds.
   var lastSaveSeconds: Double?
+  /// A job is HELD after so many attempts in a row that were LOST without a new checkpoint or step.
+  var lostAttemptsMost: Int?
 
   enum CodingKeys: String, CodingKey {
     case database, listen, ssh, migrations, url
@@ -59,6 +61,7 @@ struct Settings: Sendable, Codable {
     case nodeAnswerSeconds = "node_answer_seconds"
     case launchSeconds = "launch_seconds"
     case lastSaveSeconds = "last_save_seconds"
+    case lostAttemptsMost = "lost_attempts_most"
   }
 
   /// Reads the file at `path`.
@@ -106,6 +109,9 @@ struct Settings: Sendable, Codable {
     for (name, value, least) in lengths {
       guard let value, !(least...86_400).contains(value) else { continue }
       return "\(name.rawValue) is \(value): it has to be from \(least) to 86400"
+    }
+    if let lostAttemptsMost, !(1...1000).contains(lostAttemptsMost) {
+      return "lost_attempts_most is \(lostAttemptsMost): it has to be from 1 to 1000"
     }
     return nil
   }

@@ -24,6 +24,12 @@ public struct AttemptEnd: Hashable, Sendable {
   public var restartsUsed: Int
   /// Attempts in a row that ended before they ran, by trouble of nodes, before this one.
   public var nodeFailures: Int
+  /// Whether it came further than any attempt before it: a newer checkpoint, or a step that none had reached.
+  public var brokeNewGround: Bool
+  /// Attempts in a row that were LOST without breaking new ground, before this one.
+  public var lostInRow: Int
+  /// So many of those are one too many: the job is HELD.
+  public var lostMost: Int
   /// How long the job ran, over all attempts, this one included.
   public var ran: TimeSpan
   /// A person asked for the job's end while the attempt ran.
@@ -38,6 +44,9 @@ public struct AttemptEnd: Hashable, Sendable {
     hasCheckpoint = false
     restartsUsed = 0
     nodeFailures = 0
+    brokeNewGround = false
+    lostInRow = 0
+    lostMost = Self.lostMost
     ran = .zero
     cancelRequested = false
   }
@@ -47,6 +56,9 @@ public struct AttemptEnd: Hashable, Sendable {
 
   /// After so many attempts in a row that trouble of nodes ended before they ran, Baton gives up.
   public static let nodeFailuresMost = 3
+
+  /// After so many attempts in a row that were LOST without breaking new ground, a person has to look.
+  public static let lostMost = 5
 }
 
 /// What becomes of a job after an attempt.
@@ -59,6 +71,8 @@ public struct JobFate: Hashable, Sendable {
   public var usesRestart: Bool
   /// Whether this counts against the trouble that nodes may give in a row.
   public var isNodeFailure: Bool
+  /// How many attempts in a row are LOST without new ground by now.
+  public var lostInRow = 0
 
   init(_ state: JobState, _ reason: String, usesRestart: Bool = false, isNodeFailure: Bool = false) {
     self.state = state
@@ -77,9 +91,13 @@ extension JobSpec {
     if end.outcome == .completed { return JobFate(.completed, "Completed") }
     if end.outcome == .cancelled || end.cancelRequested { return JobFate(.cancelled, "Cancelled") }
     if end.outcome == .timeout { return JobFate(.timeout, "TimeLimit") }
-    let fate = fateOfUnfinished(end)
+    var fate = fateOfUnfinished(end)
+    // Trouble before the ranks ran says nothing about whether they would be lost again.
+    if fate.isNodeFailure { fate.lostInRow = end.lostInRow }
     // Whatever would go on has no time left to do so.
-    if fate.state.isWaiting, let limit = time.limit, end.ran >= limit { return JobFate(.timeout, "TimeLimit") }
+    if fate.state.isWaiting || fate.state == .held, let limit = time.limit, end.ran >= limit {
+      return JobFate(.timeout, "TimeLimit")
+    }
     return fate
   }
 
@@ -92,7 +110,7 @@ extension JobSpec {
     case .leaseEnded:
       return survivesLease ? JobFate(waiting, "LeaseEnded") : JobFate(.failed, "LeaseEnded")
     case .lost:
-      return JobFate(waiting, "NodesLost")
+      return loss(end, waiting)
     case .elsewhere:
       return end.madeProgress ? JobFate(waiting, "Elsewhere") : nodeTrouble(end, waiting, "Elsewhere")
     case .failed:
@@ -112,6 +130,14 @@ extension JobSpec {
       // Settled before; kept total so that a new outcome does not compile without an answer.
       return JobFate(.failed, "ProgramFailed")
     }
+  }
+
+  /// Losing nodes is nobody's fault, and yet a program that kills its nodes would do so for ever.
+  private func loss(_ end: AttemptEnd, _ waiting: JobState) -> JobFate {
+    let losses = end.brokeNewGround ? 0 : end.lostInRow + 1
+    var fate = JobFate(losses < end.lostMost ? waiting : .held, "NodesLost")
+    fate.lostInRow = losses
+    return fate
   }
 
   private func nodeTrouble(_ end: AttemptEnd, _ waiting: JobState, _ reason: String) -> JobFate {

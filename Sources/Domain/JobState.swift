@@ -5,7 +5,8 @@ public enum JobState: String, StateMachine, Codable {
   /// Waits for nodes. Becomes STAGING when placed, LEASE_WAIT when a checkpoint of it is found, HELD by a person,
   /// FAILED when Baton gives up on it, CANCELLED.
   case pending = "PENDING"
-  /// Kept out of scheduling by a person. Becomes PENDING when released, CANCELLED.
+  /// Kept out of scheduling by a person, or because its nodes were lost again and again. Becomes PENDING or LEASE_WAIT
+  /// when released, CANCELLED.
   case held = "HELD"
   /// Its nodes fetch data and the checkpoint to resume from.
   case staging = "STAGING"
@@ -29,17 +30,18 @@ public enum JobState: String, StateMachine, Codable {
   /// What may follow, as each case's comment tells.
   ///
   /// Every state with an attempt can fall back to LEASE_WAIT: the nodes can go at any moment. It can also fall back
-  /// to PENDING: an attempt that ends before anything was saved starts from the beginning.
+  /// to PENDING: an attempt that ends before anything was saved starts from the beginning; and to HELD, where nodes are
+  /// lost again and again.
   public var successors: Set<JobState> {
     switch self {
     // A checkpoint that nobody had heard of may be found in the store after the attempt is over.
     case .pending: [.staging, .leaseWait, .held, .cancelled, .failed]
     case .leaseWait: [.staging, .held, .cancelled, .failed]
     case .held: [.pending, .leaseWait, .cancelled]
-    case .staging: [.launching, .pending, .leaseWait, .failed, .cancelled, .timeout]
-    case .launching: [.running, .checkpointing, .pending, .leaseWait, .completed, .failed, .cancelled, .timeout]
-    case .running: [.checkpointing, .pending, .leaseWait, .completed, .failed, .cancelled, .timeout]
-    case .checkpointing: [.pending, .leaseWait, .completed, .failed, .cancelled, .timeout]
+    case .staging: [.launching, .pending, .leaseWait, .held, .failed, .cancelled, .timeout]
+    case .launching: [.running, .checkpointing, .pending, .leaseWait, .held, .completed, .failed, .cancelled, .timeout]
+    case .running: [.checkpointing, .pending, .leaseWait, .held, .completed, .failed, .cancelled, .timeout]
+    case .checkpointing: [.pending, .leaseWait, .held, .completed, .failed, .cancelled, .timeout]
     case .completed, .failed, .timeout, .cancelled: []
     }
   }

@@ -36,11 +36,18 @@ extension Store {
       try await transaction.execute("INSERT INTO attempt_unsettled (attempt_id) VALUES (\(ending.attempt))")
     }
     let fate = found.spec.fate(after: found.end)
+    var detail = ending.detail
+    if fate.state == .held {
+      let advice =
+        "lost \(fate.lostInRow) times in a row without a new checkpoint or step: look at its nodes and its log, "
+        + "then `baton release \(job)`"
+      detail = [detail, advice].compactMap(\.self).joined(separator: "; ")
+    }
     let exitCode = fate.state == .completed ? 0 : fate.state.isFinal ? ending.exitCode : nil
     try await transaction.execute(
       """
       UPDATE job
-      SET state = \(fate.state), reason = \(fate.reason), reason_detail = \(ending.detail),
+      SET state = \(fate.state), reason = \(fate.reason), reason_detail = \(detail), lost_in_row = \(fate.lostInRow),
         running_seconds = \(found.end.ran.seconds), restarts = restarts + \(fate.usesRestart ? 1 : 0),
         node_failures = node_failures + \(fate.isNodeFailure ? 1 : 0), exit_code = \(exitCode),
         ended_at = CASE WHEN \(fate.state.isFinal)::boolean THEN clock_timestamp() END
@@ -52,6 +59,16 @@ extension Store {
       in: transaction)
     return .done(EndedAttempt(attempt: ending.attempt, job: job, fate: fate))
   }
+
+  /// Whether attempt `a` of job `j` came further than any before it.
+  static let brokeNewGround: SQL = """
+    (EXISTS (SELECT 1 FROM checkpoint k WHERE k.id = j.latest_checkpoint_id AND k.attempt_id = a.id)
+      OR EXISTS (
+        SELECT 1 FROM metric_point m WHERE m.job_id = j.id AND m.attempt_number = a.number
+          AND m.step > coalesce((
+            SELECT max(o.step) FROM metric_point_archived o
+            WHERE o.job_id = j.id AND o.attempt_number < a.number), -1)))
+    """
 
   /// What decides about the job.
   private struct AttemptAtEnd {
@@ -69,7 +86,8 @@ extension Store {
       """
       SELECT j.project_id, j.spec, j.restarts, j.node_failures, j.running_seconds, e.ended_at,
         j.cancel_requested_at IS NOT NULL AS is_cancel_requested, j.latest_checkpoint_id IS NOT NULL AS has_checkpoint,
-        coalesce(c.attempt_id = a.id, false) AS has_newer,
+        j.lost_in_row, coalesce(c.attempt_id = a.id, false) AS has_newer,
+        CASE WHEN \(ending.outcome)::text = 'LOST' THEN \(Self.brokeNewGround) ELSE true END AS broke_new_ground,
         coalesce(greatest(extract(epoch FROM e.ended_at - a.running_at), 0), 0)::double precision AS ran_now
       FROM attempt a JOIN job j ON j.id = a.job_id JOIN lease l ON l.id = a.lease_id
       LEFT JOIN checkpoint c ON c.id = j.latest_checkpoint_id
@@ -85,6 +103,9 @@ extension Store {
     end.hasCheckpoint = try row.get("has_checkpoint")
     end.restartsUsed = try row.get("restarts")
     end.nodeFailures = try row.get("node_failures")
+    end.brokeNewGround = try row.get("broke_new_ground")
+    end.lostInRow = try row.get("lost_in_row")
+    end.lostMost = lostMost
     end.ran = try row.seconds("running_seconds") + ranNow
     end.cancelRequested = try row.get("is_cancel_requested")
     return AttemptAtEnd(

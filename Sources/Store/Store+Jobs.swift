@@ -165,7 +165,7 @@ extension Store {
       let row = try await transaction.first(
         """
         UPDATE job SET state = 'HELD', reason = 'Held', reason_detail = \(actor.text)
-        WHERE id = \(id) AND state = ANY (\(JobState.held.predecessorNames)::text[]) RETURNING project_id
+        WHERE id = \(id) AND state IN ('PENDING', 'LEASE_WAIT') RETURNING project_id
         """)
       guard let row else { return .stale }
       try await record("job.hold", Subject(id), project: row.get("project_id"), by: actor, in: transaction)
@@ -180,7 +180,7 @@ extension Store {
         """
         UPDATE job
         SET state = CASE WHEN latest_checkpoint_id IS NULL THEN 'PENDING' ELSE 'LEASE_WAIT' END, reason = NULL,
-          reason_detail = NULL
+          reason_detail = NULL, lost_in_row = 0
         WHERE id = \(id) AND state = 'HELD' RETURNING project_id
         """)
       guard let row else { return .stale }

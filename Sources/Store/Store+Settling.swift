@@ -23,6 +23,14 @@ extension Store {
       let count = try await transaction.execute("DELETE FROM attempt_unsettled WHERE attempt_id = \(attempt)")
       guard count == 1 else { return .stale }
       try await record("attempt.settle", Subject(attempt), by: .controller(epoch), in: transaction)
+      // It came further than was known when it was lost.
+      try await transaction.execute(
+        """
+        UPDATE job j
+        SET lost_in_row = 0, state = CASE WHEN j.state = 'HELD' AND j.reason = 'NodesLost' THEN 'PENDING' ELSE j.state END
+        FROM attempt a
+        WHERE a.id = \(attempt) AND j.id = a.job_id AND j.lost_in_row > 0 AND \(Self.brokeNewGround)
+        """)
       // Where its last checkpoint was found only now, the job has something to go on from.
       try await transaction.execute(
         """

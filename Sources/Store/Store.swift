@@ -11,12 +11,17 @@ public struct Store: Sendable {
   let pool: PostgresPool
   /// What is assumed of a job of which nothing was measured yet; its data and sizes are replaced by the job's own.
   public let assumed: StartNeeds
+  /// After so many attempts in a row that were LOST without breaking new ground, a job is HELD.
+  public let lostMost: Int
 
   /// A store in the database that `pool` connects to.
   ///
   /// Touches nothing until it is asked something.
-  public init(_ pool: PostgresPool, assumed: StartNeeds = StartNeeds()) {
+  public init(
+    _ pool: PostgresPool, assumed: StartNeeds = StartNeeds(), lostMost: Int = AttemptEnd.lostMost
+  ) {
     self.pool = pool
+    self.lostMost = lostMost
     self.assumed = assumed
   }
 

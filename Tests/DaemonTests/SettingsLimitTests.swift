@@ -28,8 +28,20 @@ import Testing
     }
   }
 
+  @Test func refusesObjectsWithoutASize() throws {
+    #expect(try read("").objectBytesMost == 64 << 30)
+    #expect(try read(", \"object_bytes_most\": 5").objectBytesMost == 5)
+    #expect(throws: SettingsError.self) { try read(", \"object_bytes_most\": 0") }
+  }
+
   @Test func refusesToProbeWithoutAPause() {
     #expect(throws: SettingsError.self) { try read(", \"probe_interval_seconds\": 0") }
+  }
+
+  @Test(arguments: [0, 1001]) func refusesANumberOfLossesThatMakesNoSense(number: Int) throws {
+    _ = try read(", \"lost_attempts_most\": 3")
+    let error = #expect(throws: SettingsError.self) { try read(", \"lost_attempts_most\": \(number)") }
+    #expect(error?.problem.contains("lost_attempts_most") == true)
   }
 
   @Test(arguments: [-1, 65_536]) func refusesAPortThatIsNone(port: Int) {

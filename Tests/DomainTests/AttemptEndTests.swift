@@ -57,6 +57,28 @@ import Testing
     }
   }
 
+  @Test func holdsAJobThatIsLostAgainAndAgainForNothing() {
+    for (earlier, state) in [(0, JobState.pending), (3, .pending), (4, .held), (9, .held)] {
+      let fate = spec().fate(after: end(.lost) { $0.lostInRow = earlier })
+      #expect(fate.state == state)
+      #expect(fate.lostInRow == earlier + 1)
+    }
+    let further = end(.lost) {
+      $0.lostInRow = 9
+      $0.brokeNewGround = true
+    }
+    #expect(spec().fate(after: further).state == .pending)
+    #expect(spec().fate(after: further).lostInRow == 0)
+    // Trouble before the ranks ran neither counts nor takes back; whatever else ends an attempt does.
+    #expect(spec().fate(after: end(.stagingFailed) { $0.lostInRow = 3 }).lostInRow == 3)
+    #expect(spec().fate(after: end(.leaseEnded) { $0.lostInRow = 3 }).lostInRow == 0)
+    let late = end(.lost) {
+      $0.lostInRow = 9
+      $0.ran = .hours(2)
+    }
+    #expect(spec { $0.time.limit = .hours(1) }.fate(after: late).state == .timeout)
+  }
+
   @Test func failsAtOnceWhenItsDataCannotBeStagedAnywhere() {
     let fate = spec().fate(after: end(.stagingFailed) { $0.stagingFault = .job })
     #expect(fate == JobFate(.failed, "StagingFailed"))

@@ -122,4 +122,67 @@ import Testing
       #expect(try await f.store.job(job).ran >= .minutes(12))
     }
   }
+
+  @Test func holdsAJobWhoseNodesAreLostAgainAndAgain() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      for _ in 1..<AttemptEnd.lostMost { #expect(try await f.end(f.run(job, lease).id, .lost).state == .pending) }
+      let last = try await f.run(job, lease)
+      let ending = AttemptEnding(attempt: last.id, outcome: .lost, detail: "the node died", isSettled: true)
+      #expect(try await f.store.endAttempt(ending, by: f.epoch).value?.fate.state == .held)
+      let held = try await f.store.job(job)
+      #expect(held.state == .held && held.reason == "NodesLost")
+      let detail = try #require(held.reasonDetail)
+      #expect(detail.hasPrefix("the node died; lost 5 times") && detail.contains("`baton release \(job)`"))
+      // Whoever released it has looked: it is counted anew.
+      #expect(try await f.store.releaseJob(job, by: f.actor) == .done(job))
+      #expect(try await f.end(f.run(job, lease).id, .lost).state == .pending)
+    }
+  }
+
+  @Test func countsOnlyLossesThatBrokeNoNewGround() async throws {
+    try await StoreFixture.with { f in
+      let store = Store(f.pool, lostMost: 2)
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      func lose(_ attempt: AttemptRecord) async throws -> JobState? {
+        let ending = AttemptEnding(attempt: attempt.id, outcome: .lost, isSettled: true)
+        return try await store.endAttempt(ending, by: f.epoch).value?.fate.state
+      }
+      for steps in [[1, 2], [1, 2, 3]] as [[Int64]] {
+        let attempt = try await f.run(job, lease)
+        _ = try await f.ingest(attempt, steps, from: 0)
+        #expect(try await lose(attempt) == .pending)
+      }
+      // As far as the one before, and no further.
+      let third = try await f.run(job, lease)
+      _ = try await f.ingest(third, [1, 2, 3], from: 0)
+      #expect(try await lose(third) == .pending)
+      // Trouble before the ranks ran takes nothing back; a checkpoint does.
+      #expect(try await f.end(f.start(job, lease).id, .stagingFailed).state == .pending)
+      let fourth = try await f.run(job, lease)
+      _ = try await f.commit(fourth.id, step: 1)
+      #expect(try await lose(fourth) == .leaseWait)
+      #expect(try await lose(f.run(job, lease)) == .leaseWait)
+      #expect(try await lose(f.run(job, lease)) == .held)
+    }
+  }
+
+  @Test func goesOnByItselfWhereALostAttemptTurnsOutToHaveSaved() async throws {
+    try await StoreFixture.with { f in
+      let store = Store(f.pool, lostMost: 1)
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let saved = try await f.run(f.job("saved"), lease, gpus: [0])
+      let unsaved = try await f.run(f.job("unsaved"), lease, gpus: [1])
+      for attempt in [saved, unsaved] {
+        let ending = AttemptEnding(attempt: attempt.id, outcome: .lost)
+        #expect(try await store.endAttempt(ending, by: f.epoch).value?.fate.state == .held)
+      }
+      _ = try await f.commit(saved.id, step: 5)
+      for attempt in [saved, unsaved] { _ = try await store.markSettled(attempt.id, by: f.epoch) }
+      #expect(try await store.job(saved.job).state == .leaseWait)
+      #expect(try await store.job(unsaved.job).state == .held)
+    }
+  }
 }
