@@ -6,7 +6,8 @@ extension Store {
   ///
   /// Six statements in one repeatable-read transaction. What a job's last save costs is learned from its DURABLE
   /// checkpoints: the 95th percentile of save plus upload, a quarter on top, never below the assumption of
-  /// `assumed`. A node's free room is what was measured less a fiftieth of its disk.
+  /// `assumed`. A node's free room is what was measured less a fiftieth of its disk, and less what attempts that are
+  /// STAGING on it may still write: nothing of that counts as written before it is there as a whole.
   public func snapshot() async throws -> (snapshot: ClusterSnapshot, takenAt: Timestamp) {
     try await pool.withTransaction(isolation: .repeatableRead, readOnly: true, retries: 5) { transaction in
       let takenAt: Timestamp = try await transaction.one("SELECT clock_timestamp() AS now").get("now")
@@ -20,11 +21,11 @@ extension Store {
   private func nodeSnapshots(in transaction: PostgresTransaction) async throws -> [NodeSnapshot] {
     try await transaction.query(
       """
-      SELECT n.id, n.node_type, n.state, n.drained, greatest(n.disk_free - n.disk_total / 50, 0) AS disk_free,
+      SELECT n.id, n.node_type, n.state, n.drained, greatest(n.disk_free - n.disk_total / 50 - s.data - s.rest, 0) AS disk_free,
         (SELECT count(*) FROM gpu g WHERE g.node_id = n.id) AS gpu_count,
         ARRAY(SELECT r.dataset_version_id FROM replica r WHERE r.node_id = n.id AND r.state = 'VERIFIED'
           ORDER BY r.dataset_version_id) AS replicas
-      FROM node n ORDER BY n.id
+      FROM node n CROSS JOIN LATERAL (\(Self.stagingRoom)) s ORDER BY n.id
       """
     ).map { row in
       NodeSnapshot(
@@ -33,6 +34,23 @@ extension Store {
         replicas: Set(try row.get("replicas", as: [DatasetVersionID].self)))
     }
   }
+
+  /// What attempts that are STAGING on node `n` need there: `data` that it does not hold, once however many want it, and
+  /// the `rest` of each, as the planner counts it before a start.
+  private static let stagingRoom: SQL = """
+    WITH staging AS (
+      SELECT a.job_id, a.resume_checkpoint_id FROM attempt a JOIN attempt_node an ON an.attempt_id = a.id
+      WHERE a.state = 'STAGING' AND an.node_id = n.id)
+    SELECT
+      (SELECT coalesce(sum(v.total_bytes), 0)::bigint FROM dataset_version v
+        WHERE v.id IN (SELECT d.dataset_version_id FROM job_dataset d JOIN staging g ON g.job_id = d.job_id)
+          AND NOT EXISTS (SELECT 1 FROM replica r
+            WHERE r.node_id = n.id AND r.dataset_version_id = v.id AND r.state = 'VERIFIED')) AS data,
+      (SELECT coalesce(sum(coalesce(c.bytes, 0) + coalesce((j.spec -> 'resources' ->> 'localDisk')::bigint, 0)
+          + 2 * (SELECT coalesce(max(k.bytes), 0) FROM checkpoint k
+            WHERE k.job_id = j.id AND k.durable_at IS NOT NULL)), 0)::bigint
+        FROM staging g JOIN job j ON j.id = g.job_id LEFT JOIN checkpoint c ON c.id = g.resume_checkpoint_id) AS rest
+    """
 
   private func leaseSnapshots(in transaction: PostgresTransaction) async throws -> [LeaseSnapshot] {
     try await transaction.query(

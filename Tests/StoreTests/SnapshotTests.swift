@@ -52,6 +52,41 @@ import Testing
     }
   }
 
+  @Test func takesTheRoomThatStagingWillFillFromTheDisk() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1", gpus: 4)
+      let lease = try await f.lease("exp", [node])
+      let version = try await f.store.addDatasetVersion(.test(f.project, "digits", "1"), by: f.actor).version
+      func free() async throws -> ByteCount? {
+        let (snapshot, _) = try await f.store.snapshot()
+        return snapshot.nodes.first?.diskFree
+      }
+      let room = ByteCount.gibibytes(48)
+      #expect(try await free() == room)
+      func job(_ name: String) async throws -> JobID {
+        try await f.job(name) {
+          $0.data = [DataRequest(name: "digits")]
+          $0.resources.localDisk = .mebibytes(100)
+        }
+      }
+      let first = try await job("first")
+      let saved = try await f.run(first, lease, gpus: [0])
+      _ = try await f.commit(saved.id, step: 5)
+      _ = try await f.end(saved.id, .lost)
+      // The data set, 100 MiB, and three checkpoints of 10 MiB: one to go on from, two of its own.
+      let one = try await f.start(first, lease, gpus: [0])
+      #expect(try await free() == room - .mebibytes(5 + 100 + 30))
+      // The data set comes but once.
+      _ = try await f.start(job("second"), lease, gpus: [1])
+      #expect(try await free() == room - .mebibytes(5 + 100 + 30 + 100))
+      _ = try await f.store.setReplica(node: node, version: version.id, state: .verified, by: f.epoch)
+      #expect(try await free() == room - .mebibytes(100 + 30 + 100))
+      // What is staged has been written, and the next probe measures it.
+      _ = try await f.store.markLaunching(one.id, masterPort: 29_500, by: f.epoch)
+      #expect(try await free() == room - .mebibytes(100))
+    }
+  }
+
   @Test func wakesDaemonsWithWhatHasChanged() async throws {
     try await StoreFixture.with { f in
       let listener = PostgresListener(f.database.conninfo, channels: ["baton"])
