@@ -65,6 +65,10 @@ public struct AttemptRecord: Hashable, Sendable {
   public var firstStepAt: Timestamp?
   /// When it was told to save and leave.
   public var checkpointingAt: Timestamp?
+  /// When somebody asked it to save, while not every node was told.
+  public var checkpointAskedAt: Timestamp?
+  /// When somebody asked for its end without a save.
+  public var killAskedAt: Timestamp?
   /// When it was over; never after the end of its lease.
   public var endedAt: Timestamp?
   /// Its nodes, by rank.
@@ -73,7 +77,7 @@ public struct AttemptRecord: Hashable, Sendable {
   static let columns: SQL = """
     a.id, a.job_id, a.number, a.lease_id, a.state, a.outcome, a.exit_code, a.reason_detail, a.controller_epoch,
     a.resume_checkpoint_id, c.step AS resume_step, a.master_port, a.created_at, a.launched_at, a.running_at,
-    a.first_step_at, a.checkpointing_at, a.ended_at
+    a.first_step_at, a.checkpointing_at, a.checkpoint_asked_at, a.kill_asked_at, a.ended_at
     """
 
   static let source: SQL = "attempt a LEFT JOIN checkpoint c ON c.id = a.resume_checkpoint_id"
@@ -96,6 +100,8 @@ public struct AttemptRecord: Hashable, Sendable {
     runningAt = try row.get("running_at")
     firstStepAt = try row.get("first_step_at")
     checkpointingAt = try row.get("checkpointing_at")
+    checkpointAskedAt = try row.get("checkpoint_asked_at")
+    killAskedAt = try row.get("kill_asked_at")
     endedAt = try row.get("ended_at")
     self.nodes = nodes
   }

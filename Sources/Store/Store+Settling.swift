@@ -44,14 +44,6 @@ extension Store {
     }
   }
 
-  /// The jobs of which an attempt is not settled.
-  static let isUnsettled: SQL = """
-    EXISTS (SELECT 1 FROM attempt_unsettled u JOIN attempt ua ON ua.id = u.attempt_id WHERE ua.job_id = j.id)
-    """
-
-  /// Asks the controller, whichever process it is, to have `job` save now.
-  ///
-  /// A wake-up call: lost if nobody listens.
   /// Whether what `attempt` left on `node` may be removed: it is over, and was there.
   ///
   /// `.stale` where the turn is another's, who alone may say so.
@@ -68,12 +60,8 @@ extension Store {
     }
   }
 
-  public func askForCheckpoint(of job: JobID) async throws {
-    _ = try await pool.query("SELECT pg_notify('baton', 'checkpoint:' || \(job)::bigint)")
-  }
-
-  /// Asks the controller to end `job`, whose end is wanted, without letting it save.
-  public func askForKill(of job: JobID) async throws {
-    _ = try await pool.query("SELECT pg_notify('baton', 'kill:' || \(job)::bigint)")
-  }
+  /// The jobs of which an attempt is not settled.
+  static let isUnsettled: SQL = """
+    EXISTS (SELECT 1 FROM attempt_unsettled u JOIN attempt ua ON ua.id = u.attempt_id WHERE ua.job_id = j.id)
+    """
 }

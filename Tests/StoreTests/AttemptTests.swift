@@ -220,4 +220,27 @@ import Testing
       #expect(heard.lastContactAt != nil)
     }
   }
+
+  @Test func keepsWhatIsAskedOfItUntilEveryNodeWasTold() async throws {
+    try await StoreFixture.with { f in
+      let job = try await f.job()
+      #expect(try await f.store.askForCheckpoint(of: job) == .stale)
+      #expect(try await f.store.askForKill(of: job) == .stale)
+      let attempt = try await f.run(job, f.lease("exp", [f.node("n1")]))
+      #expect(try await f.store.askForCheckpoint(of: job) == .done(attempt.id))
+      // Whoever decides next finds it there.
+      let next = try #require(try await f.store.takeControl(holder: "test", patience: .zero).value)
+      let asked = try #require(try await f.store.liveAttempts().first?.checkpointAskedAt)
+      #expect(try await f.store.markCheckpointTold(attempt.id, asked: asked, by: f.epoch) == .stale)
+      // Asked again meanwhile: that is another wish.
+      _ = try await f.store.askForCheckpoint(of: job)
+      #expect(try await f.store.markCheckpointTold(attempt.id, asked: asked, by: next) == .stale)
+      let again = try #require(try await f.store.attempt(attempt.id).checkpointAskedAt)
+      #expect(again > asked)
+      #expect(try await f.store.markCheckpointTold(attempt.id, asked: again, by: next) == .done(attempt.id))
+      #expect(try await f.store.attempt(attempt.id).checkpointAskedAt == nil)
+      #expect(try await f.store.askForKill(of: job) == .done(attempt.id))
+      #expect(try await f.store.liveAttempts().first?.killAskedAt != nil)
+    }
+  }
 }

@@ -99,10 +99,7 @@ import Testing
         // A reason wakes nobody; the hold after it does.
         _ = try await f.store.setReasons([job: .noLease], by: f.epoch)
         _ = try await f.store.holdJob(job, by: f.actor)
-        try await f.store.askForCheckpoint(of: job)
-        try await f.store.askForKill(of: job)
-        let number = job.rawValue
-        let wanted = ["node:\(node.rawValue)", "job:\(number)", "checkpoint:\(number)", "kill:\(number)"]
+        let wanted = ["node:\(node.rawValue)", "job:\(job.rawValue)"]
         var heard: Set<String> = []
         while heard.count < wanted.count, let event = await events.next() {
           if case .notification(let notification) = event { heard.insert(notification.payload) }

@@ -14,6 +14,7 @@ extension AttemptDriver {
     attempt = try await services.store.attempt(attempt.id)
     guard attempt.state != .ended else { return nil }
     let job = try await services.store.job(attempt.job)
+    if attempt.killAskedAt != nil { stops.wants(.kill(.cancelled)) }
     if job.cancelRequestedAt != nil { stops.wants(.stop(.cancelled)) }
     if let limit = job.spec.time.limit, job.ran >= limit { stops.wants(.stop(.timeLimit)) }
     let lease = try await services.store.lease(attempt.lease)
@@ -22,6 +23,7 @@ extension AttemptDriver {
       await tellDeadline()
     }
     await tellLaunch()
+    try await tellSave()
     await tellStop()
     return nil
   }
@@ -42,6 +44,16 @@ extension AttemptDriver {
     guard attempt.state == .launching, stops.wanted == nil, let port = launches.text else { return }
     let ranks = launches.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
     launches.wereTold(await tell(.launch(masterPort: port), nodeRanks: ranks))
+  }
+
+  /// Tells nodes to save, where somebody asked for it; none once the attempt is to end, which saves by itself.
+  private mutating func tellSave() async throws {
+    guard attempt.state == .running, stops.wanted == nil, let asked = attempt.checkpointAskedAt else { return }
+    saves.says(asked)
+    let ranks = targets.indices.filter { !gang.isOver(nodeRank: $0) }
+    saves.wereTold(await tell(.checkpoint, nodeRanks: saves.untold(of: ranks)))
+    guard saves.untold(of: ranks).isEmpty else { return }
+    _ = try await services.store.markCheckpointTold(attempt.id, asked: asked, by: epoch)
   }
 
   /// Tells nodes to stop, where that is wanted.

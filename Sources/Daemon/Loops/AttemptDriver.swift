@@ -29,6 +29,8 @@ struct AttemptDriver {
   /// The port of rank 0, once the ranks are to start.
   var launches = Notice<Int>()
   var stops = StopLedger()
+  /// When somebody asked for a checkpoint.
+  var saves = Notice<Timestamp>()
   var offsets: [Int64]
 
   /// Drives until the attempt is over.
@@ -76,8 +78,6 @@ struct AttemptDriver {
     for await change in services.hub.changes() {
       switch change {
       case .job(attempt.job), .attempt(attempt.id), .lease(attempt.lease), .everything: await channel.send(.look)
-      case .checkpointAsked(attempt.job): await channel.send(.checkpointAsked)
-      case .killAsked(attempt.job): await channel.send(.killAsked)
       default: continue
       }
     }
@@ -104,12 +104,6 @@ struct AttemptDriver {
     case .trouble(let rank, let since, let trouble):
       return try await take(trouble, since: since, from: rank)
     case .look:
-      return try await look()
-    case .checkpointAsked:
-      await tell(.checkpoint, nodeRanks: Array(targets.indices))
-      return nil
-    case .killAsked:
-      stops.wants(.kill(.cancelled))
       return try await look()
     }
   }

@@ -15,10 +15,6 @@ enum DriverInput: Sendable {
   case refused(nodeRank: Int, why: String)
   /// Look at the database again.
   case look
-  /// Save now.
-  case checkpointAsked
-  /// End now, without saving.
-  case killAsked
 }
 
 /// Hands one node its order, and passes on what its journal says until there is nothing more to say.

@@ -19,7 +19,7 @@ struct SchedulingLoop: Sendable {
     let token = services.hub.listen { change in
       switch change {
       case .job, .lease, .attempt, .node, .everything: bell.ring()
-      case .event, .metrics, .checkpointAsked, .killAsked: break
+      case .event, .metrics: break
       }
     }
     defer { token.cancel() }

@@ -48,8 +48,8 @@ struct Sweep: Sendable {
     if job.state == .running, let every = job.spec.checkpoint.every {
       let newest = durable.compactMap(\.durableAt).max() ?? job.startedAt ?? job.submittedAt
       if (now - newest).seconds > every.seconds * Self.patienceFactor {
-        try await services.store.askForCheckpoint(of: job.id)
-        report.asked.append(job.id)
+        // One that has just ended needs no asking.
+        if case .done = try await services.store.askForCheckpoint(of: job.id) { report.asked.append(job.id) }
       }
     }
     for checkpoint in durable.prefix(Self.sample) { try await verify(checkpoint, &report) }

@@ -12,10 +12,6 @@ enum Change: Hashable, Sendable {
   case event(EventID)
   /// A job's run has new points.
   case metrics(JobID)
-  /// A person, or a sweep, wants this job to save now.
-  case checkpointAsked(JobID)
-  /// A person wants this job ended without letting it save.
-  case killAsked(JobID)
   /// The connection was away: anything may have changed.
   case everything
 
@@ -30,8 +26,6 @@ enum Change: Hashable, Sendable {
     case "node": self = .node(NodeID(number))
     case "event": self = .event(EventID(number))
     case "metrics": self = .metrics(JobID(number))
-    case "checkpoint": self = .checkpointAsked(JobID(number))
-    case "kill": self = .killAsked(JobID(number))
     default: return nil
     }
   }
