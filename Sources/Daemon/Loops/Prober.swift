@@ -30,26 +30,26 @@ struct Prober: Sendable {
       }
     }
     defer { token.cancel() }
-    let schedule = Mutex(ProbeSchedule(interval: interval))
+    let probes = Probes(ProbeSchedule(interval: interval))
     await withDiscardingTaskGroup { group in
       while !Task.isCancelled {
         var pause = Self.pauseAfterError
         do {
           let nodes = try await services.store.nodes()
-          let due = schedule.withLock {
+          let due = probes.schedule.withLock {
             $0.know(nodes.map { .init(id: $0.id, isDrained: $0.isDrained) }, at: .now)
             return $0.takeDue(at: .now)
           }
           for node in nodes where due.contains(node.id) {
             group.addTask {
               let answered = await probe(node)
-              let next = schedule.withLock { $0.probed(node.id, answered: answered, at: .now) }
+              let next = probes.schedule.withLock { $0.probed(node.id, answered: answered, at: .now) }
               if let next { await move(node.id, to: next) }
               // A place is free for one that waits for it.
-              if schedule.withLock({ $0.hasWaiting(at: .now) }) { bell.ring() }
+              if probes.schedule.withLock({ $0.hasWaiting(at: .now) }) { bell.ring() }
             }
           }
-          pause = schedule.withLock { $0.pause(from: .now) }
+          pause = probes.schedule.withLock { $0.pause(from: .now) }
         } catch {
           services.logger.warning("prober: \(error)")
         }
@@ -112,6 +112,13 @@ struct Prober: Sendable {
       services.logger.warning("prober: \(node) to \(state): \(error)")
     }
   }
+}
+
+/// The schedule, shared with the probes that are under way.
+private final class Probes: Sendable {
+  let schedule: Mutex<ProbeSchedule>
+
+  init(_ schedule: ProbeSchedule) { self.schedule = Mutex(schedule) }
 }
 
 extension NodeFacts {
