@@ -65,15 +65,15 @@ extension Refusal: CustomStringConvertible {
       "\(lease) has \(remaining) left, and staging, launch, restore, one checkpoint interval and the last save "
         + "need \(needed): extend it with `baton lease extend`, or lower checkpoint.every or time.min"
     case .tooManyNodes(let wanted, let most):
-      "the job wants \(wanted) nodes, and the largest lease has \(most) that fit it"
+      "the job wants \(counted(wanted, "node")), and the largest lease has \(most) that \(most == 1 ? "fits" : "fit") it"
     case .nodesBusy(let wanted, let free):
-      "the job wants \(wanted) nodes, \(free) are free now"
+      "the job wants \(counted(wanted, "node")), \(countedBeing(free)) free now"
     case .nodesUnavailable(let wanted, let usable):
-      "the job wants \(wanted) nodes, \(usable) can be used: see `baton node list`"
+      "the job wants \(counted(wanted, "node")), \(usable) can be used: see `baton node list`"
     case .diskTooSmall(let node, let needed, let room):
       "the data, checkpoints and files of the job need \(needed) on \(node), and its disk has room for \(room)"
     case .tooFewGPUs(let wanted, let most):
-      "the job wants \(wanted) GPUs a node, and no node of the lease has more than \(most)"
+      "the job wants \(counted(wanted, "GPU")) a node, and no node of the lease has more than \(most)"
     case .behind(let job):
       "\(job) goes first"
     case .held:

@@ -51,12 +51,20 @@ extension StoreError {
   }
 }
 
+extension StoreError {
+  /// Where a person sees the names and numbers of things of a kind.
+  private static let listings = [
+    "job": "baton queue --all", "run": "baton run list --all", "lease": "baton lease list --all",
+    "node": "baton node list", "dataset": "baton data list",
+  ]
+}
+
 extension StoreError: CustomStringConvertible {
   /// What was asked for, why not, and what helps.
   public var description: String {
     switch self {
     case .notFound(let kind, let name):
-      "there is no \(kind) '\(name)'"
+      "there is no \(kind) '\(name)'" + (Self.listings[kind].map { ": `\($0)` shows what there is" } ?? "")
     case .nameTaken(let kind, let name):
       "the \(kind) name '\(name)' is in use: choose another"
     case .badName(let kind, let name):
@@ -73,7 +81,8 @@ extension StoreError: CustomStringConvertible {
     case .leaseOver(let lease, let state):
       "\(lease) is \(state.rawValue): make a new one with `baton lease create`"
     case .notEnoughNodes(let wanted, let free):
-      "\(wanted) nodes are wanted and \(free) are free for the whole time: ask for fewer, or for another time"
+      "\(counted(wanted, "node")) \(wanted == 1 ? "is" : "are") wanted and \(countedBeing(free)) free for the whole time: "
+        + "ask for \(free == 0 ? "" : "fewer, or for ")another time"
     case .noNodes:
       "a lease needs at least one node"
     case .nodeInUse(let node):

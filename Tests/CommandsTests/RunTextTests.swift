@@ -86,7 +86,7 @@ import Wire
     #expect(good.complaints.isEmpty)
     var bad = good
     bad.stepsEqual = 99
-    #expect(bad.complaints == ["1 steps differ from those of the uninterrupted run"])
+    #expect(bad.complaints == ["1 step differs from the uninterrupted run"])
     bad = good
     bad.stepsLost = 2
     #expect(bad.complaints == ["2 steps are missing from the interrupted run"])

@@ -1,5 +1,6 @@
 import APIClient
 import ArgumentParser
+import Domain
 import Foundation
 import Wire
 
@@ -41,7 +42,7 @@ struct DataAdd: AsyncParsableCommand {
         .run(name: name, path: path, source: origin)
       try context.show(view) {
         "\(view.name) version \(view.version)\(view.existed ? " (it was there already)" : ""): "
-          + "\(view.objects) files, \(view.total), content \(view.contentID.prefix(12))"
+          + "\(counted(view.objects, "file")), \(view.total), content \(view.contentID.prefix(12))"
       }
     }
   }

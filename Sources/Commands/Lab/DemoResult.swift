@@ -52,9 +52,14 @@ struct DemoResult: Sendable, Hashable, Codable {
     var found: [String] = []
     if stepsCompared == 0 { found.append("the two runs have no step in common") }
     if stepsEqual != stepsCompared {
-      found.append("\(stepsCompared - stepsEqual) steps differ from those of the uninterrupted run")
+      let differing = stepsCompared - stepsEqual
+      found.append(
+        "\(counted(differing, "step")) \(differing == 1 ? "differs" : "differ") from the uninterrupted run")
     }
-    if stepsLost > 0 { found.append("\(stepsLost) steps are missing from the interrupted run") }
+    if stepsLost > 0 {
+      let verb = stepsLost == 1 ? "is" : "are"
+      found.append("\(counted(stepsLost, "step")) \(verb) missing from the interrupted run")
+    }
     for (accuracy, name) in [(accuracyInterrupted, "interrupted"), (accuracyUninterrupted, "uninterrupted")] {
       if let accuracy, accuracy >= Self.accuracyLeast { continue }
       let value = accuracy.map { Plot.fixed($0, 4) } ?? "unknown"

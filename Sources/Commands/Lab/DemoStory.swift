@@ -30,7 +30,7 @@ struct DemoStory: Sendable {
   /// `secondsTotal` of the result is left at 0.
   func tell(_ builder: LabBuilder) async throws -> DemoResult {
     _ = try DataFolder.files(at: dataFolder)
-    heading(1, "A testbed of \(builder.nodes) nodes on this machine, in \(builder.root)")
+    heading(1, "A testbed of \(counted(builder.nodes, "node")) on this machine, in \(builder.root)")
     let lab = try await builder.up()
     if let file = lab.clientConfiguration { say("from another terminal: export BATON_CONFIG=\(file)") }
     return try await builder.withClient(of: lab) { client in
@@ -38,7 +38,9 @@ struct DemoStory: Sendable {
       heading(2, "Data: \(dataFolder) goes to the object store, once, under its hash")
       let data = try await DataUpload(client: client, console: context.console)
         .run(name: "mnist", path: dataFolder, source: "baton lab demo")
-      say("mnist version \(data.version): \(data.objects) files, \(data.total), content \(data.contentID.prefix(12))")
+      say(
+        "mnist version \(data.version): \(counted(data.objects, "file")), \(data.total), content \(data.contentID.prefix(12))"
+      )
       let nodes = lab.nodes.map(\.name)
       let (first, second) = try await makeLeases(client, nodes)
       let interrupted = try await runInterrupted(client, first, second)
@@ -101,7 +103,7 @@ struct DemoStory: Sendable {
     guard let job = answer.job else {
       throw CommandFailure(.badInput, "\(jobFile) was not taken: \(answer.text.joined(separator: "; "))")
     }
-    say("\(job.id) is submitted: \(URL(fileURLWithPath: jobFile).lastPathComponent), \(job.nodes) nodes")
+    say("\(job.id) is submitted: \(URL(fileURLWithPath: jobFile).lastPathComponent), \(counted(job.nodes, "node"))")
     return job.id
   }
 

@@ -179,7 +179,9 @@ struct CurveChart {
       let at = share(ofStep: boundary.step)
       let x = percent(at)
       let labelTop = row.map { Double($0) * Self.labelHeight } ?? top
-      let redone = boundary.redone.map { $0 > 0 ? "\(grouped($0)) steps redone" : "no step redone" } ?? ""
+      let redone =
+        boundary.redone.map { $0 > 0 ? grouped($0) + ($0 == 1 ? " step redone" : " steps redone") : "no step redone" }
+        ?? ""
       plot.element("g", ["class": "boundary"]) { mark in
         mark.element("title") {
           $0.write(

@@ -124,7 +124,7 @@ struct LeaseRow {
     isToCome = lease.state == .pending
     countdown = lease.state.isFinal ? nil : Countdown(to: isToCome ? lease.start : lease.end, from: now)
     nodeNames = lease.nodes.map(\.name).joined(separator: ", ")
-    nodeCount = lease.nodes.count == 1 ? "1 node" : "\(lease.nodes.count) nodes"
+    nodeCount = counted(lease.nodes.count, "node")
     jobs = lease.jobs.map { Link(name: "\($0)", path: "/runs/\($0.rawValue)") }
   }
 }

@@ -95,7 +95,7 @@ private struct RunModel {
     runID = "\(run.id)"
     job = JobRow(run.job, at: now)
     attemptCount = run.attempts.count
-    stepsRedone = grouped(run.stepsRedone)
+    stepsRedone = grouped(run.stepsRedone) + (run.stepsRedone == 1 ? " step redone" : " steps redone")
     let main = content.series.flatMap {
       CurveChart($0, attempts: run.attempts, checkpoints: run.checkpoints, redone: content.redone)
     }
@@ -115,7 +115,8 @@ private struct RunModel {
     metrics = run.metrics.map {
       Metric(
         name: $0.metric, link: "/runs/\(run.id.rawValue)?metric=\(pathComponent($0.metric))",
-        last: shown($0.lastValue), step: grouped($0.lastStep), count: grouped($0.count),
+        last: shown($0.lastValue), step: grouped($0.lastStep),
+        count: grouped($0.count) + ($0.count == 1 ? " value" : " values"),
         isCurrent: $0.metric == content.series?.metric)
     }
     hasMetrics = !metrics.isEmpty
@@ -189,7 +190,7 @@ struct ProvenanceModel {
     nodes = provenance.nodes.map { node in
       let hardware =
         [Self.counted(node.gpus)]
-        + [node.cores.map { "\($0) cores" }, node.memory.map { "\($0)" }]
+        + [node.cores.map { Domain.counted($0, "core") }, node.memory.map { "\($0)" }]
         .compactMap { $0 }
       return Node(
         attempt: node.attemptNumber, name: node.node.name, nodeType: node.nodeType,
