@@ -39,18 +39,20 @@ extension BatonClient {
     try await answer(.post("jobs", job, "release"))
   }
 
-  /// The output of one rank: of one attempt, or of the newest.
-  ///
-  /// With `follow` the stream ends with the job.
-  public func logs(
-    _ job: String, rank: Int? = nil, attempt: Int? = nil, follow: Bool = false
-  ) async throws -> ByteChunks {
+  /// The output of one rank, as far as there is some: of one attempt, or of all.
+  public func logs(_ job: String, rank: Int? = nil, attempt: Int? = nil) async throws -> ByteChunks {
     try await stream(
-      .get(
-        "jobs", job, "logs",
-        query: [
-          ("rank", rank.map(String.init)), ("attempt", attempt.map(String.init)), ("follow", follow ? "true" : nil),
-        ]))
+      .get("jobs", job, "logs", query: [("rank", rank.map(String.init)), ("attempt", attempt.map(String.init))]))
+  }
+
+  /// The output of one rank as it is written, of one attempt or of all, up to a piece that says that it is the end.
+  ///
+  /// A stream that ends without that was cut: `after`, the id of the last piece that came, goes on behind it.
+  public func followLogs(
+    _ job: String, rank: Int? = nil, attempt: Int? = nil, after: String? = nil
+  ) async throws -> EventStream<LogPiece> {
+    let query = [("rank", rank.map(String.init)), ("attempt", attempt.map(String.init)), ("after", after)]
+    return EventStream(chunks: try await stream(.get("jobs", job, "logs", "stream", query: query)), name: "log")
   }
 
   /// The job at every change, until it is over.

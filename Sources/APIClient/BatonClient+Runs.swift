@@ -40,9 +40,13 @@ extension BatonClient {
         ]))
   }
 
-  /// Lines of the audit log as they are written.
-  public func eventStream() async throws -> EventStream<EventView> {
-    EventStream(chunks: try await stream(.get("events", "stream")), name: "event")
+  /// Lines of the audit log as they are written, from now on.
+  ///
+  /// With `after`, the id of the last line that came, from behind that one on: after a cut connection nothing is
+  /// missing and nothing comes twice.
+  public func eventStream(subject: String? = nil, after: String? = nil) async throws -> EventStream<EventView> {
+    let query = [("subject", subject), ("after", after)]
+    return EventStream(chunks: try await stream(.get("events", "stream", query: query)), name: "event")
   }
 
   /// What the server finds wrong with itself.

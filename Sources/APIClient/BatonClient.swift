@@ -16,12 +16,15 @@ public final class BatonClient: Sendable {
   public let url: String
   private let token: String?
   private let http: HTTPClient
+  /// For answers that go on for days: the server shows signs of life in them, and one that shows none is gone.
+  private let streaming: HTTPClient
   private let answerSeconds: Int
 
-  private init(_ configuration: ClientConfiguration, http: HTTPClient, answerSeconds: Int) {
+  private init(_ configuration: ClientConfiguration, http: HTTPClient, streaming: HTTPClient, answerSeconds: Int) {
     url = configuration.url
     token = configuration.token
     self.http = http
+    self.streaming = streaming
     self.answerSeconds = answerSeconds
   }
 
@@ -38,14 +41,19 @@ public final class BatonClient: Sendable {
     settings.connectionPool.retryConnectionEstablishment = false
     settings.httpVersion = .http1Only
     let http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
-    let client = BatonClient(configuration, http: http, answerSeconds: answerSeconds)
+    // Three signs of life that did not come.
+    settings.timeout.read = .seconds(45)
+    let streaming = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
+    let client = BatonClient(configuration, http: http, streaming: streaming, answerSeconds: answerSeconds)
     let result: T
     do {
       result = try await body(client)
     } catch {
+      try await streaming.shutdown()
       try await http.shutdown()
       throw error
     }
+    try await streaming.shutdown()
     try await http.shutdown()
     return result
   }
@@ -110,7 +118,7 @@ extension BatonClient {
   func answer<Answer: Decodable & Sendable>(_ call: Call, as type: Answer.Type = Answer.self) async throws -> Answer {
     let (status, body) = try await repeating(call) {
       try await self.withTimeLimit(call) {
-        let response = try await self.send(call)
+        let response = try await self.send(call, by: self.http)
         return (Int(response.status.code), try await self.collect(response, call))
       }
     }
@@ -123,7 +131,7 @@ extension BatonClient {
 
   /// Sends `call` and hands out its answer as it comes, without a limit on how long that may last.
   func stream(_ call: Call) async throws -> ByteChunks {
-    let response = try await repeating(call) { try await self.send(call) }
+    let response = try await repeating(call) { try await self.send(call, by: self.streaming) }
     return ByteChunks(body: response.body, request: call.title)
   }
 
@@ -163,7 +171,7 @@ extension BatonClient {
   }
 
   /// Sends `call`; returns once the head of an answer below 400 is there.
-  private func send(_ call: Call) async throws -> HTTPClientResponse {
+  private func send(_ call: Call, by http: HTTPClient) async throws -> HTTPClientResponse {
     var request = HTTPClientRequest(url: url + API.root + call.target)
     request.method = call.method
     request.headers.add(name: "accept", value: "application/json, text/event-stream, text/plain")

@@ -46,6 +46,34 @@ public struct EventStream<Value: Decodable & Sendable>: AsyncSequence, Sendable 
   /// Events of other names, such as those of a newer server, are passed over.
   let name: String
 
+  /// The same, each with the id that goes on behind it on another connection.
+  public var placed: PlacedEventStream<Value> { PlacedEventStream(chunks: chunks, name: name) }
+
+  /// Hands out the values.
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    var events: PlacedEventStream<Value>.AsyncIterator
+
+    /// The next value; nil at the end.
+    public mutating func next() async throws -> Value? { try await events.next()?.value }
+  }
+
+  /// Begins.
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(events: placed.makeAsyncIterator()) }
+}
+
+/// As `EventStream`, each value with the last id that the stream named.
+public struct PlacedEventStream<Value: Decodable & Sendable>: AsyncSequence, Sendable {
+  let chunks: ByteChunks
+  let name: String
+
+  /// A value and the id behind it; nil where the stream has not named one.
+  public struct Element: Sendable {
+    /// What came.
+    public var value: Value
+    /// Where to go on.
+    public var id: String?
+  }
+
   /// Hands out the values.
   public struct AsyncIterator: AsyncIteratorProtocol {
     var chunks: ByteChunks.AsyncIterator
@@ -54,12 +82,12 @@ public struct EventStream<Value: Decodable & Sendable>: AsyncSequence, Sendable 
     var ready: ArraySlice<ServerSentEvent> = []
 
     /// The next value; nil at the end.
-    public mutating func next() async throws -> Value? {
+    public mutating func next() async throws -> Element? {
       while true {
         while let event = ready.popFirst() {
           guard event.name == name else { continue }
           do {
-            return try JSONDecoder().decode(Value.self, from: Data(event.data.utf8))
+            return Element(value: try JSONDecoder().decode(Value.self, from: Data(event.data.utf8)), id: event.id)
           } catch {
             throw ClientFailure.badAnswer(
               request: chunks.request, status: 200, reason: "the event '\(name)' is not a \(Value.self)")
@@ -85,6 +113,7 @@ enum TransportReason {
       case .connectTimeout: return "no answer to the attempt to connect"
       case .remoteConnectionClosed: return "the server closed the connection"
       case .deadlineExceeded: return "no answer in time"
+      case .readTimeout: return "nothing came for a while"
       default: return error.description
       }
     }

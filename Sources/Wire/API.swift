@@ -23,6 +23,8 @@ public struct APIFailure: Error, Hashable, Sendable, Codable {
     case badRequest
     /// A job file with mistakes (422; exit 65).
     case badJobFile
+    /// What was sent is larger than the server takes (413; exit 65).
+    case tooLarge
     /// No token, or none that is known (401; exit 77).
     case unauthenticated
     /// The token's role or project does not allow it (403; exit 77).

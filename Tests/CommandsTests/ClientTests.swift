@@ -89,11 +89,11 @@ import Wire
   @Test func streamsALogAsItComes() async throws {
     try await with([.body(200, ["one\n", "two\n"])]) { client, server in
       var text = ""
-      for try await chunk in try await client.logs("17", rank: 1, attempt: 2, follow: true) {
+      for try await chunk in try await client.logs("17", rank: 1, attempt: 2) {
         text += String(decoding: chunk, as: UTF8.self)
       }
       #expect(text == "one\ntwo\n")
-      #expect(server.requests[0].line == "GET /api/v1/jobs/17/logs?rank=1&attempt=2&follow=true HTTP/1.1")
+      #expect(server.requests[0].line == "GET /api/v1/jobs/17/logs?rank=1&attempt=2 HTTP/1.1")
     }
   }
 
@@ -105,6 +105,37 @@ import Wire
       guard case .interrupted = error else {
         Issue.record("\(String(describing: error))")
         return
+      }
+    }
+  }
+
+  @Test func followsALogOverABrokenStreamWithoutLosingOrDoublingALine() async throws {
+    func event(_ piece: LogPiece, _ place: String) throws -> String {
+      "id: \(place)\nevent: log\ndata: \(try JSONText.line(piece))\n\n"
+    }
+    let first = try event(LogPiece(heading: "--- attempt 1 ---\n"), "1-0")
+    let answers: [TinyServer.Answer] = [
+      // Broken in the middle of an event, ended by a server that stops, away, and the end.
+      .cut(200, first + (try event(LogPiece(bytes: Array("one\n".utf8)), "1-4")) + "id: 1-8\nevent: log\nda"),
+      .body(200, [": alive\n\n", try event(LogPiece(bytes: Array("two\n".utf8)), "1-8")]),
+      .nothing, .nothing, .nothing,
+      .body(200, [try event(LogPiece(bytes: [0xFF, 0x0A]), "1-10"), try event(LogPiece(isEnd: true), "1-10")]),
+    ]
+    try await with(answers) { client, server in
+      var bytes: [UInt8] = []
+      try await Logs.follow(client, "17", rank: 0, attempt: nil) { bytes += $0 }
+      #expect(bytes == Array("--- attempt 1 ---\none\ntwo\n".utf8) + [0xFF, 0x0A])
+      let asked = server.requests.map(\.line)
+      #expect(asked[0] == "GET /api/v1/jobs/17/logs/stream?rank=0 HTTP/1.1")
+      #expect(asked[1] == "GET /api/v1/jobs/17/logs/stream?rank=0&after=1-4 HTTP/1.1")
+      #expect(asked[5] == "GET /api/v1/jobs/17/logs/stream?rank=0&after=1-8 HTTP/1.1")
+    }
+  }
+
+  @Test func givesUpALogWhoseServerStaysAway() async throws {
+    try await with([.body(200, [])]) { client, _ in
+      _ = await #expect(throws: ClientFailure.self) {
+        try await Logs.follow(client, "17", rank: 0, attempt: nil, persistence: Persistence(triesMost: 1)) { _ in }
       }
     }
   }

@@ -10,7 +10,8 @@ import Wire
 @Suite struct ExitStatusTests {
   @Test(
     arguments: [
-      (APIFailure.Code.badRequest, 65), (.badJobFile, 65), (.unauthenticated, 77), (.denied, 77), (.notFound, 65),
+      (APIFailure.Code.badRequest, 65), (.badJobFile, 65), (.tooLarge, 65), (.unauthenticated, 77), (.denied, 77),
+      (.notFound, 65),
       (.conflict, 73), (.wrongState, 75), (.unavailable, 75), (.internal, 70), (.unknown, 70),
     ] as [(APIFailure.Code, Int32)]) func followsTheCodeOfARefusal(_ code: APIFailure.Code, _ status: Int32)
   {
@@ -20,7 +21,7 @@ import Wire
   }
 
   @Test func coversEveryCodeOfARefusal() {
-    #expect(APIFailure.Code.allCases.count == 10)
+    #expect(APIFailure.Code.allCases.count == 11)
   }
 
   @Test func tellsOwnFailuresApart() {

@@ -13,7 +13,12 @@ import Wire
     .staged(port: 7000, bytes: ByteCount(3), took: .seconds(1.5)),
     .stagingFailed(.diskTooSmall(needed: .gibibytes(2), room: .mebibytes(1))), .launched(pids: [1, 2]),
     .firstLine(rank: 0), .checkpointAsked, .checkpointLocal(step: 5, bytes: ByteCount(9)),
-    .checkpointRejected(step: 5, reason: "it is empty"), .stopping(.leaseEnd),
+    .checkpointStored(
+      StoredCheckpoint(
+        step: 5, prefix: "runs/1/", manifestSHA256: "ab", bytes: ByteCount(9), saveTook: nil,
+        uploadTook: .seconds(0.25),
+        isFinal: true)),
+    .checkpointRejected(step: 5, reason: "it is empty"), .stopping(.leaseEnd), .unknown("teleported"),
     .rankEnded(rank: 1, code: nil, signal: 9),
     .ended(NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [.init(rank: 0, code: 0, signal: nil)])),
   ])
@@ -45,5 +50,28 @@ import Wire
     let real = NodeReport.GPUReport(index: 0, name: "NVIDIA A100-SXM4-80GB", memory: .zero, uuid: "y")
     #expect(lab.isStandIn)
     #expect(!real.isStandIn)
+  }
+}
+
+@Suite struct LogPieceTests {
+  @Test(arguments: [
+    LogPiece(heading: "--- attempt 1 ---\n"), LogPiece(bytes: [0, 0xFF, 0x0A]), LogPiece(isEnd: true),
+  ])
+  func everyByteComesBack(piece: LogPiece) throws {
+    #expect(try JSONDecoder().decode(LogPiece.self, from: JSONEncoder().encode(piece)) == piece)
+  }
+
+  @Test func bytesAreInBase64AndWhatIsEmptyIsLeftOut() throws {
+    let text = String(decoding: try JSONEncoder().encode(LogPiece(bytes: Array("one".utf8))), as: UTF8.self)
+    #expect(text == #"{"bytes":"b25l"}"#)
+  }
+
+  @Test func aPlaceComesBack() {
+    #expect(LogPlace("\(LogPlace(attempt: 2, offset: 1500))") == LogPlace(attempt: 2, offset: 1500))
+  }
+
+  @Test(arguments: ["", "2", "2-", "-2", "0-5", "2-3-4", "x-y", "2--1", "99999999999999999999-1"])
+  func refusesAPlaceThatIsNone(text: String) {
+    #expect(LogPlace(text) == nil)
   }
 }

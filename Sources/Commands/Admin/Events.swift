@@ -31,19 +31,33 @@ struct Events: AsyncParsableCommand {
 
   func run() async throws {
     try await global.withClient { client, context in
+      // Opened first, so that nothing falls between the list and the stream.
+      let opened = follow ? try await client.eventStream(subject: subject) : nil
       let events = try await client.events(after: after.map { EventID($0) }, limit: limit, subject: subject)
       // The newest come first, and a log reads the other way round.
       let inOrder = events.items.sorted { $0.id < $1.id }
-      if !follow {
+      guard let opened else {
         try context.show(events) { inOrder.map { Self.line($0, context.times()) }.joined(separator: "\n") }
         return
       }
       for event in inOrder { try Self.print(event, context) }
-      let last = inOrder.last?.id
-      for try await event in try await client.eventStream() {
-        if let last, event.id <= last { continue }
-        if let subject, event.subject != subject { continue }
-        try Self.print(event, context)
+      let shown = Set(inOrder.map(\.id))
+      var place: String?
+      var stream: EventStream<EventView>? = opened
+      try await Persistence().go { progressed in
+        let events: EventStream<EventView>
+        if let first = stream {
+          events = first
+        } else {
+          events = try await client.eventStream(subject: subject, after: place)
+        }
+        stream = nil
+        for try await event in events.placed {
+          progressed()
+          place = event.id ?? place
+          if !shown.contains(event.value.id) { try Self.print(event.value, context) }
+        }
+        return false
       }
     }
   }

@@ -21,7 +21,9 @@ struct Logs: AsyncParsableCommand {
   @Option(help: "Of which rank.")
   var rank = 0
 
-  @Option(name: [.customLong("attempt"), .customLong("segment")], help: "Of which attempt. (default: the newest)")
+  @Option(
+    name: [.customLong("attempt"), .customLong("segment")],
+    help: "Of which attempt. (default: all, one after the other)")
   var attempt: Int?
 
   @OptionGroup var global: GlobalOptions
@@ -38,20 +40,42 @@ struct Logs: AsyncParsableCommand {
 
   func run() async throws {
     try await global.withClient { client, context in
-      do {
-        for try await chunk in try await client.logs(job, rank: rank, attempt: attempt, follow: follow) {
-          if context.json {
-            context.console.out(try JSONText.line(Piece(text: String(decoding: chunk, as: UTF8.self))))
-          } else {
-            context.console.raw(chunk)
-          }
+      func show(_ bytes: [UInt8]) throws {
+        if context.json {
+          context.console.out(try JSONText.line(Piece(text: String(decoding: bytes, as: UTF8.self))))
+        } else {
+          context.console.raw(bytes)
         }
-      } catch let failure as ClientFailure where follow && failure.refusal?.code == .notFound {
+      }
+      guard follow else {
+        for try await chunk in try await client.logs(job, rank: rank, attempt: attempt) { try show(chunk) }
+        return
+      }
+      do {
+        try await Self.follow(client, job, rank: rank, attempt: attempt) { try show($0) }
+      } catch let failure as ClientFailure where failure.refusal?.code == .notFound {
         throw CommandFailure(.jobNotFound, failure.description)
       }
-      guard follow else { return }
       let status = ExitStatus(following: try await client.job(job))
       if status != .success { throw CommandFailure(status) }
+    }
+  }
+
+  /// Hands out the log to its end, every byte once, however often the connection breaks.
+  static func follow(
+    _ client: BatonClient, _ job: String, rank: Int, attempt: Int?, persistence: Persistence = Persistence(),
+    _ receive: ([UInt8]) throws -> Void
+  ) async throws {
+    var place: String?
+    try await persistence.go { progressed in
+      for try await piece in try await client.followLogs(job, rank: rank, attempt: attempt, after: place).placed {
+        progressed()
+        place = piece.id ?? place
+        if let heading = piece.value.heading { try receive(Array(heading.utf8)) }
+        if !piece.value.bytes.isEmpty { try receive(piece.value.bytes) }
+        if piece.value.isEnd { return true }
+      }
+      return false
     }
   }
 }

@@ -73,7 +73,7 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
   init(_ code: APIFailure.Code) {
     self =
       switch code {
-      case .badRequest, .badJobFile, .notFound: .badInput
+      case .badRequest, .badJobFile, .tooLarge, .notFound: .badInput
       case .unauthenticated, .denied: .denied
       case .conflict: .conflict
       case .wrongState, .unavailable: .tryLater

@@ -12,31 +12,27 @@ struct JobFollower: Sendable {
   ///
   /// - Throws: `CommandFailure` with `jobNotFound` where there is no such job.
   func follow(_ job: String, _ changed: (JobView) throws -> Void) async throws -> JobView {
-    var tries = 0
-    while true {
-      do {
+    var last: JobView?
+    do {
+      try await Persistence(triesMost: triesMost).go { progressed in
         for try await view in try await client.watch(job) {
-          tries = 0
+          progressed()
+          last = view
           try changed(view)
-          if view.state.isFinal { return view }
+          if view.state.isFinal { return true }
         }
         // The server ends the stream when the job is over, and also when it stops.
         let view = try await client.job(job)
-        if view.state.isFinal {
-          try changed(view)
-          return view
-        }
-      } catch let failure as ClientFailure {
-        if failure.refusal?.code == .notFound {
-          throw CommandFailure(.jobNotFound, failure.description)
-        }
-        guard failure.isConnectionTrouble || failure.refusal?.code == .unavailable, tries < triesMost else {
-          throw failure
-        }
+        guard view.state.isFinal else { return false }
+        last = view
+        try changed(view)
+        return true
       }
-      tries += 1
-      try await Task.sleep(for: .seconds(1))
+    } catch let failure as ClientFailure where failure.refusal?.code == .notFound {
+      throw CommandFailure(.jobNotFound, failure.description)
     }
+    if let last { return last }
+    return try await client.job(job)
   }
 
   /// Follows a job for `limit` at most; then tells how it stands, over or not.

@@ -34,6 +34,11 @@ struct Call: Sendable {
     request.uri.queryParameters[Substring(name)].map(String.init)
   }
 
+  /// How far a reader of a stream had come before it lost it: the header that browsers send, or `?after=`.
+  var lastEventID: String? {
+    HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] } ?? query("after")
+  }
+
   /// A flag behind the `?`: absent is false.
   func flag(_ name: String) throws -> Bool {
     switch query(name) {
@@ -67,7 +72,7 @@ struct Call: Sendable {
     do {
       buffer = try await request.body.collect(upTo: limit)
     } catch {
-      throw APIFailure(.badRequest, "the body is larger than \(limit) bytes")
+      throw APIFailure(.tooLarge, "the body is larger than \(ByteCount(Int64(limit)))")
     }
     if buffer.readableBytes == 0 { return nil }
     do {
@@ -154,6 +159,7 @@ extension APIFailure.Code {
     switch self {
     case .badRequest: .badRequest
     case .badJobFile: .unprocessableContent
+    case .tooLarge: .contentTooLarge
     case .unauthenticated: .unauthorized
     case .denied: .forbidden
     case .notFound: .notFound

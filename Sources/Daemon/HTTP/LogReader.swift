@@ -8,6 +8,9 @@ import Wire
 
 /// Reads what a rank wrote: from the node while its attempt lives, from the object store afterwards.
 struct LogReader: Sendable {
+  /// Takes a piece, and the place behind it.
+  typealias Receiver = @Sendable (_ piece: LogPiece, _ behind: LogPlace) async throws -> Void
+
   /// A node that does not speak is asked again after this.
   private static let pause = Duration.seconds(2)
 
@@ -17,8 +20,10 @@ struct LogReader: Sendable {
   let follows: Bool
 
   /// Reads attempt `number`, or all of them in order; when following, also those to come, until the job is over.
-  func read(attempt number: Int?, _ receive: @Sendable ([UInt8]) async throws -> Void) async throws {
-    var next = number ?? 1
+  ///
+  /// - Parameter place: what was read before: it is left out, and so is the heading of its attempt.
+  func read(attempt number: Int?, after place: LogPlace? = nil, _ receive: @escaping Receiver) async throws {
+    var next = number ?? place?.attempt ?? 1
     let bell = Bell()
     let token = services.hub.listen { if $0 == .job(job) || $0 == .everything { bell.ring() } }
     defer { token.cancel() }
@@ -30,26 +35,32 @@ struct LogReader: Sendable {
         await bell.sleep(atMost: .seconds(10))
         continue
       }
-      if number == nil, attempts.count > 1 || follows {
+      let isBegun = place?.attempt == next
+      if !isBegun, number == nil, attempts.count > 1 || follows {
         let resumed = attempt.resumeStep.map { ", resumed from step \($0)" } ?? ""
-        try await receive(Array("--- attempt \(attempt.number) in \(attempt.lease)\(resumed) ---\n".utf8))
+        let heading = "--- attempt \(attempt.number) in \(attempt.lease)\(resumed) ---\n"
+        try await receive(LogPiece(heading: heading), LogPlace(attempt: next, offset: 0))
       }
-      try await read(attempt, bell, receive)
+      try await read(attempt, from: isBegun ? place?.offset ?? 0 : 0, bell, receive)
       if number != nil { return }
       next += 1
     }
   }
 
   private func read(
-    _ attempt: AttemptRecord, _ bell: Bell, _ receive: @Sendable ([UInt8]) async throws -> Void
+    _ attempt: AttemptRecord, from start: Int64, _ bell: Bell, _ receive: @escaping Receiver
   ) async throws {
     let job = try await services.store.job(job)
     let nodeRank = rank / max(1, job.spec.launcher.processesPerNode)
     guard let share = attempt.nodes.first(where: { $0.rank == nodeRank }) else { return }
-    let sent = Mutex(Int64(0))
+    let number = attempt.number
+    let sent = Mutex(start)
     let count: @Sendable ([UInt8]) async throws -> Void = { bytes in
-      sent.withLock { $0 += Int64(bytes.count) }
-      try await receive(bytes)
+      let offset = sent.withLock { sent in
+        sent += Int64(bytes.count)
+        return sent
+      }
+      try await receive(LogPiece(bytes: bytes), LogPlace(attempt: number, offset: offset))
     }
     var attempt = attempt
     while attempt.state != .ended {
@@ -72,6 +83,6 @@ struct LogReader: Sendable {
     let key = ObjectLayout.log(record: record, rank: rank)
     let offset = sent.withLock { $0 }
     guard let info = try await services.objects.head(key), info.size > offset else { return }
-    try await services.objects.get(key, range: offset..<info.size, receive)
+    try await services.objects.get(key, range: offset..<info.size, count)
   }
 }
