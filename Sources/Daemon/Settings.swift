@@ -50,6 +50,9 @@ struct Settings: Sendable, Codable {
   /// A job is HELD after so many attempts in a row that were LOST without a new checkpoint or step.
   var lostAttemptsMost: Int?
 
+  /// How large one object of a data set may be that somebody sends; bytes.
+  var objectBytesLimit: Int64?
+
   enum CodingKeys: String, CodingKey {
     case database, listen, ssh, migrations, url
     case objectStore = "object_store"
@@ -62,6 +65,7 @@ struct Settings: Sendable, Codable {
     case launchSeconds = "launch_seconds"
     case lastSaveSeconds = "last_save_seconds"
     case lostAttemptsMost = "lost_attempts_most"
+    case objectBytesLimit = "object_bytes_most"
   }
 
   /// Reads the file at `path`.
@@ -113,8 +117,14 @@ struct Settings: Sendable, Codable {
     if let lostAttemptsMost, !(1...1000).contains(lostAttemptsMost) {
       return "lost_attempts_most is \(lostAttemptsMost): it has to be from 1 to 1000"
     }
+    if let objectBytesLimit, objectBytesLimit < 1 {
+      return "\(CodingKeys.objectBytesLimit.rawValue) is \(objectBytesLimit): it has to be at least 1"
+    }
     return nil
   }
+
+  /// How large one object of a data set may be that somebody sends: 64 GiB, or what the file says.
+  var objectBytesMost: Int64 { objectBytesLimit ?? 64 << 30 }
 
   /// The folder of a `file://` store.
   var objectStoreFolder: String? {

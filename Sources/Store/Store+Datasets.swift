@@ -203,4 +203,17 @@ extension Store {
       return count == 1 ? .done(node) : .stale
     }
   }
+
+  /// Writes down that a project has sent this object.
+  public func addBlob(_ sha256: String, project: ProjectID) async throws {
+    _ = try await pool.execute(
+      "INSERT INTO project_blob (project_id, sha256) VALUES (\(project), \(sha256)) ON CONFLICT DO NOTHING")
+  }
+
+  /// Those of `sha256` that a project has sent.
+  public func blobs(_ sha256: [String], sentBy project: ProjectID) async throws -> Set<String> {
+    let rows = try await pool.query(
+      "SELECT sha256 FROM project_blob WHERE project_id = \(project) AND sha256 = ANY (\(sha256)::text[])")
+    return Set(try rows.map { try $0.get("sha256", as: String.self) })
+  }
 }

@@ -41,14 +41,17 @@ enum DataRoutes {
       return try await register(request, call)
     },
     Route(
-      method: .post, path: "/blobs/missing", access: .user, summary: "Which of these the store does not have",
+      method: .post, path: "/blobs/missing", access: .user, summary: "Which of these the project has not sent yet",
       takes: BlobList.self, gives: BlobList.self
     ) { call in
       let asked: BlobList = try await call.body(limit: 256 << 20)
+      // What another project has sent is missing too: knowing a hash is no right to what has it.
+      let sent = try await call.services.store.blobs(asked.sha256, sentBy: call.principal.project)
       var missing: [String] = []
       for sha256 in asked.sha256 {
         let key = ObjectLayout.blob(sha256: try checked(sha256))
-        if try await call.services.objects.head(key) == nil { missing.append(sha256) }
+        let isThere = sent.contains(sha256) ? try await call.services.objects.head(key) != nil : false
+        if !isThere { missing.append(sha256) }
       }
       return try .json(BlobList(sha256: missing))
     },
@@ -59,34 +62,51 @@ enum DataRoutes {
       let sha256 = try checked(call.parameter("sha256"))
       let scratch = FileManager.default.temporaryDirectory.appendingPathComponent("baton-\(UUID().uuidString)").path
       defer { unlink(scratch) }
-      try await receive(call.request.body, into: scratch)
+      try await receive(call, into: scratch)
       do {
         try await call.services.objects.put(
           ObjectLayout.blob(sha256: sha256), from: .file(path: scratch), sha256: sha256)
       } catch let error as ObjectStoreError where error.code == .checksumMismatch {
         throw APIFailure(.badRequest, "what came is not the object \(sha256): it was cut or changed on its way")
       }
+      try await call.services.store.addBlob(sha256, project: call.principal.project)
       return try .json(BlobList(sha256: [sha256]), status: .created)
     },
   ]
 
   /// Writes a body to a file as it comes, never holding more than a piece of it.
-  private static func receive(_ body: RequestBody, into path: String) async throws {
+  private static func receive(_ call: Call, into path: String) async throws {
+    let most = call.services.settings.objectBytesMost
+    func check(_ size: Int64) throws {
+      guard size > most else { return }
+      throw APIFailure(
+        .tooLarge,
+        "an object may have \(ByteCount(most)), and this one has more: split the file, "
+          + "or have object_bytes_most raised in the server's configuration")
+    }
+    if let announced = call.request.headers[.contentLength].flatMap({ Int64($0) }) { try check(announced) }
     guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600]) else {
       throw APIFailure(.unavailable, "the server has no room for temporary files")
     }
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     defer { file.closeFile() }
-    for try await piece in body { try file.write(contentsOf: Data(buffer: piece, byteTransferStrategy: .noCopy)) }
+    var size: Int64 = 0
+    for try await piece in call.request.body {
+      size += Int64(piece.readableBytes)
+      try check(size)
+      try file.write(contentsOf: Data(buffer: piece, byteTransferStrategy: .noCopy))
+    }
   }
 
   private static func register(_ request: DatasetRequest, _ call: Call) async throws -> Response {
     let objects = call.services.objects
+    let hashes = try request.manifest.entries.map { try checked($0.sha256) }
+    let sent = try await call.services.store.blobs(hashes, sentBy: call.principal.project)
     for entry in request.manifest.entries {
-      let key = ObjectLayout.blob(sha256: try checked(entry.sha256))
-      guard let info = try await objects.head(key), info.size == entry.size else {
+      let info = sent.contains(entry.sha256) ? try await objects.head(ObjectLayout.blob(sha256: entry.sha256)) : nil
+      guard let info, info.size == entry.size else {
         throw APIFailure(
-          .badRequest, "the object of '\(entry.path)' is not in the store: send it first (`baton data add` does)")
+          .badRequest, "the project has not sent the object of '\(entry.path)': send it first (`baton data add` does)")
       }
     }
     let contentID = Harness.hex(SHA256.hash(data: Data(request.manifest.canonicalText.utf8)))
