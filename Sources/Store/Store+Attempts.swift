@@ -20,6 +20,23 @@ extension Store {
     return try await withNodes(rows, in: pool)
   }
 
+  /// Attempts that existed at some moment of `period`, oldest first, at most `limit`; those of one project, or of all.
+  public func attempts(
+    in period: Period, project: ProjectID? = nil, limit: Int
+  ) async throws -> [AttemptRecord] {
+    let rows = try await pool.query(
+      """
+      SELECT * FROM (
+        SELECT \(AttemptRecord.columns) FROM \(AttemptRecord.source)
+        WHERE a.created_at < \(period.end) AND (a.ended_at IS NULL OR a.ended_at > \(period.start))
+          AND (\(project)::bigint IS NULL
+            OR EXISTS (SELECT 1 FROM job p WHERE p.id = a.job_id AND p.project_id = \(project)::bigint))
+        ORDER BY a.id DESC LIMIT \(limit)
+      ) newest ORDER BY id
+      """)
+    return try await withNodes(rows, in: pool)
+  }
+
   /// Every attempt that is not over, oldest first: what a controller that has just taken over has to look after.
   public func liveAttempts() async throws -> [AttemptRecord] {
     let rows = try await pool.query(

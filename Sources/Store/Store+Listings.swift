@@ -30,6 +30,15 @@ extension Store {
     return names
   }
 
+  /// The name of each of `jobs`.
+  public func jobNames(of jobs: [JobID]) async throws -> [JobID: String] {
+    var names: [JobID: String] = [:]
+    for row in try await pool.query("SELECT id, name FROM job WHERE id = ANY (\(jobs)::bigint[]) ORDER BY id") {
+      names[try row.get("id")] = try row.get("name", as: String.self)
+    }
+    return names
+  }
+
   /// Where each of `jobs` stands, for a listing of any length in one statement.
   public func places(of jobs: [JobID]) async throws -> [JobID: JobPlace] {
     var places: [JobID: JobPlace] = [:]

@@ -167,10 +167,12 @@ public struct NodeView: Hashable, Sendable, Codable {
   public var diskFree: ByteCount?
   /// When it last answered.
   public var lastSeen: Timestamp?
-  /// The lease that holds it now.
+  /// The lease that holds it now; nil where that is another project's.
   public var lease: LeaseID?
-  /// The job with an attempt on it now.
+  /// The job with an attempt on it now; nil where that is another project's.
   public var job: JobID?
+  /// Another project's lease holds it now, and whoever asks may not see which.
+  public var heldByOthers: Bool
   /// Versions of what is on it.
   public var software: [String: String]
 
@@ -199,7 +201,7 @@ public struct NodeView: Hashable, Sendable, Codable {
     id: NodeID, name: String, address: String, port: Int, user: String, hostKeyFingerprint: String, nodeType: String,
     state: NodeState, detail: String?, drained: Bool, gpus: [GPU], cores: Int?, memory: ByteCount?,
     diskTotal: ByteCount?, diskFree: ByteCount?, lastSeen: Timestamp?, lease: LeaseID?, job: JobID?,
-    software: [String: String]
+    heldByOthers: Bool = false, software: [String: String]
   ) {
     self.id = id
     self.name = name
@@ -219,6 +221,7 @@ public struct NodeView: Hashable, Sendable, Codable {
     self.lastSeen = lastSeen
     self.lease = lease
     self.job = job
+    self.heldByOthers = heldByOthers
     self.software = software
   }
 }
@@ -227,7 +230,7 @@ public struct NodeView: Hashable, Sendable, Codable {
 public struct NodeCheck: Hashable, Sendable, Codable {
   /// One step.
   public struct Step: Hashable, Sendable, Codable {
-    /// `connect`, `host key`, `login`, `agent`, `disk`, `clock`, `gpus`.
+    /// `login` (connection and host key too), `agent`, `probe`, `disk`, `clock`.
     public var name: String
     /// Whether it went well.
     public var passed: Bool

@@ -85,7 +85,12 @@ struct EscapingTests {
           OverviewContent(jobs: [job], nodes: [node], leases: [lease], events: [event]), at: now, in: frame)
       ),
       ("queue", renderer.queue([job], at: now, in: frame)), ("runs", renderer.runs([job], at: now, in: frame)),
-      ("leases", renderer.leases([lease], nodes: [node], attempts: [bar], window: nil, at: now, in: frame)),
+      (
+        "leases",
+        renderer.leases(
+          [lease], nodes: [node], attempts: [bar], window: PageRenderer.leaseWindow([lease], at: now), at: now,
+          in: frame)
+      ),
       ("nodes", renderer.nodes([node], at: now, in: frame)),
       ("events", renderer.events([event], subject: name, older: nil, in: frame)),
       ("run", renderer.run(RunContent(run: run, series: series, accuracy: series), at: now, in: frame)),

@@ -227,9 +227,21 @@ enum Fixture {
       ("overview", renderer.overview(overview, at: now, in: frame)),
       ("overview-empty", renderer.overview(none, at: now, in: frame)),
       ("queue", renderer.queue(jobs, at: now, in: frame)), ("queue-empty", renderer.queue([], at: now, in: frame)),
-      ("leases", renderer.leases(leases, nodes: nodes, attempts: bars, window: nil, at: now, in: frame)),
-      ("leases-empty", renderer.leases([], nodes: nodes, attempts: [], window: nil, at: now, in: frame)),
-      ("leases-bare", renderer.leases([], nodes: [], attempts: [], window: nil, at: now, in: frame)),
+      (
+        "leases",
+        renderer.leases(
+          leases, nodes: nodes, attempts: bars, window: PageRenderer.leaseWindow(leases, at: now), at: now, in: frame)
+      ),
+      (
+        "leases-empty",
+        renderer.leases(
+          [], nodes: nodes, attempts: [], window: PageRenderer.leaseWindow(leases, at: now), at: now, in: frame)
+      ),
+      (
+        "leases-bare",
+        renderer.leases(
+          [], nodes: [], attempts: [], window: PageRenderer.leaseWindow(leases, at: now), at: now, in: frame)
+      ),
       ("nodes", renderer.nodes(nodes, at: now, in: frame)), ("nodes-empty", renderer.nodes([], at: now, in: frame)),
       ("runs", renderer.runs(jobs + over, at: now, in: frame)), ("runs-empty", renderer.runs([], at: now, in: frame)),
       ("run", renderer.run(runContent, at: now, in: frame)),

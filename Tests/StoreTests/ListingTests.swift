@@ -64,4 +64,38 @@ import Testing
       #expect(try await f.store.lastSaveLead(of: attempt.job) == .seconds(25))
     }
   }
+
+  @Test func findsAttemptsByTheTimeTheyTook() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job("first")
+      let first = try await f.run(job, lease)
+      _ = try await f.end(first.id, .lost)
+      let second = try await f.run(job, lease)
+      let between = try await f.store.attempt(second.id).createdAt
+      let before = try #require(Period(start: first.createdAt - .hours(2), end: first.createdAt))
+      let during = try #require(Period(start: first.createdAt - .hours(1), end: between))
+      let after = try #require(Period(start: between + .hours(1), end: between + .hours(2)))
+      #expect(try await f.store.attempts(in: before, limit: 10) == [])
+      #expect(try await f.store.attempts(in: during, limit: 10).map(\.id) == [first.id])
+      // One that runs may run on.
+      #expect(try await f.store.attempts(in: after, limit: 10).map(\.id) == [second.id])
+      let all = try #require(Period(start: before.start, end: after.end))
+      #expect(try await f.store.attempts(in: all, project: f.project, limit: 10).map(\.id) == [first.id, second.id])
+      #expect(try await f.store.attempts(in: all, limit: 1).map(\.id) == [second.id])
+      let other = try await f.store.ensureProject("other")
+      #expect(try await f.store.attempts(in: all, project: other, limit: 10) == [])
+      #expect(try await f.store.jobNames(of: [job, JobID(99)]) == [job: "first"])
+    }
+  }
+
+  @Test func knowsWhichProjectHasSentAnObject() async throws {
+    try await StoreFixture.with { f in
+      let other = try await f.store.ensureProject("other")
+      let hashes = ["a", "b"].map { String(repeating: $0, count: 64) }
+      for _ in 0..<2 { try await f.store.addBlob(hashes[0], project: f.project) }
+      #expect(try await f.store.blobs(hashes, sentBy: f.project) == [hashes[0]])
+      #expect(try await f.store.blobs(hashes, sentBy: other) == [])
+    }
+  }
 }

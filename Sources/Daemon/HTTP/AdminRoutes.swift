@@ -25,13 +25,15 @@ enum AdminRoutes {
     },
     Route(
       method: .post, path: "/sweep", access: .user,
-      summary: "See that every running job has a fresh checkpoint, verify stored ones, remove old ones",
+      summary:
+        "See that every running job has a fresh checkpoint, verify stored ones, remove old ones; an administrator's covers "
+        + "all projects",
       gives: SweepReport.self
     ) { call in
       guard let epoch = call.services.leadership.epoch else {
         throw APIFailure(.unavailable, "this process does not decide at present: ask the one that does, or try again")
       }
-      return try await .json(Sweep(services: call.services, epoch: epoch).run())
+      return try await .json(Sweep(services: call.services, epoch: epoch, project: call.projectFilter).run())
     },
   ]
 }
@@ -56,8 +58,8 @@ struct Doctor: Sendable {
       let status = try await services.store.migrationStatus(from: .directory(services.settings.migrations))
       let missing = status.filter { $0.appliedAt == nil }
       return missing.isEmpty
-        ? (true, "all \(status.count) migrations are applied")
-        : (false, "\(missing.count) migrations are not applied: run `baton admin migrate`")
+        ? (true, "\(status.count) of \(status.count) migrations are applied")
+        : (false, "\(counted(missing.count, "migration")) not applied: run `baton admin migrate`")
     }
     await check("controller") {
       let record = try await services.store.controller()

@@ -11,7 +11,8 @@ enum NodeRoutes {
     Route(
       method: .get, path: "/nodes", access: .viewer, summary: "All nodes", gives: Listing<NodeView>.self
     ) { call in
-      let items = try await NodeView.build(call.services.store.nodes(), call.services)
+      let items = try await NodeView.build(
+        call.services.store.nodes(), for: call.projectFilter, call.services)
       return try await .json(Listing(now: call.services.store.now(), items: items))
     },
     Route(
@@ -25,7 +26,8 @@ enum NodeRoutes {
         name: request.name, address: request.address, port: request.port, sshUser: request.user,
         hostKey: key.description, rootPath: request.rootPath, nodeType: request.nodeType)
       let record = try await call.services.store.addNode(stored, by: call.principal.actor)
-      return try await .json(NodeChecking(services: call.services).check(record), status: .created)
+      return try await .json(
+        NodeChecking(services: call.services, project: call.projectFilter).check(record), status: .created)
     },
     Route(method: .get, path: "/nodes/{node}", access: .viewer, summary: "One node", gives: NodeView.self) { call in
       try await .json(view(find(call), call))
@@ -43,7 +45,7 @@ enum NodeRoutes {
       method: .post, path: "/nodes/{node}/check", access: .user, summary: "Reach a node, step by step",
       gives: NodeCheck.self
     ) { call in
-      try await .json(NodeChecking(services: call.services).check(find(call)))
+      try await .json(NodeChecking(services: call.services, project: call.projectFilter).check(find(call)))
     },
     Route(
       method: .post, path: "/nodes/{node}/drain", access: .admin, summary: "Keep new attempts off a node",
@@ -76,7 +78,7 @@ enum NodeRoutes {
   }
 
   private static func view(_ record: NodeRecord, _ call: Call) async throws -> NodeView {
-    guard let view = try await NodeView.build([record], call.services).first else {
+    guard let view = try await NodeView.build([record], for: call.projectFilter, call.services).first else {
       throw APIFailure(.notFound, "there is no \(record.id)")
     }
     return view
@@ -106,6 +108,8 @@ struct NodeChecking: Sendable {
   private static let clockTolerance = TimeSpan.seconds(5)
 
   let services: Services
+  /// Who asks; nil sees everything.
+  let project: ProjectID?
 
   /// Stops at the first step that fails.
   ///
@@ -144,12 +148,12 @@ struct NodeChecking: Sendable {
       _ = await step("probe") {
         let found = try await services.agents.probe(target)
         report = found
-        return "\(found.cores) cores, \(found.memory) memory, \(found.gpus.count) GPUs"
+        return "\(counted(found.cores, "core")), \(found.memory) memory, \(counted(found.gpus.count, "GPU"))"
       }
       if let report { try await judge(report, of: record, into: &steps) }
     }
     let node = try await services.store.node(record.id)
-    guard let view = try await NodeView.build([node], services).first else {
+    guard let view = try await NodeView.build([node], for: project, services).first else {
       throw APIFailure(.notFound, "there is no \(record.id)")
     }
     return NodeCheck(node: view, steps: steps)

@@ -14,8 +14,8 @@ struct Pages: Sendable {
   private static let pointsMost = 200_000
   private static let jobsMost = 200
   private static let eventsMost = 100
-  /// As many of the newest jobs have their attempts in the chart of leases.
-  private static let chartJobsMost = 50
+  /// As many attempts are in the chart of leases: the newest.
+  private static let chartAttemptsMost = 2000
 
   private var services: Services { harness.services }
 
@@ -46,7 +46,7 @@ struct Pages: Sendable {
       filter.project = call.projectFilter
       let content = OverviewContent(
         jobs: try await JobView.build(store.queue(project: call.projectFilter), services),
-        nodes: try await NodeView.build(store.nodes(), services),
+        nodes: try await NodeView.build(store.nodes(), for: call.projectFilter, services),
         leases: try await LeaseView.build(store.leases(project: call.projectFilter), services),
         events: try await store.events(filter, limit: 10).map(EventView.init))
       return renderer.overview(content, at: now, in: frame)
@@ -56,14 +56,15 @@ struct Pages: Sendable {
       return renderer.queue(jobs, at: now, in: frame)
     }
     page(router, "/leases", renderer) { call, frame, now in
-      let leases = try await services.store.leases(project: call.projectFilter, includingOver: true)
-      let nodes = try await NodeView.build(services.store.nodes(), services)
+      let records = try await services.store.leases(project: call.projectFilter, includingOver: true)
+      let leases = try await LeaseView.build(records, services)
+      let nodes = try await NodeView.build(services.store.nodes(), for: call.projectFilter, services)
+      let window = try window(call, now) ?? PageRenderer.leaseWindow(leases, at: now)
       return renderer.leases(
-        try await LeaseView.build(leases, services), nodes: nodes, attempts: try await attemptBars(call),
-        window: try window(call, now), at: now, in: frame)
+        leases, nodes: nodes, attempts: try await attemptBars(call, in: window), window: window, at: now, in: frame)
     }
-    page(router, "/nodes", renderer) { _, frame, now in
-      let nodes = try await NodeView.build(services.store.nodes(), services)
+    page(router, "/nodes", renderer) { call, frame, now in
+      let nodes = try await NodeView.build(services.store.nodes(), for: call.projectFilter, services)
       return renderer.nodes(nodes, at: now, in: frame)
     }
     page(router, "/runs", renderer) { call, frame, now in
@@ -259,15 +260,12 @@ struct Pages: Sendable {
     return redone
   }
 
-  private func attemptBars(_ call: Call) async throws -> [AttemptBar] {
-    var filter = JobFilter()
-    filter.project = call.projectFilter
-    var bars: [AttemptBar] = []
-    for job in try await services.store.jobs(filter, limit: Self.chartJobsMost) {
-      let attempts = try await AttemptView.build(services.store.attempts(of: job.id), services)
-      bars += attempts.map { AttemptBar(job: job.id, jobName: job.spec.name, attempt: $0) }
-    }
-    return bars
+  private func attemptBars(_ call: Call, in window: Period) async throws -> [AttemptBar] {
+    let store = services.store
+    let attempts = try await store.attempts(in: window, project: call.projectFilter, limit: Self.chartAttemptsMost)
+    let names = try await store.jobNames(of: Array(Set(attempts.map(\.job))))
+    let views = try await AttemptView.build(attempts, services)
+    return zip(attempts, views).map { AttemptBar(job: $0.job, jobName: names[$0.job] ?? "", attempt: $1) }
   }
 
   /// A quarter of `?window=6h` before now, the rest after; nil where it is not asked for.

@@ -21,14 +21,19 @@ extension LeaseView {
 }
 
 extension NodeView {
-  /// Nodes as they are shown.
-  static func build(_ records: [NodeRecord], _ services: Services) async throws -> [NodeView] {
+  /// Nodes as they are shown to `project`, which does not see who else holds them; nil sees all.
+  static func build(
+    _ records: [NodeRecord], for project: ProjectID?, _ services: Services
+  ) async throws -> [NodeView] {
     guard !records.isEmpty else { return [] }
     let leases = try await services.store.leases().filter { $0.state == .active || $0.state == .ending }
     let attempts = try await services.store.liveAttempts()
     return records.map { record in
       let isKnown = record.lastSeenAt != nil
       let request = record.request
+      let attempt = attempts.first { $0.nodes.contains { $0.node == record.id } }
+      let lease = leases.first { $0.id == attempt?.lease } ?? leases.first { $0.nodes.contains(record.id) }
+      let isForeign = project != nil && lease != nil && lease?.project != project
       return NodeView(
         id: record.id, name: request.name, address: request.address, port: request.port, user: request.sshUser,
         hostKeyFingerprint: HostKey(request.hostKey)?.fingerprint ?? "unreadable", nodeType: request.nodeType,
@@ -37,8 +42,8 @@ extension NodeView {
           GPU(index: $0.index, model: $0.model, memory: $0.memory, isStandIn: $0.isStandIn)
         }, cores: isKnown ? record.facts.cores : nil, memory: isKnown ? record.facts.memory : nil,
         diskTotal: isKnown ? record.facts.diskTotal : nil, diskFree: isKnown ? record.facts.diskFree : nil,
-        lastSeen: record.lastSeenAt, lease: leases.first { $0.nodes.contains(record.id) }?.id,
-        job: attempts.first { $0.nodes.contains { $0.node == record.id } }?.job, software: record.facts.other)
+        lastSeen: record.lastSeenAt, lease: isForeign ? nil : lease?.id, job: isForeign ? nil : attempt?.job,
+        heldByOthers: isForeign, software: record.facts.other)
     }
   }
 }

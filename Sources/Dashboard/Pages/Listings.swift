@@ -29,11 +29,16 @@ extension PageRenderer {
     return page(.runs, model, title: "Runs", section: .runs, in: frame)
   }
 
+  /// What the chart of `leases` shows where nobody asks for another time.
+  public static func leaseWindow(_ leases: [LeaseView], at now: Timestamp) -> Period {
+    LeaseChart.window(around: now, leases)
+  }
+
   /// `/leases`: leases and nodes over time, and as a table, newest start first.
   ///
-  /// `window` is what the chart shows; nil chooses one around `now`.
+  /// `window` is what the chart shows, `attempts` what it shows inside the leases.
   public func leases(
-    _ leases: [LeaseView], nodes: [NodeView], attempts: [AttemptBar], window: Period?, at now: Timestamp,
+    _ leases: [LeaseView], nodes: [NodeView], attempts: [AttemptBar], window: Period, at now: Timestamp,
     in frame: Frame
   ) -> String {
     struct Model {
@@ -43,9 +48,7 @@ extension PageRenderer {
       let noNode: Empty?
     }
     let names = nodes.map { NodeRef(id: $0.id, name: $0.name) }.sorted { ($0.name, $0.id) < ($1.name, $1.id) }
-    let chart = LeaseChart(
-      leases: leases, nodes: names, attempts: attempts, window: window ?? LeaseChart.window(around: now, leases),
-      now: now)
+    let chart = LeaseChart(leases: leases, nodes: names, attempts: attempts, window: window, now: now)
     let none = Empty(
       title: "No lease yet", advice: "Jobs run only inside leases. Make one:",
       command: "baton lease create --nodes 2 --duration 4h")
@@ -117,7 +120,7 @@ extension PageRenderer {
       case .unauthenticated: "Please sign in"
       case .denied: "That is not allowed"
       case .unavailable: "Not at the moment"
-      case .badRequest, .badJobFile, .conflict, .wrongState: "That does not work"
+      case .badRequest, .badJobFile, .tooLarge, .conflict, .wrongState: "That does not work"
       case .internal, .unknown: "A mistake of ours"
       }
     let model = Model(
@@ -145,12 +148,13 @@ struct NodeRow {
   let detail: String?
   let gpus: [GPUs]
   let hasGPUs: Bool
-  let cores: Int?
+  let cores: String?
   let memory: String?
   let diskMeter: String?
   let diskText: String?
   let seen: String?
   let lease: String?
+  let heldByOthers: Bool
   let job: LeaseRow.Link?
 
   init(_ node: NodeView, at now: Timestamp) {
@@ -163,7 +167,7 @@ struct NodeRow {
     detail = node.detail
     gpus = Self.grouped(node.gpus)
     hasGPUs = !gpus.isEmpty
-    cores = node.cores
+    cores = node.cores.map { counted($0, "core") }
     memory = node.memory.map { "\($0)" }
     let disk = node.diskTotal.flatMap { total in node.diskFree.map { (total: total, free: $0) } }
     diskText = disk.map { "\($0.free) free of \($0.total)" }
@@ -175,6 +179,7 @@ struct NodeRow {
     }
     seen = node.lastSeen.map { age($0, at: now) + " ago" }
     lease = node.lease.map { "\($0)" }
+    heldByOthers = node.heldByOthers
     job = node.job.map { LeaseRow.Link(name: "\($0)", path: "/runs/\($0.rawValue)") }
   }
 
