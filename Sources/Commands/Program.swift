@@ -56,7 +56,9 @@ public enum BatonProgram {
         Console.current(environment: [:]).note("baton: " + suggestion)
         exit(ExitStatus.usage.rawValue)
       }
-      if !message.isEmpty { Console.current(environment: [:]).note("baton: " + message) }
+      let console = Console.current(environment: ProcessInfo.processInfo.environment)
+      let width = console.errorIsTerminal ? console.width : nil
+      if !message.isEmpty { console.note(Prose.wrapped("baton: " + message, width: width)) }
       exit(status.rawValue)
     }
   }

@@ -15,7 +15,7 @@ import Wire
     "lease create week --nodes 2 --node-type gpu_a100 --duration 7d", "lease create -N 2 -t 2h30m",
     "lease create -w n1,n2 --start-date 2026-11-21T18:00+01:00 --end-date now+2h", "lease list --all --json",
     "leases", "leases --json", "lease show week", "lease extend week --by 1d", "lease update week --prolong-for 1d",
-    "lease extend week --until now+2h --json", "lease delete lease-3 --json", "submit a.yaml", "submit - -J x",
+    "lease extend week --until now+2h --json", "lease delete lease-3 --json --yes", "submit a.yaml", "submit - -J x",
     "submit a.yaml --name x --priority 80 --test-only", "sbatch a.yaml --dry-run", "job submit a.yaml --wait",
     "submit a.yaml --wait --wait-limit 2h --json", "queue", "squeue --all", "ps -a --state running", "job list --json",
     "job show 17", "explain 17 --json", "job explain job-17", "cancel 17 --now", "job cancel 17", "stop 17",

@@ -27,8 +27,25 @@ import Testing
 
   @Test func overflowsRatherThanCutWhatMustBeReadInFull() {
     let lines = table().rendered(width: 10).split(separator: "\n")
-    #expect(lines[2].hasPrefix("job-17  a-lon…"))
+    #expect(lines[2].hasPrefix("job-17  a-long-na…"))
     #expect(lines[2].hasSuffix("FAILED"))
+  }
+
+  @Test func leavesOutWhatMattersLeastBeforeALineIsTooLong() {
+    var table = Table([.init("JOB"), .init("START", drops: 1), .init("END", drops: 0), .init("STATE")])
+    table.add(["job-1", "18:00:00", "19:00:00", "RUNNING"])
+    #expect(table.rendered(width: 34) == "JOB    START     END       STATE\njob-1  18:00:00  19:00:00  RUNNING")
+    #expect(table.rendered(width: 33) == "JOB    START     STATE\njob-1  18:00:00  RUNNING")
+    #expect(table.rendered(width: 15) == "JOB    STATE\njob-1  RUNNING")
+  }
+
+  @Test func breaksSentencesBetweenWords() {
+    #expect(Prose.lines("the job wants 2 nodes", width: 10) == ["the job", "wants 2", "nodes"])
+    #expect(Prose.lines("abcdefghijkl m", width: 5) == ["abcde", "fghij", "kl m"])
+    #expect(Prose.wrapped("a\n  one two three four five six", width: 20) == "a\n  one two three four\n    five six")
+    var facts = Facts()
+    facts.add("because", "the job wants two nodes of one")
+    #expect(facts.rendered(width: 29) == "because  the job wants two\n         nodes of one")
   }
 
   @Test func paintsCellsWithoutMovingThem() {

@@ -25,8 +25,8 @@ struct DataList: AsyncParsableCommand {
   static func table(_ datasets: [DatasetView], _ times: TimeText) -> Table {
     var table = Table([
       .init("NAME", shrinks: true), .init("VERSION", isRight: true), .init("FILES", isRight: true),
-      .init("SIZE", isRight: true), .init("CONTENT"), .init("ADDED"), .init("ON", shrinks: true),
-      .init("SOURCE", shrinks: true),
+      .init("SIZE", isRight: true), .init("CONTENT", drops: 1), .init("ADDED"), .init("ON", shrinks: true),
+      .init("SOURCE", shrinks: true, drops: 0),
     ])
     for dataset in datasets {
       table.add([

@@ -16,7 +16,7 @@ struct Explain: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let answer = try await client.explain(job)
-      try context.show(answer) { JobText.explanation(answer, context.times()) }
+      try context.show(answer) { context.prose(JobText.explanation(answer, context.times())) }
     }
   }
 }

@@ -14,7 +14,7 @@ struct JobShow: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let view = try await client.job(job)
-      try context.show(view) { JobText.facts(view, context.times()).rendered(paint: context.console.paint) }
+      try context.show(view) { context.facts(JobText.facts(view, context.times())) }
     }
   }
 }

@@ -58,10 +58,10 @@ struct Submit: AsyncParsableCommand {
         answer = JobAnswer(job: why.job ?? job, explanation: why.explanation, text: why.text, existed: answer.existed)
       }
       guard wait || waitLimit != nil, let job = answer.job else {
-        try context.show(answer) { Self.text(answer, testOnly: testOnly, context.times()) }
+        try context.show(answer) { context.prose(Self.text(answer, testOnly: testOnly, context.times())) }
         return
       }
-      if !context.json { context.console.out(Self.text(answer, testOnly: false, context.times())) }
+      if !context.json { context.console.out(context.prose(Self.text(answer, testOnly: false, context.times()))) }
       let end = try await Self.wait(for: job.id, atMost: waitLimit, client, context)
       if context.json { context.console.out(try JSONText.pretty(end)) }
       let status = ExitStatus(following: end)

@@ -19,13 +19,13 @@ struct LabStatusShow: AsyncParsableCommand {
       throw CommandFailure(.badInput, "there is no lab in \(lab.layout.root): make one with `baton lab up`")
     }
     let status = try await LabWork.run { try lab.status() }
-    try context.show(status) { Self.table(status).rendered(width: nil, paint: context.console.paint) }
+    try context.show(status) { context.table(Self.table(status), empty: "the lab has no part") }
     guard status.parts.allSatisfy({ $0.state == .running }) else { throw CommandFailure(.foundTrouble) }
   }
 
   /// A status for people.
   static func table(_ status: LabStatus) -> Table {
-    var table = Table([.init("PART"), .init("STATE"), .init("DETAIL")])
+    var table = Table([.init("PART"), .init("STATE"), .init("DETAIL", wraps: true)])
     for part in status.parts {
       let ink: Ink =
         switch part.state {

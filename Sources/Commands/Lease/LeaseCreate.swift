@@ -64,7 +64,7 @@ struct LeaseCreate: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let lease = try await client.createLease(request)
-      try context.show(lease) { LeaseText.facts(lease, context.times()).rendered(paint: context.console.paint) }
+      try context.show(lease) { context.facts(LeaseText.facts(lease, context.times())) }
     }
   }
 }

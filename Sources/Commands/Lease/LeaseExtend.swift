@@ -35,7 +35,7 @@ struct LeaseExtend: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let view = try await client.extendLease(lease, LeaseExtension(by: by, until: until))
-      try context.show(view) { LeaseText.facts(view, context.times()).rendered(paint: context.console.paint) }
+      try context.show(view) { context.facts(LeaseText.facts(view, context.times())) }
     }
   }
 }

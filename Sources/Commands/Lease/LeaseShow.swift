@@ -15,7 +15,7 @@ struct LeaseShow: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let view = try await client.lease(lease)
-      try context.show(view) { LeaseText.facts(view, context.times()).rendered(paint: context.console.paint) }
+      try context.show(view) { context.facts(LeaseText.facts(view, context.times())) }
     }
   }
 }

@@ -22,7 +22,7 @@ struct NodeCheckCommand: AsyncParsableCommand {
 
   /// Prints what was found; fails where a step failed.
   static func show(_ check: NodeCheck, _ context: Context) throws {
-    try context.show(check) { NodeText.check(check, paint: context.console.paint) }
+    try context.show(check) { context.table(NodeText.check(check), empty: "nothing was tried") }
     guard check.steps.allSatisfy(\.passed) else { throw CommandFailure(.foundTrouble) }
   }
 }

@@ -14,7 +14,7 @@ struct NodeShow: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let view = try await client.node(node)
-      try context.show(view) { NodeText.facts(view, context.times()).rendered(paint: context.console.paint) }
+      try context.show(view) { context.facts(NodeText.facts(view, context.times())) }
     }
   }
 }

@@ -25,7 +25,8 @@ struct RunShow: AsyncParsableCommand {
         context.console.out(try JSONText.pretty(view))
         return
       }
-      context.console.out(RunText.history(view, context.times(), paint: context.console.paint))
+      context.console.out(
+        RunText.history(view, context.times(), width: context.console.tableWidth, paint: context.console.paint))
       guard let name = metric ?? RunText.metric(of: view) else { return }
       let series = try await client.metrics(run, name)
       context.console.out(

@@ -51,6 +51,12 @@ struct Context: Sendable {
     table.rows.isEmpty ? empty : table.rendered(width: console.tableWidth, paint: console.paint)
   }
 
+  /// Facts, as wide as they may be.
+  func facts(_ facts: Facts) -> String { facts.rendered(width: console.tableWidth, paint: console.paint) }
+
+  /// Sentences, broken where the screen is.
+  func prose(_ text: String) -> String { Prose.wrapped(text, width: console.tableWidth) }
+
   /// A reading of a clock that does not jump.
   static func uptime() -> TimeSpan { .seconds(ProcessInfo.processInfo.systemUptime) }
 }

@@ -50,6 +50,17 @@ struct Console: Sendable, Hashable {
   /// Writes to standard error without ending the line.
   func noteInPlace(_ text: String) { Self.write(text, to: STDERR_FILENO) }
 
+  /// Whether a person can be asked: what they type is read, and what they are asked is seen.
+  var canAsk: Bool { errorIsTerminal && isatty(STDIN_FILENO) == 1 }
+
+  /// Asks a person; anything but a yes is a no.
+  func ask(_ question: String) -> Bool {
+    noteInPlace("\(question) [y/N] ")
+    let answer = readLine()?.trimmingCharacters(in: .whitespaces).lowercased()
+    if answer == nil { note("") }
+    return answer == "y" || answer == "yes"
+  }
+
   /// `text` in a colour, where there are colours.
   func paint(_ text: String, _ ink: Ink?) -> String {
     guard colours, let ink, !text.isEmpty else { return text }

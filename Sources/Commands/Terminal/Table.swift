@@ -7,11 +7,17 @@ struct Table: Sendable, Hashable {
     var isRight = false
     /// May be cut when the table is too wide.
     var shrinks = false
+    /// Left out when the table is too wide even so, the lowest first; nil is never left out.
+    var drops: Int?
+    /// Goes on below itself when the table is too wide; for the last column.
+    var wraps = false
 
-    init(_ title: String, isRight: Bool = false, shrinks: Bool = false) {
+    init(_ title: String, isRight: Bool = false, shrinks: Bool = false, drops: Int? = nil, wraps: Bool = false) {
       self.title = title
       self.isRight = isRight
       self.shrinks = shrinks
+      self.drops = drops
+      self.wraps = wraps
     }
   }
 
@@ -41,11 +47,27 @@ struct Table: Sendable, Hashable {
   /// The lines of the table, headings first, without spaces at their ends.
   func rendered(width: Int?, paint: (String, Ink?) -> String = { text, _ in text }) -> String {
     let widths = columnWidths(within: width)
+    if let width, widths.reduce(0, +) + 2 * (columns.count - 1) > width,
+      let first = columns.indices.filter({ columns[$0].drops != nil })
+        .min(by: { columns[$0].drops ?? 0 < columns[$1].drops ?? 0 })
+    {
+      var narrower = self
+      narrower.columns.remove(at: first)
+      for row in rows.indices { narrower.rows[row].remove(at: first) }
+      return narrower.rendered(width: width, paint: paint)
+    }
     let headings = columns.map { Cell($0.title, .bold) }
     return ([headings] + rows).map { row in
       var line = ""
       var pending = ""
       for (index, cell) in row.enumerated() {
+        if columns[index].wraps, cell.text.count > widths[index] {
+          let margin = String(repeating: " ", count: widths[..<index].reduce(0, +) + 2 * index)
+          line += pending
+          line += Prose.lines(cell.text, width: widths[index]).map { paint($0, cell.ink) }.joined(
+            separator: "\n" + margin)
+          continue
+        }
         let text = Self.cut(cell.text, to: widths[index])
         let padding = String(repeating: " ", count: widths[index] - text.count)
         if columns[index].isRight { pending += padding }
@@ -66,8 +88,11 @@ struct Table: Sendable, Hashable {
     guard let limit else { return widths }
     var excess = widths.reduce(0, +) + 2 * (columns.count - 1) - limit
     while excess > 0 {
-      // The widest gives way first, down to its heading.
-      let candidates = columns.indices.filter { columns[$0].shrinks && widths[$0] > max(columns[$0].title.count, 6) }
+      // The widest gives way first, down to its heading or what can still be told apart.
+      let candidates = columns.indices.filter {
+        columns[$0].shrinks && widths[$0] > max(columns[$0].title.count, 10)
+          || columns[$0].wraps && widths[$0] > max(columns[$0].title.count, 24)
+      }
       guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { break }
       widths[widest] -= 1
       excess -= 1
@@ -92,12 +117,15 @@ struct Facts: Sendable, Hashable {
     if let value { pairs.append((name, Table.Cell(value, ink))) }
   }
 
-  /// The lines.
-  func rendered(paint: (String, Ink?) -> String = { text, _ in text }) -> String {
-    let width = pairs.reduce(0) { max($0, $1.name.count) }
+  /// The lines; values go on below themselves where `width` is given and too narrow for them.
+  func rendered(width: Int? = nil, paint: (String, Ink?) -> String = { text, _ in text }) -> String {
+    let names = pairs.reduce(0) { max($0, $1.name.count) } + 2
+    let margin = String(repeating: " ", count: names)
     return pairs.map { pair in
-      paint(pair.name, .faint) + String(repeating: " ", count: width - pair.name.count + 2)
-        + paint(pair.cell.text, pair.cell.ink)
+      let room = width.map { max($0 - names, 20) } ?? Int.max
+      let value = Prose.lines(pair.cell.text, width: room).map { paint($0, pair.cell.ink) }
+      return paint(pair.name, .faint) + String(repeating: " ", count: names - pair.name.count)
+        + value.joined(separator: "\n" + margin)
     }.joined(separator: "\n")
   }
 
@@ -110,5 +138,42 @@ struct Facts: Sendable, Hashable {
       hasher.combine(pair.name)
       hasher.combine(pair.cell)
     }
+  }
+}
+
+/// Sentences, broken between words.
+enum Prose {
+  /// `text` in lines of at most `width` characters; only a word that is longer than that is broken.
+  static func lines(_ text: String, width: Int) -> [String] {
+    guard text.count > width, width > 0 else { return [text] }
+    var lines: [String] = []
+    var line = ""
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      var word = word[...]
+      if !line.isEmpty, line.count + 1 + word.count > width {
+        lines.append(line)
+        line = ""
+      } else if !line.isEmpty {
+        line += " "
+      }
+      while line.isEmpty, word.count > width {
+        lines.append(String(word.prefix(width)))
+        word = word.dropFirst(width)
+      }
+      line += word
+    }
+    return lines + (line.isEmpty ? [] : [line])
+  }
+
+  /// Every line of `text` broken so, going on two columns further in than it began; nil leaves it as it is.
+  static func wrapped(_ text: String, width: Int?) -> String {
+    guard let width else { return text }
+    return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      guard line.count > width else { return String(line) }
+      let spaces = line.prefix { $0 == " " }.count
+      let margin = String(repeating: " ", count: spaces + 2)
+      let parts = lines(String(line.dropFirst(spaces)), width: max(20, width - spaces - 2))
+      return String(repeating: " ", count: spaces) + parts.joined(separator: "\n" + margin)
+    }.joined(separator: "\n")
   }
 }

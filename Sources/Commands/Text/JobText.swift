@@ -6,9 +6,10 @@ enum JobText {
   /// The queue.
   static func queue(_ jobs: [JobView], _ times: TimeText) -> Table {
     var table = Table([
-      .init("JOB"), .init("NAME", shrinks: true), .init("STATE"), .init("REASON"), .init("NODES", shrinks: true),
-      .init("ATTEMPT", isRight: true), .init("LEASE-LEFT", isRight: true), .init("STEP", isRight: true),
-      .init("CHECKPOINT"),
+      .init("JOB"), .init("NAME", shrinks: true), .init("STATE"), .init("REASON", drops: 4),
+      .init("NODES", shrinks: true, drops: 1), .init("ATTEMPT", isRight: true, drops: 0),
+      .init("LEASE-LEFT", isRight: true, drops: 2), .init("STEP", isRight: true, drops: 5),
+      .init("CHECKPOINT", drops: 3),
     ])
     for job in jobs {
       table.add([

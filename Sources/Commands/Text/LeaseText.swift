@@ -6,8 +6,8 @@ enum LeaseText {
   /// Leases.
   static func table(_ leases: [LeaseView], _ times: TimeText) -> Table {
     var table = Table([
-      .init("LEASE"), .init("NAME", shrinks: true), .init("STATE"), .init("NODES", shrinks: true), .init("START"),
-      .init("END"), .init("LEFT", isRight: true), .init("JOBS"),
+      .init("LEASE"), .init("NAME", shrinks: true), .init("STATE"), .init("NODES", shrinks: true),
+      .init("START", drops: 0), .init("END", drops: 1), .init("LEFT", isRight: true), .init("JOBS", shrinks: true),
     ])
     for lease in leases {
       table.add([
@@ -35,6 +35,23 @@ enum LeaseText {
     return facts
   }
 
+  /// What is lost when a lease is given back while `jobs` run on it.
+  static func loss(of lease: LeaseView, _ jobs: [JobView], _ times: TimeText) -> String {
+    let lines = jobs.map { job in
+      let saved: String
+      if let step = job.checkpointStep {
+        saved = "last saved at step \(step)" + (job.checkpointAt.map { ", \(times.relative($0))" } ?? "")
+      } else {
+        saved = "never saved: it begins anew"
+      }
+      return Printable.line(
+        "  \(job.id)  \(job.name)  \(job.lastStep.map { "at step \($0)" } ?? job.state.rawValue), \(saved)")
+    }
+    let count = jobs.count == 1 ? "1 job runs" : "\(jobs.count) jobs run"
+    return "\(count) on lease '\(Printable.line(lease.name))' and would be ended at once, without a save:\n"
+      + lines.joined(separator: "\n")
+  }
+
   private static func state(_ lease: LeaseView) -> String {
     lease.state.rawValue + (lease.degraded ? " degraded" : "")
   }
@@ -54,14 +71,16 @@ enum NodeText {
   /// Nodes.
   static func table(_ nodes: [NodeView], _ times: TimeText) -> Table {
     var table = Table([
-      .init("NODE", shrinks: true), .init("TYPE"), .init("STATE"), .init("GPUS", shrinks: true),
-      .init("DISK-FREE", isRight: true), .init("SEEN"), .init("LEASE"), .init("JOB"), .init("DETAIL", shrinks: true),
+      .init("NODE", shrinks: true), .init("TYPE", drops: 2), .init("STATE"), .init("GPUS", shrinks: true, drops: 3),
+      .init("DISK-FREE", isRight: true, drops: 1), .init("SEEN", drops: 0), .init("LEASE"), .init("JOB"),
+      .init("DETAIL", shrinks: true),
     ])
     for node in nodes {
       table.add([
         .init(node.name), .init(node.nodeType), .init(state(node), ink(node.state)), .init(gpus(node)),
         .init(node.diskFree.map { "\($0)" } ?? "-"), .init(node.lastSeen.map(times.relative) ?? "never"),
-        .init(node.lease.map { "\($0)" } ?? "-"), .init(node.job.map { "\($0)" } ?? "-"), .init(node.detail ?? ""),
+        .init(node.lease.map { "\($0)" } ?? (node.heldByOthers ? "others" : "-")),
+        .init(node.job.map { "\($0)" } ?? "-"), .init(node.detail ?? ""),
       ])
     }
     return table
@@ -81,22 +100,22 @@ enum NodeText {
     facts.add("memory", node.memory.map { "\($0)" })
     facts.add("disk", node.diskTotal.map { "\(node.diskFree.map { "\($0)" } ?? "?") free of \($0)" })
     facts.add("last seen", node.lastSeen.map(times.both) ?? "never")
-    facts.add("lease", node.lease.map { "\($0)" })
+    facts.add("lease", node.lease.map { "\($0)" } ?? (node.heldByOthers ? "in use by another project" : nil))
     facts.add("job", node.job.map { "\($0)" })
     for (name, version) in node.software.sorted(by: { $0.key < $1.key }) { facts.add(name, version) }
     return facts
   }
 
   /// The steps of a check.
-  static func check(_ check: NodeCheck, paint: (String, Ink?) -> String = { text, _ in text }) -> String {
-    var table = Table([.init(check.node.name), .init(""), .init("TOOK", isRight: true), .init("FOUND")])
+  static func check(_ check: NodeCheck) -> Table {
+    var table = Table([.init(check.node.name), .init(""), .init("TOOK", isRight: true), .init("FOUND", wraps: true)])
     for step in check.steps {
       table.add([
         .init(step.name), .init(step.passed ? "ok" : "FAILED", step.passed ? .green : .red), "\(step.took)",
         .init(step.detail),
       ])
     }
-    return table.rendered(width: nil, paint: paint)
+    return table
   }
 
   private static func state(_ node: NodeView) -> String {
@@ -117,7 +136,7 @@ enum NodeText {
     guard !node.gpus.isEmpty else { return "-" }
     var counts: [(name: String, count: Int)] = []
     for gpu in node.gpus {
-      let name = gpu.model + (gpu.isStandIn ? " (stand-in)" : "")
+      let name = gpu.model + (gpu.isStandIn && !gpu.model.contains("stand-in") ? " (stand-in)" : "")
       if let index = counts.firstIndex(where: { $0.name == name }) {
         counts[index].count += 1
       } else {

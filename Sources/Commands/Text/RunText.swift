@@ -5,20 +5,21 @@ import Wire
 enum RunText {
   /// Attempts, checkpoints, metrics and what is needed to re-create a run.
   static func history(
-    _ run: RunView, _ times: TimeText, paint: (String, Ink?) -> String = { text, _ in text }
+    _ run: RunView, _ times: TimeText, width: Int? = nil,
+    paint: (String, Ink?) -> String = { text, _ in text }
   ) -> String {
     var facts = JobText.facts(run.job, times)
-    facts.add("computed twice", run.stepsRedone == 0 ? "nothing" : "\(run.stepsRedone) points")
+    facts.add("computed twice", run.stepsRedone == 0 ? "nothing" : counted(run.stepsRedone, "point"))
     facts.add("seed", "\(run.provenance.seed)")
     facts.add(
       "data", list(run.provenance.datasets.map { "\($0.name) version \($0.version) (\($0.contentID.prefix(12)))" }))
     facts.add("code", code(run.provenance.source))
-    var sections = [facts.rendered(paint: paint)]
-    if !run.attempts.isEmpty { sections.append(attempts(run.attempts, times).rendered(width: nil, paint: paint)) }
+    var sections = [facts.rendered(width: width, paint: paint)]
+    if !run.attempts.isEmpty { sections.append(attempts(run.attempts, times).rendered(width: width, paint: paint)) }
     if !run.checkpoints.isEmpty {
-      sections.append(checkpoints(run.checkpoints, times).rendered(width: nil, paint: paint))
+      sections.append(checkpoints(run.checkpoints, times).rendered(width: width, paint: paint))
     }
-    if !run.metrics.isEmpty { sections.append(metrics(run.metrics).rendered(width: nil, paint: paint)) }
+    if !run.metrics.isEmpty { sections.append(metrics(run.metrics).rendered(width: width, paint: paint)) }
     return sections.joined(separator: "\n\n")
   }
 
@@ -32,8 +33,8 @@ enum RunText {
 
   private static func attempts(_ attempts: [AttemptView], _ times: TimeText) -> Table {
     var table = Table([
-      .init("ATTEMPT", isRight: true), .init("LEASE"), .init("NODES"), .init("FROM"), .init("STARTED"), .init("RAN"),
-      .init("OUTCOME"), .init("DETAIL"),
+      .init("ATTEMPT", isRight: true), .init("LEASE", shrinks: true), .init("NODES", shrinks: true), .init("FROM"),
+      .init("STARTED", drops: 0), .init("RAN", drops: 1), .init("OUTCOME"), .init("DETAIL", drops: 2, wraps: true),
     ])
     for attempt in attempts {
       let ran = attempt.runningAt.map { (attempt.endedAt ?? times.now) - $0 }
@@ -50,7 +51,7 @@ enum RunText {
   private static func checkpoints(_ checkpoints: [CheckpointView], _ times: TimeText) -> Table {
     var table = Table([
       .init("CHECKPOINT", isRight: true), .init("STATE"), .init("ATTEMPT", isRight: true), .init("SIZE", isRight: true),
-      .init("DURABLE"), .init(""),
+      .init("DURABLE", drops: 0), .init(""),
     ])
     for checkpoint in checkpoints {
       let notes = [checkpoint.isFinal ? "last of its attempt" : nil, checkpoint.isLatest ? "latest" : nil]
@@ -111,11 +112,13 @@ enum RunText {
   /// A comparison as sentences.
   static func comparison(_ comparison: RunComparison) -> String {
     var lines = [
-      "\(comparison.metric) of \(comparison.run) and \(comparison.other): \(comparison.stepsCompared) steps compared, "
+      "\(comparison.metric) of \(comparison.run) and \(comparison.other): \(counted(comparison.stepsCompared, "step")) compared, "
         + "\(comparison.stepsEqual) equal in every bit"
     ]
-    if comparison.onlyInRun > 0 { lines.append("\(comparison.onlyInRun) steps are only in \(comparison.run)") }
-    if comparison.onlyInOther > 0 { lines.append("\(comparison.onlyInOther) steps are only in \(comparison.other)") }
+    if comparison.onlyInRun > 0 { lines.append("\(counted(comparison.onlyInRun, "step")) only in \(comparison.run)") }
+    if comparison.onlyInOther > 0 {
+      lines.append("\(counted(comparison.onlyInOther, "step")) only in \(comparison.other)")
+    }
     if let first = comparison.firstDifference {
       lines.append(
         "they part at step \(first.step): \(first.value) and \(first.otherValue); "
