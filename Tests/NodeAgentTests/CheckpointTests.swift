@@ -63,7 +63,7 @@ struct CheckpointTests {
         cd $BATON_CHECKPOINT_DIR; d=step-9/rank-$RANK
         mkdir -p step-9 $d.tmp; echo "shard $RANK" > $d.tmp/w
         [ $RANK -ge 2 ] && { trap 'mv -T step-9/rank-$RANK.tmp step-9/rank-$RANK; exit 0' USR1; echo ready
-          while true; do sleep 0.05; done; }
+          \(Script.waitForSignals) }
         mv -T $d.tmp $d
         """
       let nodes = [fixture.node("a"), fixture.node("b")]

@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import Glibc
 import ObjectStorage
+import TestKit
 import Testing
 import Wire
 
@@ -59,7 +60,7 @@ struct LifeTests {
       newer.attempt = AttemptID(8)
       newer.number = 2
       try #expect(await node.start(newer) == .ok)
-      if case .launched(let pids) = launched { for pid in pids { await waitUntilGone(pid) } }
+      if case .launched(let pids) = launched { for pid in pids { try await ProcessEnd.wait(pid) } }
       var late = older
       late.attempt = AttemptID(9)
       let reply = try await node.start(late)
@@ -71,7 +72,7 @@ struct LifeTests {
   @Test func ranksDieWithTheirSupervisorAndPurgeCleansUp() async throws {
     try await AgentFixture.with { fixture in
       let node = fixture.node()
-      let script = "setsid sleep 1000 & echo $! > ../orphan.tmp; mv ../orphan.tmp ../orphan; " + forever
+      let script = "setsid sleep infinity & echo $! > ../orphan.tmp; mv ../orphan.tmp ../orphan; " + forever
       let order = try fixture.order(script)
       let follower = try await fixture.launch(order, on: node)
       try await follower.event { if case .firstLine = $0 { true } else { false } }
@@ -82,7 +83,7 @@ struct LifeTests {
       kill(supervisor, SIGKILL)
       try await follower.drain()
       #expect(follower.frames.last == .supervisorGone)
-      await waitUntilGone(rank)
+      try await ProcessEnd.wait(rank)
       #expect(isRunning(orphan))
       let again = try await node.start(order)
       guard case .refused(let reason) = again else { return #expect(again != .ok) }

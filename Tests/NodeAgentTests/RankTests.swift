@@ -35,8 +35,9 @@ struct RankTests {
   @Test func leavesNoDaemonBehind() async throws {
     try await AgentFixture.with { fixture in
       let script = """
-        ( setsid bash -c 'echo $$ > '"$BATON_CHECKPOINT_DIR"'/../daemon; exec env -i sleep 1000' & ) &
-        while [ ! -s "$BATON_CHECKPOINT_DIR/../daemon" ]; do sleep 0.02; done
+        cd "$BATON_CHECKPOINT_DIR/.."; mkfifo told
+        ( setsid bash -c 'echo $$ > daemon; echo > told; exec env -i sleep infinity' & ) &
+        read -r < told
         """
       let node = fixture.node()
       let (outcome, _) = try await fixture.run(try fixture.order(script), on: node)
