@@ -2,6 +2,7 @@ import Dispatch
 import Foundation
 import Glibc
 import Synchronization
+import TestKit
 
 @testable import ReferenceTrainer
 
@@ -38,15 +39,10 @@ enum Ranks {
   static func inRing<Value: Sendable>(
     _ worldSize: Int, _ body: @escaping @Sendable (Ring) throws(TrainerError) -> Value
   ) throws -> [Result<Value, TrainerError>] {
-    let port = try freePort()
+    let port = try PortClaim.make()
     return onThreads(worldSize) { (rank) throws(TrainerError) in
       try body(try rendezvous(rank: rank, of: worldSize, port: port).join())
     }
-  }
-
-  /// A port that was free a moment ago.
-  static func freePort() throws -> UInt16 {
-    try Socket.listen(at: Socket.Address(host: "127.0.0.1", port: 0)).localAddress().port
   }
 
   static func rendezvous(

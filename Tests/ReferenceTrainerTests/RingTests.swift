@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestKit
 import Testing
 
 @testable import ReferenceTrainer
@@ -40,7 +41,7 @@ import Testing
   }
 
   @Test func aMissingRankIsNamed() throws {
-    let port = try Ranks.freePort()
+    let port = try PortClaim.make()
     let rendezvous = Ranks.rendezvous(rank: 0, of: 3, port: port, patience: 1)
     #expect {
       try rendezvous.join()
@@ -50,7 +51,7 @@ import Testing
   }
 
   @Test func aMissingMasterIsNamed() throws {
-    let port = try Ranks.freePort()
+    let port = try PortClaim.make()
     let rendezvous = Ranks.rendezvous(rank: 1, of: 2, port: port, patience: 1)
     #expect {
       try rendezvous.join()
@@ -61,7 +62,7 @@ import Testing
 
   @Test func aRequestToLeaveEndsTheWait() throws {
     for rank in 0..<2 {
-      let rendezvous = Ranks.rendezvous(rank: rank, of: 2, port: try Ranks.freePort(), patience: 60, leaving: true)
+      let rendezvous = Ranks.rendezvous(rank: rank, of: 2, port: try PortClaim.make(), patience: 60, leaving: true)
       #expect {
         try rendezvous.join()
       } throws: { error in
@@ -72,7 +73,7 @@ import Testing
 
   /// A rank of a former attempt comes first, then the rank that belongs.
   @Test func aStaleRankIsRefusedAndTheRightOneComesIn() throws {
-    let port = try Ranks.freePort()
+    let port = try PortClaim.make()
     let refused = Mutex<[String]>([])
     let results: [Result<Int32, TrainerError>] = Ranks.onThreads(2) { (rank) throws(TrainerError) in
       if rank == 0 {
@@ -95,7 +96,7 @@ import Testing
   }
 
   @Test func noiseOnThePortHoldsNobodyUp() throws {
-    let port = try Ranks.freePort()
+    let port = try PortClaim.make()
     let results: [Result<Float, TrainerError>] = Ranks.onThreads(3) { (index) throws(TrainerError) in
       if index == 2 { return Ranks.makeNoise(port: port) }
       return try Ranks.rendezvous(rank: index, of: 2, port: port).join().sum([1])[0]
@@ -104,7 +105,7 @@ import Testing
   }
 
   @Test func aRankWithOtherSettingsEndsBoth() throws {
-    let port = try Ranks.freePort()
+    let port = try PortClaim.make()
     let results: [Result<Int, TrainerError>] = Ranks.onThreads(2) { (rank) throws(TrainerError) in
       try Ranks.rendezvous(rank: rank, of: 2, port: port, fingerprint: "\(rank)").join().rank
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestKit
 import Testing
 
 @testable import ReferenceTrainer
@@ -50,12 +51,12 @@ final class World {
 
   /// Starts a single rank, whose peers are missing.
   func start(rank: Int) throws -> RankProcess {
-    port = try Ranks.freePort()
+    port = try PortClaim.make()
     return try launch(rank, [])
   }
 
   private func start(_ words: [String]) throws -> [RankProcess] {
-    port = try Ranks.freePort()
+    port = try PortClaim.make()
     return try (0..<size).map { try launch($0, words) }
   }
 
@@ -124,6 +125,8 @@ final class RankProcess {
     close(ends[1])
     self.process = process
     output = ends[0]
+    // Of what never started there is nothing to end: to signal number 0 is to signal this process's own group.
+    if failure != 0 { status = 127 }
     try #require(failure == 0, "cannot start \(program): \(systemMessage(failure))")
   }
 
