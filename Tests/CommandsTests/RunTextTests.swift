@@ -68,6 +68,18 @@ import Wire
   }
 }
 
+@Suite struct SweepTextTests {
+  @Test func namesNoMoreThanAPersonReads() {
+    var report = SweepReport(
+      startedAt: Samples.now, jobsRunning: 1, asked: [], verified: [], corrupt: [], pruned: [], problems: ["odd"])
+    report.pruned = (1...12).map { CheckpointID($0) }
+    let text = Sweep.text(report, width: 60)
+    #expect(Sweep.text(report).contains("checkpoint-10 and 2 more\n"))
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 60 })
+    #expect(text.hasSuffix("problem: odd"))
+  }
+}
+
 @Suite struct DemoResultTests {
   private let good = DemoResult(
     stepsCompared: 100, stepsEqual: 100, stepsLost: 0, stepsRedone: 0, accuracyInterrupted: 0.97,

@@ -15,15 +15,20 @@ struct Sweep: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let report = try await client.sweep()
-      try context.show(report) { Self.text(report) }
+      try context.show(report) { Self.text(report, width: context.console.tableWidth) }
       guard report.isHealthy else { throw CommandFailure(.foundTrouble) }
     }
   }
 
+  /// Of each kind so many are named; --json names all.
+  private static let namesMost = 10
+
   /// A report for people.
-  static func text(_ report: SweepReport) -> String {
+  static func text(_ report: SweepReport, width: Int? = nil) -> String {
     func names(_ ids: [some CustomStringConvertible]) -> String {
-      ids.isEmpty ? "none" : ids.map(\.description).joined(separator: ", ")
+      if ids.isEmpty { return "none" }
+      let rest = ids.count > namesMost ? " and \(ids.count - namesMost) more" : ""
+      return ids.prefix(namesMost).map(\.description).joined(separator: ", ") + rest
     }
     var facts = Facts()
     facts.add("jobs looked at", "\(report.jobsRunning)")
@@ -31,6 +36,9 @@ struct Sweep: AsyncParsableCommand {
     facts.add("read back and good", names(report.verified))
     facts.add("read back and corrupt", names(report.corrupt), report.corrupt.isEmpty ? nil : .red)
     facts.add("removed by policy", names(report.pruned))
-    return ([facts.rendered()] + report.problems.map { "problem: " + Printable.line($0) }).joined(separator: "\n")
+    return
+      ([facts.rendered(width: width)]
+      + report.problems.map { Prose.wrapped("problem: " + Printable.line($0), width: width) })
+      .joined(separator: "\n")
   }
 }

@@ -40,7 +40,7 @@ struct LeaseDelete: AsyncParsableCommand {
     guard context.console.canAsk else {
       throw CommandFailure(.usage, "\(warning)\nNothing was done: say --yes where that is meant.")
     }
-    context.console.note(warning)
+    context.console.note(Prose.wrapped(warning, width: context.console.width))
     guard context.console.ask("Give '\(Printable.line(view.name))' back now?") else {
       throw CommandFailure(.tryLater, "nothing was done")
     }

@@ -3,6 +3,9 @@ import Wire
 
 /// Runs for people.
 enum RunText {
+  /// So many of the newest checkpoints are shown.
+  private static let checkpointsMost = 12
+
   /// Attempts, checkpoints, metrics and what is needed to re-create a run.
   static func history(
     _ run: RunView, _ times: TimeText, width: Int? = nil,
@@ -17,7 +20,9 @@ enum RunText {
     var sections = [facts.rendered(width: width, paint: paint)]
     if !run.attempts.isEmpty { sections.append(attempts(run.attempts, times).rendered(width: width, paint: paint)) }
     if !run.checkpoints.isEmpty {
-      sections.append(checkpoints(run.checkpoints, times).rendered(width: width, paint: paint))
+      let earlier = run.checkpoints.count - checkpointsMost
+      let table = checkpoints(run.checkpoints.suffix(checkpointsMost), times).rendered(width: width, paint: paint)
+      sections.append(table + (earlier > 0 ? "\n(\(earlier) earlier: --json has all)" : ""))
     }
     if !run.metrics.isEmpty { sections.append(metrics(run.metrics).rendered(width: width, paint: paint)) }
     return sections.joined(separator: "\n\n")
@@ -48,7 +53,7 @@ enum RunText {
     return table
   }
 
-  private static func checkpoints(_ checkpoints: [CheckpointView], _ times: TimeText) -> Table {
+  private static func checkpoints(_ checkpoints: some Sequence<CheckpointView>, _ times: TimeText) -> Table {
     var table = Table([
       .init("CHECKPOINT", isRight: true), .init("STATE"), .init("ATTEMPT", isRight: true), .init("SIZE", isRight: true),
       .init("DURABLE", drops: 0), .init(""),
