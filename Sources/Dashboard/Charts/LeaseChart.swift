@@ -173,7 +173,9 @@ struct LeaseChart {
         "line", ["class": "grid", "x1": x, "x2": x, "y1": coordinate(Self.top), "y2": coordinate(base + 4)])
       let day = Calendar.day(moment)
       let clock = Calendar.clock(moment, seconds: false) + "Z"
-      plot.element("text", ["x": x, "y": coordinate(base + 18), "text-anchor": CurveChart.anchor(at)]) {
+      // The first says the day too, and would be cut off at the edge of a small screen.
+      let anchor = lastDay.isEmpty && at < 0.15 ? "start" : CurveChart.anchor(at)
+      plot.element("text", ["x": x, "y": coordinate(base + 18), "text-anchor": anchor]) {
         $0.write(day == lastDay ? clock : "\(day) \(clock)")
       }
       lastDay = day
