@@ -135,13 +135,7 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["Store", "Postgres", "Domain", "TestKit"], swiftSettings: strict),
     .testTarget(name: "SSHTests", dependencies: ["SSH", "TestKit"], swiftSettings: strict),
     .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Domain", "Wire"], swiftSettings: strict),
-    .testTarget(
-      name: "ObjectStorageTests",
-      dependencies: [
-        "ObjectStorage", "Wire", "Domain",
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-      ], swiftSettings: strict),
+    .testTarget(name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
       swiftSettings: strict),

@@ -92,7 +92,7 @@ public struct ObjectInfo: Hashable, Sendable {
   public var key: String
   /// Length in bytes.
   public var size: Int64
-  /// The version of the object: another one when it was written again. Compare it, read nothing into it.
+  /// The version of the object, another one when it was written again: to be compared, not read.
   public var tag: String
   /// The best that is known of the content without reading it; nil where that is nothing.
   ///

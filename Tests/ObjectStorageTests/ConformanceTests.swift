@@ -139,8 +139,8 @@ struct ConformanceTests {
 
   @Test(arguments: [StoreKind.file, .swift, .keystone, .s3, .delegatedS3])
   func listsAnyNumberOfObjectsInPages(kind: StoreKind) async throws {
-    let count = kind == .swift ? 2500 : 250
-    try await kind.with(pageSize: kind == .swift ? 700 : 70) { place in
+    let count = kind == .swift ? 2500 : 150
+    try await kind.with(pageSize: kind == .swift ? 700 : 40) { place in
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 0..<count {
           if number >= 8 { try await group.next() }

@@ -159,7 +159,6 @@ location = us-east-1
 s3_acl = false
 dns_compliant_bucket_names = false
 max_upload_part_num = 10000
-storage_domain = s3.localhost
 [filter:tempauth]
 use = egg:swift#tempauth
 fernet_key_k1 = {fernet}

@@ -158,7 +158,7 @@ package enum Disk {
       ]
     }
 
-    /// The same as long as the content is: which file, how long, and when it was written. Renaming does not change it.
+    /// Which file, how long, and when it was written: the same as long as the content is, also under another name.
     var tag: String { ([size] + stamp.prefix(3)).map { String($0, radix: 16) }.joined(separator: "-") }
   }
 

@@ -1,4 +1,4 @@
-import AsyncHTTPClient
+import Synchronization
 
 /// Requests to one store, each tried as long as that is of use.
 struct HTTPExchange: Sendable {
@@ -6,6 +6,8 @@ struct HTTPExchange: Sendable {
   let dialect: any StoreDialect
   let policy: StoreRetryPolicy
   let pacing: Pacing
+  /// The container or bucket; nil where it must not be looked at.
+  var home: Home?
 
   static let success: Set<Int> = [200, 201, 202, 204]
 
@@ -42,6 +44,31 @@ struct HTTPExchange: Sendable {
     _ call: HTTPCall, key: String, accepting: Set<Int> = success, limit: Int = 1 << 20
   ) async throws(ObjectStoreError) -> HTTPAnswer {
     try await perform(call, key: key, accepting: accepting, limit: limit) { $0 }.value
+  }
+
+  /// Throws `.unavailable` where it is the container that is missing, which must not be taken for a missing object.
+  ///
+  /// Looked at once, when the first object is missing.
+  func confirmHome(key: String) async throws(ObjectStoreError) {
+    guard let home, !home.isThere.withLock({ $0 }) else { return }
+    let call = HTTPCall(method: "HEAD", origin: "", path: home.path)
+    // Who may not look at the container has to believe.
+    if try await perform(call, key: key, accepting: [200, 204, 403, 404]).status == 404 {
+      throw ObjectStoreError(.unavailable, key: key, reason: "there is no \(home.name)")
+    }
+    home.isThere.withLock { $0 = true }
+  }
+
+  /// Where all objects are.
+  final class Home: Sendable {
+    let path: String
+    let name: String
+    let isThere = Mutex(false)
+
+    init(path: String, name: String) {
+      self.path = path
+      self.name = name
+    }
   }
 
   /// What is left of the patience with one request.

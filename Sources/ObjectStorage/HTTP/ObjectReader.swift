@@ -32,6 +32,7 @@ extension HTTPExchange {
           if answer.status == 416, let range, reading.offset == range.lowerBound {
             return try await readNothing(call, key: key, at: range.lowerBound, ifTag: ifTag)
           }
+          if answer.status == 404 { try await confirmHome(key: key) }
           try await attempt.settle(answer, signed, self)
           continue
         }
@@ -62,7 +63,10 @@ extension HTTPExchange {
     var call = call
     call.method = "HEAD"
     let answer = try await perform(call, key: key, accepting: [200, 204, 404])
-    guard answer.status != 404 else { return nil }
+    guard answer.status != 404 else {
+      try await confirmHome(key: key)
+      return nil
+    }
     guard let size = answer.header("content-length").flatMap({ Int64($0) }), let tag = answer.tag else {
       throw ObjectStoreError(.unavailable, key: key, reason: "\(call.title) was answered without length or ETag")
     }

@@ -36,6 +36,8 @@ struct StoreRefusal: Error {
     case (_, "NoSuchUpload"), (_, "InvalidPart"): code = .badRequest
     case _ where isTransient: code = .unavailable
     case (401, _), (403, _): code = .denied
+    // To a write or a listing the container is what is missing, which must not be taken for an empty one.
+    case (404, _) where !call.isAboutOneObject || word == "NoSuchBucket": code = .unavailable
     case (404, _): code = .notFound
     case (412, _): code = call.header("if-none-match") != nil ? .exists : .changed
     case (405, _), (500..., _): code = .unavailable
@@ -64,6 +66,13 @@ struct StoreRefusal: Error {
 extension HTTPAnswer {
   /// The ETag without quotes and without the mark of weakness.
   var tag: String? { header("etag").map(ETag.bare) }
+}
+
+extension HTTPCall {
+  /// Whether the object itself is what can be missing.
+  fileprivate var isAboutOneObject: Bool {
+    ["GET", "HEAD", "DELETE"].contains(method) && !query.contains { $0.name == "prefix" }
+  }
 }
 
 /// Versions of objects as HTTP writes them.

@@ -90,7 +90,8 @@ public struct S3ObjectStore: ObjectStore {
       isVirtualHosted: settings.isVirtualHosted, accessKey: accessKey, sessionToken: sessionToken, key: key,
       clock: clock)
     exchange = HTTPExchange(
-      transport: HTTPTransport(settings.patience), dialect: dialect, policy: settings.retry, pacing: pacing)
+      transport: HTTPTransport(settings.patience), dialect: dialect, policy: settings.retry, pacing: pacing,
+      home: HTTPExchange.Home(path: settings.isVirtualHosted ? "/" : "", name: "bucket \(settings.bucket)"))
   }
 
   func call(_ method: String, _ key: String, query: [(name: String, value: String)] = []) -> HTTPCall {

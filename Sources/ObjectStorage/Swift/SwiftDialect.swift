@@ -15,7 +15,7 @@ struct SwiftDialect: StoreDialect {
     return call
   }
 
-  /// A 401 is a token that ended or was revoked: with another one the request may be believed. A 403 is about rights.
+  /// Gets another token after a 401, which says that the one that was used ended or was revoked; a 403 is about rights.
   func mayBelieve(afterRefusal answer: HTTPAnswer, of signed: HTTPCall) async -> Bool {
     guard answer.status == 401, let token = signed.header("x-auth-token") else { return false }
     do { return try await tokens.session(otherThan: token).token != token } catch { return false }

@@ -2,7 +2,9 @@ import Domain
 import FoundationEssentials
 
 extension SwiftObjectStore {
-  /// Pages by marker until `limit` is reached; see `ObjectStore`. A dynamic large object is listed with length 0.
+  /// Pages by marker until `limit` is reached; see `ObjectStore`.
+  ///
+  /// A dynamic large object is listed with length 0.
   public func list(
     prefix: String, after marker: String?, limit: Int
   ) async throws(ObjectStoreError) -> ObjectPage {

@@ -6,7 +6,7 @@ public struct SwiftSettings: Hashable, Sendable {
   public var container: String
   /// What stands before every key, empty or with a slash at its end.
   public var prefix: String
-  /// The container for parts of large objects; nil for `<container>_segments`. It is made when it is missing.
+  /// The container for parts of large objects, made when it is missing.
   public var segmentsContainer: String
   /// Which of a Keystone catalog's endpoints; nil for the first.
   public var region: String?
@@ -71,7 +71,8 @@ public struct SwiftObjectStore: ObjectStore {
         authentication: authentication, region: settings.region, interface: settings.interface,
         storageURL: settings.storageURL, transport: transport, policy: settings.retry, pacing: pacing))
     exchange = HTTPExchange(
-      transport: transport, dialect: SwiftDialect(tokens: tokens), policy: settings.retry, pacing: pacing)
+      transport: transport, dialect: SwiftDialect(tokens: tokens), policy: settings.retry, pacing: pacing,
+      home: HTTPExchange.Home(path: "/\(settings.container)", name: "container \(settings.container)"))
   }
 
   func call(

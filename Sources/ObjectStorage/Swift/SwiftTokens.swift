@@ -15,15 +15,22 @@ actor SwiftTokens {
       return known.session
     }
     if let asking { return try await asking.value.get() }
-    let task = Task { [login] () -> Result<SwiftSession, ObjectStoreError> in
-      do throws(ObjectStoreError) { return .success(try await login.session()) } catch { return .failure(error) }
-    }
+    let task = Task { await renew() }
     asking = task
+    return try await task.value.get()
+  }
+
+  /// Asks, and takes note of the token before anybody who waits for it goes on: they may come back at once.
+  private func renew() async -> Result<SwiftSession, ObjectStoreError> {
+    defer { asking = nil }
     let asked = login.pacing.now()
-    let result = await task.value
-    asking = nil
-    if case .success(let session) = result { known = (session, session.renewAt(asked: asked)) }
-    return try result.get()
+    do throws(ObjectStoreError) {
+      let session = try await login.session()
+      known = (session, session.renewAt(asked: asked))
+      return .success(session)
+    } catch {
+      return .failure(error)
+    }
   }
 }
 

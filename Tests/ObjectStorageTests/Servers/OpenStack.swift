@@ -80,7 +80,7 @@ struct OpenStack: Sendable, Decodable {
     }
   }
 
-  /// Open until the process ends. Written once, before any test runs on.
+  /// Open until the process ends; written once, before any test runs on.
   nonisolated(unsafe) private static var held: [FileHandle] = []
 }
 

@@ -39,7 +39,8 @@ enum StoreKind: String, CaseIterable, Sendable, CustomStringConvertible {
   /// - Parameter through: where requests are sent instead of the server itself.
   func with(
     retry: StoreRetryPolicy = quick, patience: HTTPPatience = HTTPPatience(), pageSize: Int = 700,
-    prefix: String = "pre fix/", through: (@Sendable (String) async throws -> String)? = nil,
+    prefix: String = "pre fix/", pacing: Pacing = .live,
+    through: (@Sendable (String) async throws -> String)? = nil,
     _ body: (Place) async throws -> Void
   ) async throws {
     let name = "t-\(UUID().uuidString.lowercased())"
@@ -47,7 +48,8 @@ enum StoreKind: String, CaseIterable, Sendable, CustomStringConvertible {
       let root = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
       let store = try FileObjectStore.creating(root: root)
       defer { try? FileManager.default.removeItem(atPath: root) }
-      return try await body(Place(store: self == .file ? store : try await lent(store, retry, patience), owner: store))
+      return try await body(
+        Place(store: self == .file ? store : try await lent(store, retry, patience, pacing), owner: store))
     }
     let servers = try await OpenStack.shared
     let door = try await through?(self.door(servers)) ?? self.door(servers)
@@ -60,7 +62,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomStringConvertible {
           endpoint: door, bucket: name, prefix: prefix, retry: retry, patience: patience, pageSize: pageSize,
           singlePutLimit: 6 << 20, partSize: 5 << 20),
         accessKey: isKeystone ? servers.keystone.accessKey : servers.swift.accessKey,
-        secretKey: isKeystone ? servers.keystone.secretKey : servers.swift.secretKey)
+        secretKey: isKeystone ? servers.keystone.secretKey : servers.swift.secretKey, pacing: pacing)
       try await store.createBucket()
       owner = store
     default:
@@ -68,21 +70,21 @@ enum StoreKind: String, CaseIterable, Sendable, CustomStringConvertible {
         SwiftSettings(
           container: name, prefix: prefix, region: authentication(servers).1, retry: retry, patience: patience,
           pageSize: pageSize, singlePutLimit: 6 << 20, partSize: 1 << 20, manifestSize: 3),
-        authentication: authentication(servers, door: through == nil ? nil : door).0)
+        authentication: authentication(servers, door: through == nil ? nil : door).0, pacing: pacing)
       try await store.createContainer()
       owner = store
     }
     let isLent = self == .delegatedSwift || self == .delegatedS3
-    try await body(Place(store: isLent ? try await lent(owner, retry, patience) : owner, owner: owner))
+    try await body(Place(store: isLent ? try await lent(owner, retry, patience, pacing) : owner, owner: owner))
   }
 
   private func lent(
-    _ store: any ObjectStore, _ retry: StoreRetryPolicy, _ patience: HTTPPatience
+    _ store: any ObjectStore, _ retry: StoreRetryPolicy, _ patience: HTTPPatience, _ pacing: Pacing
   ) async throws -> any ObjectStore {
     let until = Timestamp(secondsSinceEpoch: Date().timeIntervalSince1970 + 3600)
     let access = try await store.delegate(read: ["read/"], write: ["k", "a", "é", "big"], until: until)
     let wire = try JSONEncoder().encode(access)
-    return try JSONDecoder().decode(StoreAccess.self, from: wire).open(retry: retry, patience: patience)
+    return try JSONDecoder().decode(StoreAccess.self, from: wire).open(retry: retry, patience: patience, pacing: pacing)
   }
 
   /// The server that a test's fault stands before.
