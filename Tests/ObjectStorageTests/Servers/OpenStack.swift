@@ -72,7 +72,8 @@ struct OpenStack: Sendable, Decodable {
     held.append(input.fileHandleForWriting)
     var line = Data()
     while line.last != UInt8(ascii: "\n") {
-      guard let piece = try output.fileHandleForReading.read(upToCount: 4096), !piece.isEmpty else { break }
+      let piece = output.fileHandleForReading.availableData
+      if piece.isEmpty { break }
       line += piece
     }
     do { return try JSONDecoder().decode(OpenStack.self, from: line) } catch {
