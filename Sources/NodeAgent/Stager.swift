@@ -186,9 +186,14 @@ struct Stager: Sendable {
       return try PieceWriter(temporary)
     }
     let measure = ContentMeasure()
-    try await store.get(item.key, range: nil) { piece in
-      measure.add(piece)
-      try await Self.pool.run { try writer.write(piece) }
+    do {
+      try await store.get(item.key) { piece in
+        measure.add(piece)
+        try await Self.pool.run { try writer.write(piece) }
+      }
+    } catch let error as ObjectStoreError where error.code == .checksumMismatch {
+      try await Self.pool.run { try Disk.removeTree(temporary) }
+      return false
     }
     let found = measure.result
     return try await Self.pool.run {

@@ -19,14 +19,6 @@ public enum AgentProtocol {
   public static let version = 1
 }
 
-/// How an agent reaches the object store.
-///
-/// Lives no longer than the lease.
-public enum StoreAccess: Hashable, Sendable, Codable {
-  /// A folder that the node can see: for a lab.
-  case folder(path: String)
-}
-
 /// All that an agent needs to carry one attempt on one node to its end, with nobody to ask.
 public struct AttemptOrder: Hashable, Sendable, Codable {
   /// `AgentProtocol.version`.
