@@ -105,7 +105,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       "array: 1-10", "depends_on: []", "code: {git: x}", "resources: {cpus: 4}", "time: {begin: now}",
       "lease: {max_leases: 3}", "lease: {use: none}", "launcher: {kind: torchrun}", "launcher: {elastic: {}}",
       "checkpoint: {keep: {best: 1}}", "retry: {backoff: 1m}", "seeds: {per_rank: derive}",
-      "data: [{name: a, mode: copy}]",
+      "data: [{name: a, mount: /data}]",
     ])
   func saysWhatIsNotSupportedYet(line: String) {
     let found = complaintsAbout(line)
@@ -131,7 +131,8 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       ("lease: {survive: yes}", "lease.survive: expected true or false, found the text 'yes'"),
       ("lease: exp7", "lease: expected keys with values"), ("data: mnist", "data: expected a list"),
       ("data: [mnist@x]", "expected NAME or NAME@VERSION"), ("data: [mnist@0]", "NAME@VERSION"),
-      ("data: [a@1@2]", "NAME@VERSION"), ("data: [../etc]", "is no name of a data set"),
+      ("data: [a@1@2]", "NAME@VERSION"),
+      ("data: [{name: a, mode: link}]", "'mode' is one of copy, shard, shards, found 'link'"), ("data: [../etc]", "is no name of a data set"),
       ("data: [{version: 3}]", "data: 'name' is missing"), ("data: [a-b, a_b]", "would both be BATON_DATA_A_B"),
       ("retry: {on_exit_codes: [0]}", "from 1 to 255"), ("checkpoint: {keep: {last: 0}}", "from 1 to 1000"),
       ("time: {limit: 1h, min: 2h}", "time.min (2h) is more than time.limit (1h)"),
