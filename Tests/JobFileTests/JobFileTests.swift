@@ -34,7 +34,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       data:
         - imagenet@3
         - mnist
-        - {name: labels, version: 12}
+        - {name: labels, version: 12, mode: shard}
         - name: cifar-10
       launcher: {kind: plain, processes_per_node: 4}
       run: python train.py --lr "$LR" --out '${HOME}/my runs'
@@ -58,7 +58,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
     expected.survivesLease = false
     expected.environment = ["LR": "0.1", "EMPTY": "", "DEBUG": "true"]
     expected.data = [
-      DataRequest(name: "imagenet", version: 3), DataRequest(name: "mnist"), DataRequest(name: "labels", version: 12),
+      DataRequest(name: "imagenet", version: 3), DataRequest(name: "mnist"), DataRequest(name: "labels", version: 12, mode: .shard),
       DataRequest(name: "cifar-10"),
     ]
     expected.launcher.processesPerNode = 4

@@ -66,6 +66,40 @@ struct StageVerbTests {
     }
   }
 
+  @Test func agentsOfAGangExchangeWhatTheyStage() async throws {
+    try await AgentFixture.with { fixture in
+      let bytes = (0..<4).flatMap { [UInt8](repeating: UInt8($0), count: TransferPlan.pieceSize) }
+      let dataset = try await fixture.dataset("d", bytes)
+      var order = try fixture.order("exit 0")
+      order.datasets = [dataset]
+      order.nodeAddresses = ["127.0.0.1", "127.0.0.2"]
+      order.exchange = ExchangeOrder(key: String(repeating: "77", count: 32))
+      var followers: [Follower] = []
+      var ports: [Int?] = []
+      for rank in 0...1 {
+        order.nodeRank = rank
+        let node = fixture.node("node-\(rank)")
+        #expect(try await node.start(order) == .ok)
+        let follower = try Follower(node, order.attempt)
+        guard case .serving(let port) = try await follower.event({ if case .serving = $0 { true } else { false } })
+        else { return }
+        ports.append(port)
+        followers.append(follower)
+      }
+      for rank in 0...1 {
+        #expect(try await fixture.node("node-\(rank)").control(order.attempt, .peers(ports: ports)) == .ok)
+      }
+      for (rank, follower) in followers.enumerated() {
+        try await follower.event { if case .staged = $0 { true } else { false } }
+        let replica = "\(fixture.node("node-\(rank)").root)/datasets/\(dataset.contentID)/f"
+        #expect(try ContentHash.of(file: replica).sha256 == ContentHash.of(bytes))
+        // Nothing that was written down shows the key.
+        let journal = try fixture.text(fixture.node("node-\(rank)").folder() + "/journal.jsonl")
+        #expect(!journal.contains("7777"))
+      }
+    }
+  }
+
   /// What its map says after SIGKILL is overwritten with nonsense in the store: the next one does not look at it.
   @Test func goesOnAfterItWasKilled() async throws {
     try await AgentFixture.with { fixture in

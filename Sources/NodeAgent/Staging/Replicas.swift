@@ -55,10 +55,23 @@ struct Replicas: Sendable {
   private func stamp(_ name: String) -> String { "\(node.datasets)/.used-\(name)" }
   private func doomed(_ name: String) -> String { "\(node.datasets)/.evicted-\(name)" }
 
-  /// Notes that somebody wants a replica now.
-  func use(_ name: String) throws(SystemError) {
-    let file = try Disk.open(stamp(name), O_WRONLY | O_CREAT)
-    if futimens(file.raw, nil) != 0 { throw SystemError("cannot stamp", stamp(name), errno: errno) }
+  /// Notes that somebody wants a replica now, and how much it is.
+  func use(_ name: String, _ bytes: ByteCount) throws(SystemError) {
+    let file = try Disk.open(stamp(name), O_WRONLY | O_CREAT | O_TRUNC)
+    try Disk.write(Array("\(bytes.bytes)\n".utf8), to: file, path: stamp(name))
+  }
+
+  /// What the stamp says of a replica's size; a manifest of a million files takes long to read.
+  private func noted(_ name: String) -> ByteCount? {
+    guard let bytes = try? Disk.readAll(stamp(name), limit: 64), bytes.last == UInt8(ascii: "\n") else { return nil }
+    return Int64(String(decoding: bytes.dropLast(), as: UTF8.self)).map { ByteCount($0) }
+  }
+
+  /// Removes what is left of replicas whose removal was stopped in the middle.
+  func sweep() throws(SystemError) {
+    for name in try Disk.names(in: node.datasets) where name.hasPrefix(".evicted-") {
+      try Disk.removeTree("\(node.datasets)/\(name)")
+    }
   }
 
   /// All that is there, by name.
@@ -77,13 +90,12 @@ struct Replicas: Sendable {
   func report(_ name: String) -> ReplicaReport? {
     guard let parsed = ReplicaName(folder: name) else { return nil }
     let hasFolder = Disk.status(path(name))?.isFolder == true
-    let manifest = hasFolder ? manifest(name) : nil
     guard hasFolder || Disk.status(partial(name)) != nil else { return nil }
-    let bytes =
-      (manifest?.total ?? (hasFolder ? Disk.allocated(path(name)) : .zero)) + Disk.allocated(partial(name))
+    let isVerified = hasFolder && Disk.status(marker(name)) != nil
+    let whole = isVerified ? noted(name) ?? manifest(name)?.total : nil
     return ReplicaReport(
-      name: name, contentID: parsed.contentID, mode: parsed.mode, share: parsed.share, isVerified: manifest != nil,
-      bytes: bytes, lastUse: lastUse(name))
+      name: name, contentID: parsed.contentID, mode: parsed.mode, share: parsed.share, isVerified: isVerified,
+      bytes: (whole ?? Disk.allocated(path(name))) + Disk.allocated(partial(name)), lastUse: lastUse(name))
   }
 
   /// What the marker vouches for; nil where there is none.

@@ -104,10 +104,10 @@ struct StageVerb: Sendable {
     return exchange
   }
 
-  /// Others may still want pieces from here; who asks has asked within the last seconds.
+  /// Others may still want pieces from here: who does, asks again after each stretch.
   private func othersToFinish(_ exchange: Exchange?) async {
     guard let exchange, exchange.knownPeers?.isEmpty == false else { return }
-    while exchange.idleTime < limits.grace, !Task.isCancelled {
+    while exchange.idleTime < Exchange.stretch + Exchange.stretch, !Task.isCancelled {
       do { try await Task.sleep(for: .milliseconds(200)) } catch { return }
     }
   }

@@ -126,6 +126,7 @@ struct Stager: Sendable {
       }
       let room = self.room(node.root)
       guard needed > room else { return }
+      try replicas.sweep()
       let wanted = Set(wishes.datasets.map { wishes.name($0).folder })
       let used = try replicas.inUse()
       let candidates = try replicas.all().filter {
@@ -150,7 +151,7 @@ struct Stager: Sendable {
     let path = replicas.path(name.folder)
     guard Disk.status(path)?.isFolder == true else { return nil }
     if let known = await vouched(name.folder) {
-      try await Self.pool.run { try replicas.use(name.folder) }
+      try await Self.pool.run { try replicas.use(name.folder, known.total) }
       await offer(dataset, at: path)
       return known
     }
@@ -164,7 +165,7 @@ struct Stager: Sendable {
     guard isWhole else { return nil }
     try await Self.pool.run {
       try Disk.writeAtomically(try Codec.line(plan.manifest), to: replicas.marker(name.folder), mode: 0o644)
-      try replicas.use(name.folder)
+      try replicas.use(name.folder, plan.manifest.total)
     }
     serve(plan.transfer, at: path)
     return plan.manifest
@@ -206,7 +207,7 @@ struct Stager: Sendable {
     let folder = PartialFolder(path: replicas.partial(name), plan: missing.plan.transfer)
     let final = replicas.path(name)
     try await Self.pool.run {
-      try replicas.use(name)
+      try replicas.use(name, missing.plan.manifest.total)
       try Disk.removeTree(replicas.marker(name))
       if Disk.status(final) != nil {
         // A damaged replica: what is good of it need not come again.

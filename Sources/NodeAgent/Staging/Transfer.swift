@@ -50,7 +50,13 @@ struct Transfer: Sendable {
       if content == nil {
         var fresh = PieceMap.Content()
         fresh.files = try folder.salvage()
-        try folder.prepare()
+        do {
+          try folder.prepare()
+        } catch  where fresh.files.isEmpty {
+          // Room that was reserved for nothing yet is better given back.
+          try Disk.removeTree(folder.path)
+          throw error
+        }
         try map.begin()
         try map.append(fresh.files.sorted().map { .verified(file: $0) })
         content = fresh
