@@ -58,8 +58,8 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
     expected.survivesLease = false
     expected.environment = ["LR": "0.1", "EMPTY": "", "DEBUG": "true"]
     expected.data = [
-      DataRequest(name: "imagenet", version: 3), DataRequest(name: "mnist"), DataRequest(name: "labels", version: 12, mode: .shard),
-      DataRequest(name: "cifar-10"),
+      DataRequest(name: "imagenet", version: 3), DataRequest(name: "mnist"),
+      DataRequest(name: "labels", version: 12, mode: .shard), DataRequest(name: "cifar-10"),
     ]
     expected.launcher.processesPerNode = 4
     expected.checkpoint.every = .minutes(10)
@@ -132,7 +132,8 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       ("lease: exp7", "lease: expected keys with values"), ("data: mnist", "data: expected a list"),
       ("data: [mnist@x]", "expected NAME or NAME@VERSION"), ("data: [mnist@0]", "NAME@VERSION"),
       ("data: [a@1@2]", "NAME@VERSION"),
-      ("data: [{name: a, mode: link}]", "'mode' is one of copy, shard, shards, found 'link'"), ("data: [../etc]", "is no name of a data set"),
+      ("data: [{name: a, mode: link}]", "'mode' is one of copy, shard, shards, found 'link'"),
+      ("data: [../etc]", "is no name of a data set"),
       ("data: [{version: 3}]", "data: 'name' is missing"), ("data: [a-b, a_b]", "would both be BATON_DATA_A_B"),
       ("retry: {on_exit_codes: [0]}", "from 1 to 255"), ("checkpoint: {keep: {last: 0}}", "from 1 to 1000"),
       ("time: {limit: 1h, min: 2h}", "time.min (2h) is more than time.limit (1h)"),

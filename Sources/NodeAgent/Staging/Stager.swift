@@ -124,22 +124,29 @@ struct Stager: Sendable {
       if let resume, let order = wishes.resume {
         needed = needed + (ByteCount(resume.total) - Disk.allocated(Self.partial(order)))
       }
+      try evict(until: needed)
+    }
+  }
+
+  private func evict(until needed: ByteCount) throws {
+    guard needed > room(node.root) else { return }
+    try replicas.sweep()
+    // What somebody stages at this moment stays, too.
+    var spared = try replicas.inUse().union(wishes.datasets.map { wishes.name($0).folder })
+    // A replica may free less than it is long, so it is looked again.
+    while true {
       let room = self.room(node.root)
       guard needed > room else { return }
-      try replicas.sweep()
-      let wanted = Set(wishes.datasets.map { wishes.name($0).folder })
-      let used = try replicas.inUse()
       let candidates = try replicas.all().filter {
-        !wanted.contains($0.name) && !used.contains($0.name) && !wishes.pinned.contains($0.contentID)
+        !spared.contains($0.name) && !wishes.pinned.contains($0.contentID)
       }
-      guard let chosen = Eviction.choose(missing: needed - room, from: candidates) else {
+      guard let chosen = Eviction.choose(missing: needed - room, from: candidates), !chosen.isEmpty else {
         throw StagingFailure.diskTooSmall(needed: needed, room: room)
       }
-      for replica in chosen where try replicas.remove(replica.name) {
-        report(.evicted(replica: replica.name, bytes: replica.bytes))
+      for replica in chosen {
+        spared.insert(replica.name)
+        if try replicas.remove(replica.name) { report(.evicted(replica: replica.name, bytes: replica.bytes)) }
       }
-      let now = self.room(node.root)
-      guard needed <= now else { throw StagingFailure.diskTooSmall(needed: needed, room: now) }
     }
   }
 

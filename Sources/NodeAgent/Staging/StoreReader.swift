@@ -9,9 +9,21 @@ struct StoreReader: Sendable {
 
   /// The bytes of `range`, of the version that is called `tag` where one is told.
   ///
-  /// Throws `StagingFailure.changed` where the object is another version, `.corrupt` where it is too short, and what the
-  /// store throws.
+  /// Throws `StagingFailure.changed` where the object is another version, `.corrupt` where it is too short or twice not
+  /// what the store says it is, and what the store throws.
   func read(_ key: String, _ range: Range<Int64>, tag: String?) async throws -> [UInt8] {
+    do {
+      return try await readOnce(key, range, tag: tag)
+    } catch let error as ObjectStoreError where error.code == .checksumMismatch {
+      do {
+        return try await readOnce(key, range, tag: tag)
+      } catch let error as ObjectStoreError where error.code == .checksumMismatch {
+        throw StagingFailure.corrupt(key: key)
+      }
+    }
+  }
+
+  private func readOnce(_ key: String, _ range: Range<Int64>, tag: String?) async throws -> [UInt8] {
     try await retrying(tries: tries) {
       if let tag, let found = try await store.head(key), found.sha256 != tag { throw StagingFailure.changed(key: key) }
       let gathered = Mutex<[UInt8]>([])

@@ -7,7 +7,9 @@ extension Supervisor {
   ///
   /// Where that cannot be, this node brings all from the store; the others find out.
   func openExchange() {
-    guard let key = order.exchange, order.nodeAddresses.count > 1 else { return }
+    // Nobody else has what is only this node's share.
+    let isShared = order.resume != nil || order.datasets.contains { $0.mode != .shard }
+    guard let key = order.exchange, order.nodeAddresses.count > 1, isShared else { return }
     do {
       let exchange = try Exchange(key, rank: order.nodeRank, addresses: order.nodeAddresses)
       self.exchange = exchange
