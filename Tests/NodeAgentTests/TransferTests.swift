@@ -67,7 +67,7 @@ struct TransferTests {
   private struct Killed: Error {}
 
   /// However often it is stopped, and wherever its map is torn: what the map says is finished is never read again.
-  @Test(arguments: 1...30 as ClosedRange<UInt64>)
+  @Test(arguments: 1...20 as ClosedRange<UInt64>)
   func goesOnWhereItWasStopped(seed: UInt64) async throws {
     try await StagingFixture.with { fixture in
       var chance = SeededGenerator(seed: seed)
