@@ -189,7 +189,8 @@ extension Result where Failure == any Error {
 
 @Suite struct RateTests {
   @Test func settlesOnTheRateAndForgetsOldOnes() throws {
-    var rate = RateEstimate(at: .zero)
+    var rate = RateEstimate(at: .seconds(-60))
+    rate.add(0, at: .zero)
     #expect(rate.bytesPerSecond == nil)
     for second in 1...30 { rate.add(Int64(second) * 100, at: .seconds(second)) }
     #expect(rate.bytesPerSecond == ByteCount(100))

@@ -17,7 +17,13 @@ struct RateEstimate: Hashable, Sendable {
   }
 
   /// `done` bytes are there at `now`.
+  ///
+  /// Getting ready is not slowness: the clock runs from the last look before the first byte.
   mutating func add(_ done: Int64, at now: TimeSpan) {
+    guard done > 0 || self.done > 0 else {
+      at = now
+      return
+    }
     let seconds = (now - at).seconds
     guard seconds > 0 else { return }
     let current = Double(done - self.done) / seconds
