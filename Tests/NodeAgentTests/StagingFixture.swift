@@ -121,11 +121,15 @@ final class CountingStore: ObjectStore {
   /// Called before each reading of a blob.
   func before(_ body: (@Sendable (Reading) async throws -> Void)?) { hook.withLock { $0 = body } }
 
-  func get(_ key: String, range: Range<Int64>?, _ receive: @Sendable ([UInt8]) async throws -> Void) async throws {
-    guard key.hasPrefix("blobs/"), let range else { return try await base.get(key, range: range, receive) }
+  func get(
+    _ key: String, range: Range<Int64>?, ifTag: String?, _ receive: @Sendable ([UInt8]) async throws -> Void
+  ) async throws {
+    guard key.hasPrefix("blobs/"), let range else {
+      return try await base.get(key, range: range, ifTag: ifTag, receive)
+    }
     let reading = Reading(key: key, range: range)
     if let hook = hook.withLock({ $0 }) { try await hook(reading) }
-    try await base.get(key, range: range, receive)
+    try await base.get(key, range: range, ifTag: ifTag, receive)
     state.withLock { $0.append(reading) }
   }
 
@@ -139,18 +143,23 @@ final class CountingStore: ObjectStore {
     try await base.list(prefix: prefix, after: marker, limit: limit)
   }
   func delete(_ key: String) async throws(ObjectStoreError) { try await base.delete(key) }
-  func beginUpload(_ key: String) async throws(ObjectStoreError) -> PartedUpload { try await base.beginUpload(key) }
+  func beginUpload(_ key: String, sha256: String?) async throws(ObjectStoreError) -> PartedUpload {
+    try await base.beginUpload(key, sha256: sha256)
+  }
   func uploadPart(
     _ upload: PartedUpload, number: Int, from source: ObjectSource
   ) async throws(ObjectStoreError) -> UploadedPart {
     try await base.uploadPart(upload, number: number, from: source)
   }
   func completeUpload(
-    _ upload: PartedUpload, parts: [UploadedPart], sha256: String?
+    _ upload: PartedUpload, parts: [UploadedPart], replacing: Bool
   ) async throws(ObjectStoreError) -> ObjectInfo {
-    try await base.completeUpload(upload, parts: parts, sha256: sha256)
+    try await base.completeUpload(upload, parts: parts, replacing: replacing)
   }
   func abortUpload(_ upload: PartedUpload) async throws(ObjectStoreError) { try await base.abortUpload(upload) }
+  func delegate(read: [String], write: [String], until: Timestamp) async throws(ObjectStoreError) -> StoreAccess {
+    try await base.delegate(read: read, write: write, until: until)
+  }
 }
 
 /// What a stager said.

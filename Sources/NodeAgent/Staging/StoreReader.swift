@@ -25,13 +25,14 @@ struct StoreReader: Sendable {
 
   private func readOnce(_ key: String, _ range: Range<Int64>, tag: String?) async throws -> [UInt8] {
     try await retrying(tries: tries) {
-      if let tag, let found = try await store.head(key), found.sha256 != tag { throw StagingFailure.changed(key: key) }
       let gathered = Mutex<[UInt8]>([])
       gathered.withLock { $0.reserveCapacity(range.count) }
       do {
-        try await store.get(key, range: range) { piece in gathered.withLock { $0 += piece } }
+        try await store.get(key, range: range, ifTag: tag) { piece in gathered.withLock { $0 += piece } }
       } catch let error as ObjectStoreError where error.code == .badRequest {
         // There is no such range: what is there is judged below.
+      } catch let error as ObjectStoreError where error.code == .changed {
+        throw StagingFailure.changed(key: key)
       }
       let bytes = gathered.withLock { $0 }
       guard bytes.count == range.count else {
