@@ -165,7 +165,7 @@ struct FileObjectStoreTests {
       #expect(try await store.bytes("big") == abc)
       let other = try await store.beginUpload("other")
       let absent = UploadedPart(number: 3, size: 1, tag: abcHash)
-      await #expect { try await store.completeUpload(other, parts: [absent], sha256: nil) } throws: {
+      await #expect { try await store.completeUpload(other, parts: [absent], replacing: true) } throws: {
         ($0 as? ObjectStoreError)?.code == .badRequest
       }
       try await store.abortUpload(other)
