@@ -11,13 +11,19 @@ groups=(
 # A crash of a test process is a failure; its long stack trace on a busy machine helps nobody.
 export SWIFT_BACKTRACE=${SWIFT_BACKTRACE:-color=no}
 
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 failed=()
 for group in "${groups[@]}"; do
   name=${group%%=*}
   [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
   echo "== $name"
-  swift test --skip-build --filter "^(${group#*=})Tests\\." || failed+=("$name")
+  swift test --skip-build --filter "^(${group#*=})Tests\\." 2>&1 | tee -a "$said" || failed+=("$name")
 done
+# What was not looked at is easily overlooked among what was.
+if grep ' skipped' "$said" >&2; then
+  echo "the tests above were skipped, for the reasons above" >&2
+fi
 if [ ${#failed[@]} -gt 0 ]; then
   echo "failed: ${failed[*]}; run one group again with scripts/test.sh NAME" >&2
   exit 1

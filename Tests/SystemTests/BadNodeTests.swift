@@ -45,7 +45,7 @@ import Wire
       let job = try await s.count("--steps 3", "data: [data]").id
       let first = try await s.wait(job, .staging)
       let doomed = try #require(first.attempt?.nodes.first?.name)
-      try await s.eventually("the agent stages") { s.hasSupervisor(on: try s.lab.node(doomed)) }
+      try await s.supervised(on: s.lab.node(doomed))
       try await s.lab.node(doomed).crash()
       for block in blocks { block.release() }
       let end = try await s.wait(job, .completed)
@@ -65,7 +65,7 @@ import Wire
       let block = try StagingBlock(data, on: node)
       let job = try await s.count("--steps 3", "data: [data]").id
       try await s.wait(job, .staging)
-      try await s.eventually("the agent stages") { s.hasSupervisor(on: node) }
+      try await s.supervised(on: node)
       try await node.crash()
       block.release()
       try await s.wait(job, until: "told why it waits") { $0.state == .pending && $0.reason == "NodesUnavailable" }

@@ -119,7 +119,7 @@ import Wire
       let job = try await s.count("--steps 60 --save-at 10").id
       try await s.wait(job, until: "safe at step 10") { $0.checkpointStep == 10 }
       try await s.reached(step: 15)
-      let supervisor = try #require(s.supervisor(on: node))
+      let supervisor = try #require(try s.supervisor(on: node))
       #expect(kill(supervisor, SIGKILL) == 0)
       let end = try await s.wait(job, .completed)
       #expect(end.attempt?.resumedFromStep == 10)

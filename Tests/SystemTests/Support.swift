@@ -70,58 +70,53 @@ struct ProgramEvents: Sendable {
   }
 }
 
-/// Lets so many tests work at a time as the machine can bear.
+/// Lets so many labs work at a time as a machine can bear, whichever process they are of.
+///
+/// Tests of the same machine wait for each other at files that they lock, so that leases of a few seconds are long
+/// enough for each. The kernel takes a lock back from who dies.
 actor Turns {
   static let shared = Turns(2)
 
-  private var free: Int
-  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var free: [Int]
+  private var waiting: [CheckedContinuation<Int, Never>] = []
 
-  init(_ count: Int) { free = count }
+  init(_ count: Int) { free = Array(0..<count) }
 
   /// Runs `body` when it is its turn.
   nonisolated func hold(_ body: @Sendable () async throws -> Void) async throws {
-    await take()
+    let place = await take()
     do {
+      let lock = try await Self.lock(place)
+      defer { close(lock) }
       try await body()
     } catch {
-      await give()
+      await give(place)
       throw error
     }
-    await give()
+    await give(place)
   }
 
-  private func take() async {
-    if free > 0 {
-      free -= 1
-    } else {
-      await withCheckedContinuation { waiting.append($0) }
-    }
+  private func take() async -> Int {
+    if let place = free.popLast() { return place }
+    return await withCheckedContinuation { waiting.append($0) }
   }
 
-  private func give() {
-    if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+  private func give(_ place: Int) {
+    if waiting.isEmpty { free.append(place) } else { waiting.removeFirst().resume(returning: place) }
   }
-}
 
-/// Ends what hangs.
-enum TimeLimit {
-  /// Runs `body`, and cancels it after `limit`; then what `body` threw on being cancelled tells what it waited for.
-  static func run(_ limit: Duration, _ body: @escaping @Sendable () async throws -> Void) async throws {
-    try await withThrowingTaskGroup(of: Bool.self) { group in
-      group.addTask {
-        try await body()
-        return true
-      }
-      group.addTask {
-        try await Task.sleep(for: limit)
-        return false
-      }
-      let isDone = try await group.next() ?? false
-      group.cancelAll()
-      if isDone { return }
-      while let rest = try await group.next() {
-        if rest { throw SystemFailure("it took longer than \(limit)") }
+  /// The lock of a place, open; waits for the process that has it.
+  private static func lock(_ place: Int) async throws -> Int32 {
+    let path = "/tmp/baton-system-tests-\(place).lock"
+    return try await withCheckedThrowingContinuation { continuation in
+      DispatchQueue(label: "turn \(place)").async {
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+        var result = file < 0 ? -1 : flock(file, LOCK_EX)
+        while result != 0, file >= 0, errno == EINTR { result = flock(file, LOCK_EX) }
+        if result == 0 { return continuation.resume(returning: file) }
+        let reason = String(cString: strerror(errno))
+        if file >= 0 { close(file) }
+        continuation.resume(throwing: SystemFailure("cannot lock \(path): \(reason)"))
       }
     }
   }

@@ -101,15 +101,6 @@ extension SystemFixture {
     try await lab.controller.kill()
     try await lab.controller.start(migrating: false)
   }
-
-  /// When the lab has taken the node away, whoever asks for it.
-  func wiped(_ node: String, times: Int = 1) async throws {
-    let log = lab.layout.log(of: "warden")
-    try await eventually("\(node) is wiped") {
-      let text = try String(contentsOfFile: log, encoding: .utf8)
-      return text.components(separatedBy: "\(node) is wiped and answers again").count > times
-    }
-  }
 }
 
 /// Keeps a data set from coming to a node for as long as it is held: the agent waits for the lock that is taken here,

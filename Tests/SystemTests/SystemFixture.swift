@@ -2,6 +2,7 @@ import APIClient
 import Domain
 import Foundation
 import Lab
+import TestKit
 import Testing
 import Wire
 
@@ -22,7 +23,7 @@ struct SystemFixture: Sendable {
 
   /// Runs `body` with a product of `nodes` nodes, `n1` first, and then sees that nothing is left of it.
   ///
-  /// Two labs run at a time at most. What takes longer than `limit` has hung, and fails.
+  /// Two labs run at a time at most on a machine. What takes longer than `limit` has hung, and fails.
   static func with(
     nodes: Int = 1, diskSize: ByteCount = .mebibytes(256), limit: Duration = .seconds(150),
     _ body: @escaping @Sendable (SystemFixture) async throws -> Void
@@ -30,19 +31,20 @@ struct SystemFixture: Sendable {
     try await Turns.shared.hold {
       let places = try Places.find()
       let root = "/tmp/baton-system-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
-      let folder = root + "-files"
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      // Within the lab, so that it goes with it however this process ends.
+      let folder = root + "/files"
       let settings = LabSettings(
         root: root, programs: places.programs(root: root), nodeCount: nodes, diskSize: diskSize, dieWithParent: true,
         controllerSettings: shortTimes)
       let lab = Lab(root: root)
       do {
         let description = try await Lab.up(settings)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let access = try ClientConfiguration.load(file: description.clientConfiguration, environment: [:])
         try await BatonClient.with(access) { client in
           let fixture = SystemFixture(
             lab: lab, client: client, programs: ProgramEvents(folder: folder), folder: folder)
-          try await TimeLimit.run(limit) {
+          try await TestTime.limit(limit) {
             try await fixture.register(description.nodes)
             try await body(fixture)
             try await fixture.endAll()
@@ -54,7 +56,6 @@ struct SystemFixture: Sendable {
       }
       try await lab.down()
       #expect(!FileManager.default.fileExists(atPath: root), "the lab is gone")
-      try FileManager.default.removeItem(atPath: folder)
     }
   }
 
@@ -114,80 +115,6 @@ extension SystemFixture {
   }
 }
 
-// MARK: - What a test waits for
-
-extension SystemFixture {
-  /// The job once it is as `isWanted`, told by the server's own stream of changes; follows it over broken connections.
-  ///
-  /// Throws when the job is over and is not so.
-  @discardableResult
-  func wait(
-    _ job: JobID, until what: String, _ isWanted: @escaping @Sendable (JobView) -> Bool
-  ) async throws -> JobView {
-    var last: JobView?
-    while true {
-      do {
-        for try await view in try await client.watch("\(job)") {
-          last = view
-          if isWanted(view) { return view }
-          if view.state.isFinal { break }
-        }
-        let view = try await client.job("\(job)")
-        if isWanted(view) { return view }
-        if view.state.isFinal {
-          throw SystemFailure("\(job) is over and not \(what): \(Self.line(view))")
-        }
-      } catch let failure as ClientFailure where failure.isConnectionTrouble || failure.refusal?.code == .unavailable {
-        // Nobody announces that a server is back.
-        try await Task.sleep(for: .milliseconds(50))
-      } catch is CancellationError {
-        throw SystemFailure("\(job) did not become \(what); it is \(last.map(Self.line) ?? "not known")")
-      }
-    }
-  }
-
-  /// The job once it is in one of `states`.
-  @discardableResult
-  func wait(_ job: JobID, _ states: JobState...) async throws -> JobView {
-    try await wait(job, until: states.map(\.rawValue).joined(separator: " or ")) { states.contains($0.state) }
-  }
-
-  /// Waits until something comes true that nobody announces.
-  func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
-    while !(try await condition()) {
-      do {
-        try await Task.sleep(for: .milliseconds(20))
-      } catch {
-        throw SystemFailure("this did not come true: \(what)")
-      }
-    }
-  }
-
-  /// The first event of a program that `isWanted`.
-  @discardableResult
-  func event(
-    _ what: String, _ isWanted: (ProgramEvents.Event) -> Bool
-  ) async throws -> ProgramEvents.Event {
-    var found: ProgramEvents.Event?
-    try await eventually("a program tells \(what)") {
-      found = try programs.all().first(where: isWanted)
-      return found != nil
-    }
-    return try #require(found)
-  }
-
-  /// Waits until a rank of `attempt` has done `step`.
-  func reached(step: Int, attempt: Int = 1, job: JobID? = nil) async throws {
-    try await event("step \(step) of attempt \(attempt)") {
-      $0.event == "step" && $0.step >= step && $0.attempt == attempt && (job == nil || $0.job == job?.rawValue)
-    }
-  }
-
-  private static func line(_ view: JobView) -> String {
-    "\(view.state.rawValue) (\(view.reason)) \(view.reasonDetail ?? "")"
-  }
-}
-
 // MARK: - What must be so at the end of every test
 
 extension SystemFixture {
@@ -210,9 +137,14 @@ extension SystemFixture {
     #expect(invariants?.passed == true, "\(invariants?.detail ?? "not looked at")")
     let overlaps = try programs.all().filter { $0.event == "overlap" }
     #expect(overlaps.isEmpty, "two of the same rank ran at one time: \(overlaps)")
-    for node in try lab.nodes {
-      try await eventually("no process of an attempt is left on \(node.name): \(strangers(on: node))") {
-        strangers(on: node).isEmpty
+    for node in try lab.nodes { try await expectNoStrangers(on: node) }
+  }
+
+  /// Waits until no process of an attempt is left.
+  private func expectNoStrangers(on node: LabNode) async throws {
+    while let stranger = strangers(on: node).first {
+      try await waiting(for: "the end of a process of an attempt on \(node.name): \(stranger)") {
+        try await ProcessEnd.wait(try number(of: stranger))
       }
     }
   }
@@ -229,15 +161,6 @@ extension SystemFixture {
       let isQuestion = ["probe", "follow", "list", "logs", "purge"].contains { words.dropFirst().first == $0 }
       return isSystem || isQuestion ? nil : "\(pid) \(line)"
     }
-  }
-
-  /// Whether the supervisor of an attempt lives on a node.
-  func hasSupervisor(on node: LabNode) -> Bool { supervisor(on: node) != nil }
-
-  /// The supervisor of an attempt on a node, by its number on the machine.
-  func supervisor(on node: LabNode) -> Int32? {
-    let line = strangers(on: node).first { $0.contains("baton-agent supervise") }
-    return line?.split(separator: " ").first.flatMap { Int32($0) }
   }
 
   /// What has to be so of a run, however often it was interrupted: one value per step, none missing, each right.
