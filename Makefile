@@ -33,8 +33,9 @@ test: deps build-node ## build and run every test
 	$(SWIFT) build $(SWIFTFLAGS) --build-tests
 	@# Entering another root file system takes root; without, that one test says that it was skipped.
 	@[ "$$(id -u)" -ne 0 ] || scripts/stock-root.sh .build/stock-root
+	scripts/servers/install.sh .build/servers
 	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) BATON_STATIC_AGENT=$(CURDIR)/$(NODE_BIN)/baton-agent \
-	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" scripts/test.sh
+	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" BATON_TEST_SERVERS=$(CURDIR)/.build/servers scripts/test.sh
 
 check: deps ## format, lint and layering
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests benchmarks

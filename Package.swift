@@ -62,7 +62,15 @@ let package = Package(
 
     // Layer 3: one outside thing each.
     .target(name: "Store", dependencies: ["Domain", "Postgres", crypto], swiftSettings: strict),
-    .target(name: "ObjectStorage", dependencies: ["Domain", "CLinux", crypto], swiftSettings: strict),
+    .target(
+      name: "ObjectStorage",
+      dependencies: [
+        "Domain", "Wire", "CLinux", crypto,
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ], swiftSettings: strict),
     .target(name: "Launching", dependencies: ["Domain", "Wire", "SSH"], swiftSettings: strict),
     .target(
       name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], exclude: ["README.md"],
@@ -127,7 +135,7 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["Store", "Postgres", "Domain", "TestKit"], swiftSettings: strict),
     .testTarget(name: "SSHTests", dependencies: ["SSH", "TestKit"], swiftSettings: strict),
     .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Domain", "Wire"], swiftSettings: strict),
-    .testTarget(name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Domain"], swiftSettings: strict),
+    .testTarget(name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
       swiftSettings: strict),

@@ -7,6 +7,7 @@ packages=(
   postgresql postgresql-contrib                      # the lab's and the tests' private clusters
   openssh-server openssh-client util-linux           # the lab's nodes
   python3 python3-pip unzip                          # the demo's data
+  python3-venv                                       # the servers that object storage is tested with
   chromium chromium-driver python3-selenium          # the tests of the dashboard
 )
 

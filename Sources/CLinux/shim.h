@@ -1,6 +1,7 @@
 #pragma once
 // Linux calls that Swift cannot import because they are variadic or macros, and headers that its own
 // module of the C library leaves out. Nothing else belongs here.
+#include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,12 @@ extern int pipe2(int ends[2], int flags);
 extern int accept4(int socket, struct sockaddr *restrict address, socklen_t *restrict size, int flags);
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *restrict actions, const char *restrict path);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+extern int syncfs(int file);
+extern int fallocate(int file, int mode, off_t offset, off_t size);
+extern int sync_file_range(int file, off_t offset, off_t size, unsigned int flags);
+
+/// SYNC_FILE_RANGE_WRITE: begin to write out what is dirty, and do not wait.
+static const unsigned int baton_begin_write_out = 2;
 
 /// POSIX_SPAWN_SETSID: the new process leads a session of its own.
 static const short baton_spawn_setsid = 0x80;

@@ -136,12 +136,35 @@ public struct DataRequest: Hashable, Sendable, Codable {
   public var name: String
   /// A version number; nil takes the newest at submission and stays with it.
   public var version: Int?
+  /// What of it each node gets.
+  public var mode: StagingMode
 
   /// The newest version of `name`, or version `version`.
-  public init(name: String, version: Int? = nil) {
+  public init(name: String, version: Int? = nil, mode: StagingMode = .copy) {
     self.name = name
     self.version = version
+    self.mode = mode
   }
+
+  /// Reads a request; those written before there were modes want a copy.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    name = try container.decode(String.self, forKey: .name)
+    version = try container.decodeIfPresent(Int.self, forKey: .version)
+    mode = try container.decodeIfPresent(StagingMode.self, forKey: .mode) ?? .copy
+  }
+}
+
+/// What of a data set each node of a job gets.
+public enum StagingMode: String, Hashable, Sendable, Codable, CaseIterable {
+  /// All of it, as plain files.
+  case copy
+  /// Every N-th file, as plain files: file i of the sorted list is on node i mod N.
+  ///
+  /// Of a packed version every N-th shard, unpacked.
+  case shard
+  /// All of a packed version, its tar files as they are.
+  case shards
 }
 
 /// How the ranks of a job are started.

@@ -21,7 +21,7 @@ struct Level {
     planned: ["accelerators", "constraint", "cpus", "memory", "topology"])
   static let time = Level(name: "time", known: ["limit", "min"], planned: ["begin", "deadline"])
   static let lease = Level(name: "lease", known: ["use", "survive"], planned: ["max_leases", "extend"])
-  static let data = Level(name: "data", known: ["name", "version"], planned: ["source", "mount", "mode", "verify"])
+  static let data = Level(name: "data", known: ["name", "version", "mode"], planned: ["source", "mount", "verify"])
   static let launcher = Level(
     name: "launcher", known: ["kind", "processes_per_node"], planned: ["elastic", "rendezvous_port"])
   static let checkpoint = Level(

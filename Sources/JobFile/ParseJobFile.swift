@@ -210,19 +210,27 @@ extension JobFileReader {
         if section.node("name") == nil { log.add("data: 'name' is missing", at: node.mark) }
         return nil
       }
-      return checked(name, section.integer("version", in: 1...Int(Int32.max)), node)
+      return checked(name, section.integer("version", in: 1...Int(Int32.max)), mode(section), node)
     }
     guard let text = top.word(of: node, "data") else { return nil }
     let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-    if parts.count == 1 { return checked(text, nil, node) }
+    if parts.count == 1 { return checked(text, nil, .copy, node) }
     guard parts.count == 2, let version = Int(parts[1]), (1...Int(Int32.max)).contains(version) else {
       log.add("data: expected NAME or NAME@VERSION as in mnist@3, found '\(text)'", at: node.mark)
       return nil
     }
-    return checked(String(parts[0]), version, node)
+    return checked(String(parts[0]), version, .copy, node)
   }
 
-  private func checked(_ name: String, _ version: Int?, _ node: Node) -> DataRequest? {
+  private func mode(_ section: Section) -> StagingMode {
+    guard let word = section.word("mode") else { return .copy }
+    if let mode = StagingMode(rawValue: word) { return mode }
+    let known = StagingMode.allCases.map(\.rawValue).joined(separator: ", ")
+    if let node = section.node("mode") { log.add("data: 'mode' is one of \(known), found '\(word)'", at: node.mark) }
+    return .copy
+  }
+
+  private func checked(_ name: String, _ version: Int?, _ mode: StagingMode, _ node: Node) -> DataRequest? {
     let isName = name.utf8.allSatisfy { isWordByte($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
     guard let first = name.utf8.first, isName, isWordByte(first) else {
       log.add(
@@ -230,6 +238,6 @@ extension JobFileReader {
         at: node.mark)
       return nil
     }
-    return DataRequest(name: name, version: version)
+    return DataRequest(name: name, version: version, mode: mode)
   }
 }

@@ -140,7 +140,7 @@ extension StagingFailure {
   /// Whether it would fail on any other node too.
   var isFaultOfJob: Bool {
     switch self {
-    case .diskTooSmall, .missing, .corrupt: true
+    case .diskTooSmall, .missing, .corrupt, .changed: true
     case .failed: false
     }
   }
@@ -148,7 +148,7 @@ extension StagingFailure {
   /// The object that is to blame.
   var badObject: String? {
     switch self {
-    case .missing(let key), .corrupt(let key): key
+    case .missing(let key), .corrupt(let key), .changed(let key): key
     case .diskTooSmall, .failed: nil
     }
   }
@@ -162,6 +162,8 @@ extension StagingFailure: CustomStringConvertible {
       "its disk has room for \(room), and data, checkpoint and reserve need \(needed)"
     case .missing(let key): "the object '\(key)' is not in the store: `baton data show` tells what is registered"
     case .corrupt(let key): "the object '\(key)' is not what its manifest says, also after fetching it again"
+    case .changed(let key):
+      "the object '\(key)' was replaced since its data set was registered: register it again as a new version"
     case .failed(let why): why
     }
   }

@@ -9,6 +9,8 @@ public import Wire
 public struct GangState: Hashable, Sendable {
   /// Something the caller has to do.
   public enum Action: Hashable, Sendable {
+    /// It is known on which ports the nodes serve what they stage: tell every node.
+    case tellPeers(ports: [Int?])
     /// Every node is staged: tell every node to start its ranks.
     case launch(masterPort: Int)
     /// Every node has started its ranks.
@@ -58,6 +60,9 @@ public struct GangState: Hashable, Sendable {
   }
 
   private var nodes: [NodePhase]
+  /// Where each node serves what it stages.
+  private var ports: [Int?]
+  private var peersTold = false
   private var launchTold = false
   /// What rank 0's node found free.
   private var masterPort: Int?
@@ -74,6 +79,7 @@ public struct GangState: Hashable, Sendable {
   /// An attempt on `nodeCount` nodes of which nothing is known; each has `stagingTotal` to fetch.
   public init(nodeCount: Int, stagingTotal: ByteCount) {
     nodes = Array(repeating: .ordered, count: nodeCount)
+    ports = Array(repeating: nil, count: nodeCount)
     self.stagingTotal = stagingTotal
   }
 
@@ -117,13 +123,16 @@ public struct GangState: Hashable, Sendable {
   public mutating func received(_ event: AgentEvent, from nodeRank: Int) -> [Action] {
     guard nodes.indices.contains(nodeRank), !nodes[nodeRank].isOver else { return [] }
     switch event {
-    case .staging(let done, let total):
+    case .staging(let done, let total, _, _):
       nodes[nodeRank] = .staging(done: done, total: total)
       return []
+    case .serving(let port):
+      ports[nodeRank] = port
+      return tellPeersIfKnown()
     case .staged(let port, _, _):
       nodes[nodeRank] = .staged(port: port)
       if nodeRank == 0 { masterPort = port }
-      return launchIfStaged()
+      return tellPeersIfKnown() + launchIfStaged()
     case .launched:
       nodes[nodeRank] = .launched
       late[nodeRank] = nil
@@ -145,7 +154,7 @@ public struct GangState: Hashable, Sendable {
     case .ended(let outcome):
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)
-    case .accepted, .stagingFailed, .firstLine, .checkpointAsked, .rankEnded, .unknown:
+    case .accepted, .stagingFailed, .peerDistrusted, .evicted, .firstLine, .checkpointAsked, .rankEnded, .unknown:
       return []
     }
   }
@@ -187,6 +196,15 @@ public struct GangState: Hashable, Sendable {
     let neverStarted = outcome.exits.isEmpty && outcome.staging == nil && outcome.launchError == nil
     guard neverStarted, outcome.stopped == .gangFailed, let why = late[nodeRank] else { return .ended(outcome) }
     return .lost(why)
+  }
+
+  /// A node that is staged and never said a port serves none; one that has not spoken is waited for.
+  private mutating func tellPeersIfKnown() -> [Action] {
+    let isKnown = nodes.indices.allSatisfy { ports[$0] != nil || nodes[$0].isStaged || nodes[$0].isOver }
+    guard !peersTold, nodes.count > 1, isKnown, !nodes.allSatisfy(\.isStaged), ports.contains(where: { $0 != nil })
+    else { return [] }
+    peersTold = true
+    return [.tellPeers(ports: ports)]
   }
 
   private mutating func launchIfStaged() -> [Action] {

@@ -27,12 +27,16 @@ public struct AttemptBrief: Hashable, Sendable {
   public var leaseEnd: Timestamp
   /// From SIGTERM to the last checkpoint DURABLE.
   public var lastSave: TimeSpan
+  /// How the nodes give each other what they stage.
+  public var exchange: ExchangeOrder?
+  /// Content ids of data sets that no node evicts.
+  public var pinned: [String]
 
   /// A brief; every field is told.
   public init(
     attempt: AttemptID, job: JobID, number: Int, controllerEpoch: Int64, spec: JobSpec, placement: Placement,
     addresses: [String], datasets: [DatasetOrder], resume: ResumeOrder?, store: StoreAccess, leaseEnd: Timestamp,
-    lastSave: TimeSpan
+    lastSave: TimeSpan, exchange: ExchangeOrder? = nil, pinned: [String] = []
   ) {
     self.attempt = attempt
     self.job = job
@@ -46,6 +50,8 @@ public struct AttemptBrief: Hashable, Sendable {
     self.store = store
     self.leaseEnd = leaseEnd
     self.lastSave = lastSave
+    self.exchange = exchange
+    self.pinned = pinned
   }
 
   /// What the node of `nodeRank` is told at `now`.
@@ -56,11 +62,11 @@ public struct AttemptBrief: Hashable, Sendable {
       processesPerNode: spec.launcher.processesPerNode, command: spec.command, environment: spec.environment,
       seed: spec.seed, datasets: datasets, resume: resume, store: store, leaseRemaining: leaseEnd - now,
       leaseEnd: leaseEnd, lastSaveLead: lastSave, grace: spec.checkpoint.grace, checkpointEvery: spec.checkpoint.every,
-      reserve: spec.resources.localDisk)
+      reserve: spec.resources.localDisk, exchange: addresses.count > 1 ? exchange : nil, pinned: pinned)
   }
 
   /// What each node has to fetch.
   public var stagingTotal: ByteCount {
-    datasets.reduce(resume?.total ?? .zero) { $0 + $1.total }
+    datasets.reduce(resume?.total ?? .zero) { $0 + $1.share(of: addresses.count) }
   }
 }

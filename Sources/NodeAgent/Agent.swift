@@ -8,7 +8,7 @@ import Wire
 public enum Agent {
   /// Does what `arguments` say (the program's name first) and returns the exit code.
   ///
-  /// 0 when an answer was written, also a refusal; 2 for arguments that make no sense; 1 for all that went wrong,
+  /// 0 when an answer was written, also a refusal, but 1 where `stage` did not bring all; 2 for arguments that make no sense; 1 for all that went wrong,
   /// with a line on standard error.
   public static func main(arguments: [String]) -> Int32 {
     var words = Array(arguments.dropFirst())
@@ -46,6 +46,9 @@ public enum Agent {
     case "purge":
       let attempt = try flags.attempt()
       return answer { try Codec.line(try verbs.purge(attempt)) }
+    case "stage": return StageVerb(node: node).run(try inputLine()) ? 0 : 1
+    case "evict": return answer { try Codec.line(try ReplicaVerbs(node: node).evict(try inputLine())) }
+    case "verify": return answer { try Codec.line(try ReplicaVerbs(node: node).verify(try inputLine())) }
     case "follow":
       var follow = Follow(
         folder: node.attempt(try flags.attempt()), sequence: try flags.number("journal"),
@@ -84,7 +87,7 @@ public enum Agent {
     complain(
       """
       baton-agent: \(problem)
-      usage: baton-agent probe|start|list --root FOLDER
+      usage: baton-agent probe|start|list|stage|evict|verify --root FOLDER
              baton-agent control|rescue|purge --root FOLDER --attempt N
              baton-agent follow --root FOLDER --attempt N --journal SEQUENCE --metrics OFFSET
              baton-agent logs --root FOLDER --attempt N --rank R --offset BYTES [--follow]
@@ -94,7 +97,7 @@ public enum Agent {
   }
 
   /// One line of standard input.
-  private static func inputLine() throws(SystemError) -> [UInt8] {
+  static func inputLine() throws(SystemError) -> [UInt8] {
     let raw = dup(0)
     if raw < 0 { throw SystemError("cannot read", "standard input", errno: errno) }
     let input = Descriptor(owning: raw)

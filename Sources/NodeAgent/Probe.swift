@@ -11,17 +11,13 @@ struct Probe {
   func run() throws -> NodeReport {
     let room = try Disk.room(at: node.root)
     let gpus = Self.gpus()
+    let holdings = try Replicas(node: node).all()
     return NodeReport(
       hostname: Self.text("/proc/sys/kernel/hostname"), bootID: ProcessTable.bootID(),
       cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), memory: Self.memory(), diskTotal: ByteCount(room.total),
       diskFree: ByteCount(room.free), clock: .wallClock(), software: Self.software(driver: gpus.driver),
-      gpus: gpus.found, replicas: try replicas())
-  }
-
-  private func replicas() throws -> [String] {
-    try Disk.names(in: node.datasets).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.map {
-      String($0.dropLast(5))
-    }.filter { Disk.status(node.replica($0))?.isFolder == true }.sorted()
+      gpus: gpus.found, replicas: holdings.filter { $0.isVerified && $0.mode == .copy }.map(\.contentID),
+      holdings: holdings)
   }
 
   private static func text(_ path: String) -> String {

@@ -42,6 +42,9 @@ extension Supervisor {
     case .deadline(let remaining, _):
       end = .now() + remaining
       return .ok
+    case .peers(let ports):
+      exchange?.peersServe(on: ports)
+      return .ok
     }
   }
 

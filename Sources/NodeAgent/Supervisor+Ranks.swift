@@ -34,9 +34,14 @@ extension Supervisor {
         Array(order.nodeAddresses.map { $0 + "\n" }.joined().utf8), to: folder.nodeFile, mode: 0o644)
       let environment = RankEnvironment(
         order: order, folder: folder, masterPort: masterPort,
-        datasets: order.datasets.map { ($0.name, node.replica($0.contentID)) }, base: Self.ownEnvironment(),
+        datasets: order.datasets.map { dataset in
+          let name = ReplicaName(dataset, rank: order.nodeRank, count: order.nodeAddresses.count)
+          return (dataset.name, node.replica(name.folder))
+        }, base: Self.ownEnvironment(),
         cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
       phase = .running
+      // Every node is staged: nobody asks for anything any more.
+      exchange?.close()
       for index in 0..<order.processesPerNode {
         ranks.append(try start(localRank: index, environment.variables(localRank: index)))
       }

@@ -11,7 +11,7 @@ import Wire
 /// elsewhere and posts messages. That thread lives as long as the process: the ranks die with it.
 final class Supervisor {
   enum Message: Sendable {
-    case progress(done: ByteCount, total: ByteCount)
+    case stagingNews(AgentEvent)
     case staged(Result<ByteCount, any Error>)
     case control(ControlCommand, ReplySlot)
     case uploaded(LocalCheckpoint, CheckpointUpload.Outcome, took: TimeSpan)
@@ -69,6 +69,8 @@ final class Supervisor {
   var queue: CheckpointQueue
   var upload: Task<Void, Never>?
   var background: [Task<Void, Never>] = []
+  /// Serves other nodes while the gang stages.
+  var exchange: Exchange?
   var isRecording = false
   var isRecorded = false
   /// When the checkpoint that is awaited was asked for.
@@ -139,9 +141,10 @@ final class Supervisor {
   }
 
   private func beginStaging() {
+    openExchange()
     let mailbox = mailbox
-    let stager = Stager(order: order, node: node, folder: folder, store: store) {
-      mailbox.post(.progress(done: $0, total: $1))
+    let stager = Stager(wishes: .init(order, folder), node: node, store: store, exchange: exchange) {
+      mailbox.post(.stagingNews($0))
     }
     background.append(
       Task.detached {
@@ -155,8 +158,8 @@ final class Supervisor {
 
   private func handle(_ message: Message) {
     switch message {
-    case .progress(let done, let total):
-      if case .staging = phase { note(.staging(done: done, total: total)) }
+    case .stagingNews(let event):
+      if case .staging = phase { note(event) }
     case .staged(let result):
       staged(result)
     case .control(let command, let slot):

@@ -71,16 +71,21 @@ struct Verbs {
       return "the order makes no sense: node \(order.nodeRank) of \(order.nodeAddresses.count), "
         + "\(order.processesPerNode) ranks, \(order.command.count) words of command"
     }
-    let isHash = { (text: String) in text.count == 64 && text.allSatisfy { $0.isASCII && $0.isHexDigit } }
-    if let bad = order.datasets.first(where: { !isHash($0.contentID) }) {
-      return "the data set \(bad.name) has '\(bad.contentID)' for a content id, which is no SHA-256"
-    }
+    if let refusal = checkContentIDs(order.datasets) { return refusal }
     let words = order.command + order.environment.flatMap { [$0.key, $0.value] }
     if words.contains(where: { $0.utf8.contains(0) }) { return "a word of the command or environment holds a NUL" }
     if let bad = order.environment.keys.first(where: { $0.isEmpty || $0.contains("=") }) {
       return "'\(bad)' is no name of a variable"
     }
     return nil
+  }
+
+  /// A content id becomes the name of a folder: a text where one is something else.
+  static func checkContentIDs(_ datasets: [DatasetOrder]) -> String? {
+    let isHash = { (text: String) in text.count == 64 && text.allSatisfy { $0.isASCII && $0.isHexDigit } }
+    return datasets.first { !isHash($0.contentID) }.map {
+      "the data set \($0.name) has '\($0.contentID)' for a content id, which is no SHA-256"
+    }
   }
 
   private func admit(_ order: AttemptOrder) throws -> String? {

@@ -73,7 +73,7 @@ private func fault(_ store: any ObjectStore, key: String, entry: ManifestEntry) 
 /// Reads an object to its end and compares it; `ObjectStoreError` `.checksumMismatch` where it differs.
 public func verifyObject(_ store: any ObjectStore, key: String, size: Int64, sha256: String) async throws {
   let measure = ContentMeasure()
-  try await store.get(key, range: nil) { measure.add($0) }
+  try await store.get(key) { measure.add($0) }
   let found = measure.result
   guard found.size == size, found.sha256 == sha256 else {
     throw ObjectStoreError(.checksumMismatch, key: key, reason: "expected \(sha256), got \(found.sha256)")

@@ -35,7 +35,7 @@ package struct ContentHash: Sendable {
     }
   }
 
-  private static func hex(_ bytes: some Sequence<UInt8>) -> String {
+  static func hex(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)
     var text: [UInt8] = []
     for byte in bytes {
@@ -43,6 +43,23 @@ package struct ContentHash: Sendable {
       text.append(digits[Int(byte & 15)])
     }
     return String(decoding: text, as: UTF8.self)
+  }
+}
+
+/// MD5 over bytes that come in pieces: for stores that know nothing better of what they hold.
+struct MD5Hash: Sendable {
+  private var hasher = Insecure.MD5()
+
+  mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
+
+  /// 32 lower-case hexadecimal digits.
+  func hex() -> String { ContentHash.hex(hasher.finalize()) }
+
+  /// The hash of `bytes`.
+  static func of(_ bytes: [UInt8]) -> String {
+    var hash = MD5Hash()
+    hash.update(bytes)
+    return hash.hex()
   }
 }
 

@@ -8,6 +8,8 @@ public struct ObjectStoreError: Error, Hashable, Sendable {
     case notFound
     /// The object is there and was not to be replaced.
     case exists
+    /// The object is another version than the one that was asked for.
+    case changed
     /// The content is not what its checksum says.
     case checksumMismatch
     /// The store does not answer, or answers with an error of its own. Trying again may help.

@@ -48,7 +48,15 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   /// The supervisor lives. `bootID` tells a node that was re-installed.
   case accepted(pid: Int32, bootID: String)
   /// Data and checkpoint come in; at most about one a second.
-  case staging(done: ByteCount, total: ByteCount)
+  ///
+  /// `rate` is bytes a second, smoothed, and `eta` what is left at this rate; nil while nothing is known.
+  case staging(done: ByteCount, total: ByteCount, rate: ByteCount? = nil, eta: TimeSpan? = nil)
+  /// Serves the other nodes what it stages, on `port`.
+  case serving(port: Int)
+  /// Asks the node of `nodeRank` for nothing any more: its answers were wrong.
+  case peerDistrusted(nodeRank: Int, address: String, reason: String)
+  /// A replica made room for what this attempt needs.
+  case evicted(replica: String, bytes: ByteCount)
   /// All is in place, and `port` was free for rank 0's rendezvous a moment ago.
   case staged(port: Int, bytes: ByteCount, took: TimeSpan)
   /// Something could not be brought here; the attempt ends.
@@ -83,6 +91,8 @@ public enum StagingFailure: Hashable, Sendable, Codable {
   case missing(key: String)
   /// An object is not what its manifest says, after fetching it again.
   case corrupt(key: String)
+  /// An object was replaced since its manifest was written.
+  case changed(key: String)
   /// The store does not answer, or another error of reading or writing.
   case failed(String)
 }
@@ -209,8 +219,10 @@ public struct NodeReport: Hashable, Sendable, Codable {
   public var software: [String: String]
   /// Its GPUs, as `nvidia-smi` tells.
   public var gpus: [GPUReport]
-  /// Content ids of verified replicas on it.
+  /// Content ids of verified replicas on it, whole copies.
   public var replicas: [String]
+  /// All that it holds of data sets; nil from an agent that does not tell.
+  public var holdings: [ReplicaReport]?
 
   /// One GPU.
   public struct GPUReport: Hashable, Sendable, Codable {
@@ -238,7 +250,8 @@ public struct NodeReport: Hashable, Sendable, Codable {
   /// A report.
   public init(
     hostname: String, bootID: String, cores: Int, memory: ByteCount, diskTotal: ByteCount, diskFree: ByteCount,
-    clock: Timestamp, software: [String: String], gpus: [GPUReport], replicas: [String]
+    clock: Timestamp, software: [String: String], gpus: [GPUReport], replicas: [String],
+    holdings: [ReplicaReport]? = nil
   ) {
     protocolVersion = AgentProtocol.version
     self.hostname = hostname
@@ -251,6 +264,7 @@ public struct NodeReport: Hashable, Sendable, Codable {
     self.software = software
     self.gpus = gpus
     self.replicas = replicas
+    self.holdings = holdings
   }
 }
 

@@ -14,17 +14,12 @@ public import Domain
 /// | `list` | - | one `AttemptList` |
 /// | `rescue --attempt N` | one `RescueRequest` | one `AgentReply`; after a supervisor that died: stores what it left |
 /// | `purge --attempt N` | - | one `AgentReply`; kills what is left of it and removes its folder |
+/// | `stage` | one `StageOrder`, then perhaps `PeerNotice`s, one a line | `StageFrame`s; the last is the result |
+/// | `evict` | one `ReplicaSelection` | one `EvictionReport` |
+/// | `verify` | one `ReplicaSelection` | one `VerificationReport`, once all was read |
 public enum AgentProtocol {
   /// Version of the messages; an agent refuses an order of another one.
   public static let version = 1
-}
-
-/// How an agent reaches the object store.
-///
-/// Lives no longer than the lease.
-public enum StoreAccess: Hashable, Sendable, Codable {
-  /// A folder that the node can see: for a lab.
-  case folder(path: String)
 }
 
 /// All that an agent needs to carry one attempt on one node to its end, with nobody to ask.
@@ -73,13 +68,18 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var checkpointEvery: TimeSpan?
   /// Room that has to stay free for checkpoints and the job's own files.
   public var reserve: ByteCount
+  /// How the nodes give each other what they stage; nil where each brings all from the store.
+  public var exchange: ExchangeOrder?
+  /// Content ids of data sets that are not evicted to make room; nil for none.
+  public var pinned: [String]?
 
   /// An order; every field is told.
   public init(
     attempt: AttemptID, job: JobID, number: Int, controllerEpoch: Int64, nodeRank: Int, nodeAddresses: [String],
     gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,
     datasets: [DatasetOrder], resume: ResumeOrder?, store: StoreAccess, leaseRemaining: TimeSpan, leaseEnd: Timestamp,
-    lastSaveLead: TimeSpan, grace: TimeSpan, checkpointEvery: TimeSpan?, reserve: ByteCount
+    lastSaveLead: TimeSpan, grace: TimeSpan, checkpointEvery: TimeSpan?, reserve: ByteCount,
+    exchange: ExchangeOrder? = nil, pinned: [String]? = nil
   ) {
     version = AgentProtocol.version
     self.attempt = attempt
@@ -102,6 +102,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     self.grace = grace
     self.checkpointEvery = checkpointEvery
     self.reserve = reserve
+    self.exchange = exchange
+    self.pinned = pinned
   }
 
   /// Ranks over all nodes.
@@ -120,14 +122,44 @@ public struct DatasetOrder: Hashable, Sendable, Codable {
   public var manifestKey: String
   /// Sum of all objects.
   public var total: ByteCount
+  /// What of it this node gets.
+  public var mode: StagingMode
+  /// Where its objects are read in place; nil where they are blobs in the order's store.
+  public var source: DatasetSource?
+  /// Key of its pack (JSON) in the order's store; nil for a version that is not packed.
+  public var packKey: String?
 
   /// A data set version to stage.
-  public init(id: DatasetVersionID, name: String, contentID: String, manifestKey: String, total: ByteCount) {
+  public init(
+    id: DatasetVersionID, name: String, contentID: String, manifestKey: String, total: ByteCount,
+    mode: StagingMode = .copy, source: DatasetSource? = nil, packKey: String? = nil
+  ) {
     self.id = id
     self.name = name
     self.contentID = contentID
     self.manifestKey = manifestKey
     self.total = total
+    self.mode = mode
+    self.source = source
+    self.packKey = packKey
+  }
+
+  /// Reads an order; controllers before there were modes want a copy.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    id = try container.decode(DatasetVersionID.self, forKey: .id)
+    name = try container.decode(String.self, forKey: .name)
+    contentID = try container.decode(String.self, forKey: .contentID)
+    manifestKey = try container.decode(String.self, forKey: .manifestKey)
+    total = try container.decode(ByteCount.self, forKey: .total)
+    mode = try container.decodeIfPresent(StagingMode.self, forKey: .mode) ?? .copy
+    source = try container.decodeIfPresent(DatasetSource.self, forKey: .source)
+    packKey = try container.decodeIfPresent(String.self, forKey: .packKey)
+  }
+
+  /// About what one of `nodes` has to fetch.
+  public func share(of nodes: Int) -> ByteCount {
+    mode == .shard ? ByteCount((total.bytes + Int64(nodes) - 1) / Int64(max(1, nodes))) : total
   }
 }
 
@@ -193,6 +225,8 @@ public enum ControlCommand: Hashable, Sendable, Codable {
   case kill(StopCause)
   /// The lease's end moved.
   case deadline(leaseRemaining: TimeSpan, leaseEnd: Timestamp)
+  /// On which ports the nodes serve what they have, in rank order; nil for one that serves nothing.
+  case peers(ports: [Int?])
 }
 
 /// Why an attempt is told to leave.

@@ -34,7 +34,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       data:
         - imagenet@3
         - mnist
-        - {name: labels, version: 12}
+        - {name: labels, version: 12, mode: shard}
         - name: cifar-10
       launcher: {kind: plain, processes_per_node: 4}
       run: python train.py --lr "$LR" --out "${HOME}/my runs"
@@ -58,8 +58,8 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
     expected.survivesLease = false
     expected.environment = ["LR": "0.1", "EMPTY": "", "DEBUG": "true"]
     expected.data = [
-      DataRequest(name: "imagenet", version: 3), DataRequest(name: "mnist"), DataRequest(name: "labels", version: 12),
-      DataRequest(name: "cifar-10"),
+      DataRequest(name: "imagenet", version: 3), DataRequest(name: "mnist"),
+      DataRequest(name: "labels", version: 12, mode: .shard), DataRequest(name: "cifar-10"),
     ]
     expected.launcher.processesPerNode = 4
     expected.checkpoint.every = .minutes(10)
@@ -105,7 +105,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       "array: 1-10", "depends_on: []", "code: {git: x}", "resources: {cpus: 4}", "time: {begin: now}",
       "lease: {max_leases: 3}", "lease: {use: none}", "launcher: {kind: torchrun}", "launcher: {elastic: {}}",
       "checkpoint: {keep: {best: 1}}", "retry: {backoff: 1m}", "seeds: {per_rank: derive}",
-      "data: [{name: a, mode: copy}]",
+      "data: [{name: a, mount: /data}]",
     ])
   func saysWhatIsNotSupportedYet(line: String) {
     let found = complaintsAbout(line)
@@ -134,6 +134,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       ("data: [a@1@2]", "NAME@VERSION"), ("data: [../etc]", "is no name of a data set"),
       ("data: [dir, mnist]", "'dir' would be BATON_DATA_DIR"), ("data: [a, b, Dir, c]", "'Dir' would be"),
       ("tags: [\((1...33).map(String.init).joined(separator: ","))]", "tags: expected at most 32, found 33"),
+      ("data: [{name: a, mode: link}]", "'mode' is one of copy, shard, shards, found 'link'"),
       ("data: [{version: 3}]", "data: 'name' is missing"), ("data: [a-b, a_b]", "would both be BATON_DATA_A_B"),
       ("retry: {on_exit_codes: [0]}", "from 1 to 255"), ("checkpoint: {keep: {last: 0}}", "from 1 to 1000"),
       ("time: {limit: 1h, min: 2h}", "time.min (2h) is more than time.limit (1h)"),

@@ -50,6 +50,27 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     #expect(gang.actions.count == 1)
   }
 
+  @Test func tellsWherePeersServeOnceEveryNodeHasSaid() {
+    var gang = Gang(3)
+    gang.hears(.serving(port: 4001), from: 1)
+    gang.hears(.serving(port: 4000), from: 0)
+    #expect(gang.actions.isEmpty)
+    // It had all, and an agent that serves nothing: it is not waited for.
+    gang.hears(.staged(port: 7002, bytes: .zero, took: .zero), from: 2)
+    #expect(gang.actions == [.tellPeers(ports: [4000, 4001, nil])])
+    gang.hears(.serving(port: 4000), from: 0)
+    #expect(gang.actions.count == 1)
+  }
+
+  @Test func tellsNothingOfPeersWhereNobodyServesOrAllIsStaged() {
+    var gang = Gang(2)
+    for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }
+    #expect(gang.actions == [.launch(masterPort: 7000)])
+    var alone = Gang(1)
+    alone.hears(.serving(port: 4000), from: 0)
+    #expect(alone.actions.isEmpty)
+  }
+
   @Test func runsWhenEveryNodeHasStartedItsRanks() {
     var gang = Gang(2)
     for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }

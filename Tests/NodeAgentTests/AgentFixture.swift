@@ -77,11 +77,13 @@ final class AgentFixture {
     for (path, text) in files {
       let bytes = Array(text.utf8)
       let info = try await store.put("scratch/\(UUID().uuidString)", from: .bytes(bytes))
-      try await store.put(ObjectLayout.blob(sha256: info.sha256), from: .bytes(bytes))
-      entries.append(ManifestEntry(path: path, size: info.size, sha256: info.sha256))
+      let sha256 = try #require(info.sha256)
+      try await store.put(ObjectLayout.blob(sha256: sha256), from: .bytes(bytes))
+      entries.append(ManifestEntry(path: path, size: info.size, sha256: sha256))
     }
     let manifest = try #require(Manifest(entries))
-    let id = try await store.put("scratch/id", from: .bytes(Array(manifest.canonicalText.utf8))).sha256
+    let put = try await store.put("scratch/id", from: .bytes(Array(manifest.canonicalText.utf8)))
+    let id = try #require(put.sha256)
     let key = ObjectLayout.datasetManifest(contentID: id)
     try await store.put(key, from: .bytes(Array(try JSONEncoder().encode(manifest))))
     return DatasetOrder(

@@ -12,7 +12,7 @@ struct CheckpointVerificationTests {
     for (path, text) in files {
       let info = try await store.put(
         ObjectLayout.data(checkpoint: prefix, path: path), from: .bytes(Array(text.utf8)))
-      entries.append(ManifestEntry(path: path, size: info.size, sha256: info.sha256))
+      entries.append(ManifestEntry(path: path, size: info.size, sha256: try #require(info.sha256)))
     }
     let part = CheckpointPart(nodeRank: 0, layout: .whole, ranks: [0], files: try #require(Manifest(entries)))
     return try #require(CheckpointManifest(run: RunID(4), number: 2, step: 120, worldSize: 1, parts: [part]))

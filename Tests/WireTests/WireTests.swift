@@ -20,6 +20,10 @@ import Wire
         isFinal: true)),
     .checkpointRejected(step: 5, reason: "it is empty"), .stopping(.leaseEnd), .unknown("teleported"),
     .rankEnded(rank: 1, code: nil, signal: 9),
+    .serving(port: 7001),
+    .staging(done: ByteCount(1), total: ByteCount(2), rate: ByteCount(3), eta: .seconds(4)),
+    .peerDistrusted(nodeRank: 1, address: "10.0.0.2", reason: "its answer does not carry the proof"),
+    .evicted(replica: "abc", bytes: ByteCount(5)), .stagingFailed(.changed(key: "k")),
     .ended(NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [.init(rank: 0, code: 0, signal: nil)])),
   ])
   func everyEventComesBack(event: AgentEvent) throws {
@@ -50,6 +54,37 @@ import Wire
     let real = NodeReport.GPUReport(index: 0, name: "NVIDIA A100-SXM4-80GB", memory: .zero, uuid: "y")
     #expect(lab.isStandIn)
     #expect(!real.isStandIn)
+  }
+
+  @Test func whatWasWrittenBeforeThereWereModesWantsACopy() throws {
+    let order = #"{"id": 1, "name": "d", "contentID": "c", "manifestKey": "k", "total": 5}"#
+    let dataset = try JSONDecoder().decode(DatasetOrder.self, from: Data(order.utf8))
+    #expect(dataset.mode == .copy)
+    #expect(dataset.packKey == nil && dataset.source == nil)
+    let request = try JSONDecoder().decode(DataRequest.self, from: Data(#"{"name": "d"}"#.utf8))
+    #expect(request == DataRequest(name: "d"))
+    let event = #"{"staging": {"done": 1, "total": 2}}"#
+    #expect(
+      try JSONDecoder().decode(AgentEvent.self, from: Data(event.utf8))
+        == .staging(done: ByteCount(1), total: ByteCount(2)))
+  }
+
+  @Test func aKeyIsNotShown() throws {
+    let order = ExchangeOrder(key: "c0ffee")
+    var dumped = ""
+    dump(order, to: &dumped)
+    for text in ["\(order)", String(reflecting: order), String(describing: Optional(order)), dumped] {
+      #expect(!text.contains("c0ffee"))
+    }
+    #expect(try roundTrip(order) == order)
+  }
+
+  @Test func shareOfANodeIsRoundedUp() {
+    var dataset = DatasetOrder(
+      id: DatasetVersionID(1), name: "d", contentID: "c", manifestKey: "k", total: ByteCount(10))
+    #expect(dataset.share(of: 3) == ByteCount(10))
+    dataset.mode = .shard
+    #expect(dataset.share(of: 3) == ByteCount(4))
   }
 }
 

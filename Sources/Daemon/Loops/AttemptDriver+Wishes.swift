@@ -22,6 +22,7 @@ extension AttemptDriver {
       deadlines.says(lease.period.end)
       await tellDeadline()
     }
+    await tellPeers()
     await tellLaunch()
     try await tellSave()
     await tellStop()
@@ -37,6 +38,13 @@ extension AttemptDriver {
     let ranks = deadlines.untold(of: heard.sorted().filter { !gang.isOver(nodeRank: $0) })
     let told = await tell(nodeRanks: ranks) { .deadline(leaseRemaining: end - (try await store.now()), leaseEnd: end) }
     deadlines.wereTold(told.filter { $0.took <= Self.quickly }.map(\.rank))
+  }
+
+  /// Tells nodes where the others serve what they stage; of no use once all is staged.
+  mutating func tellPeers() async {
+    guard attempt.state == .staging, gang.staging != nil, let ports = peers.text else { return }
+    let ranks = peers.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
+    peers.wereTold(await tell(.peers(ports: ports), nodeRanks: ranks))
   }
 
   /// Tells nodes to start their ranks; none once the attempt is to end.
@@ -111,7 +119,7 @@ extension AttemptDriver {
       return
     }
     if case .staged = entry.event {
-      for dataset in brief.datasets {
+      for dataset in brief.datasets where dataset.mode == .copy {
         _ = try await services.store.setReplica(
           node: targets[rank].id, version: dataset.id, state: .verified, by: epoch)
       }
@@ -168,6 +176,9 @@ extension AgentEvent {
     switch self {
     case .accepted: "accepted"
     case .staging: "staging"
+    case .serving: "serving"
+    case .peerDistrusted: "peerDistrusted"
+    case .evicted: "evicted"
     case .staged: "staged"
     case .stagingFailed: "stagingFailed"
     case .launched: "launched"

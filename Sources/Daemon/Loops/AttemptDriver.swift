@@ -28,6 +28,8 @@ struct AttemptDriver {
   var deadlines = Notice<Timestamp>()
   /// The port of rank 0, once the ranks are to start.
   var launches = Notice<Int>()
+  /// Where the nodes serve each other what they stage.
+  var peers = Notice<[Int?]>()
   var stops = StopLedger()
   /// When somebody asked for a checkpoint.
   var saves = Notice<Timestamp>()
@@ -150,6 +152,9 @@ struct AttemptDriver {
   private mutating func act(on actions: [GangState.Action]) async throws -> GangOutcome? {
     for action in actions {
       switch action {
+      case .tellPeers(let ports):
+        peers.says(ports)
+        await tellPeers()
       case .launch(let port):
         try await launch(port)
       case .running:

@@ -30,10 +30,21 @@ struct Briefing {
     brief = AttemptBrief(
       attempt: attempt.id, job: attempt.job, number: attempt.number, controllerEpoch: epoch.rawValue, spec: job.spec,
       placement: attempt.placement, addresses: nodes.map(\.request.address),
-      datasets: try await store.datasets(of: attempt.job).map {
+      datasets: try await store.datasets(of: attempt.job).map { dataset in
         DatasetOrder(
-          id: $0.id, name: $0.name, contentID: $0.contentID, manifestKey: $0.manifestKey, total: $0.size)
+          id: dataset.id, name: dataset.name, contentID: dataset.contentID, manifestKey: dataset.manifestKey,
+          total: dataset.size, mode: job.spec.data.first { $0.name == dataset.name }?.mode ?? .copy)
       }, resume: resume, store: services.storeAccess, leaseEnd: lease.period.end,
-      lastSave: try await store.lastSaveLead(of: attempt.job))
+      lastSave: try await store.lastSaveLead(of: attempt.job), exchange: ExchangeOrder(key: Self.randomKey()))
+  }
+
+  /// 32 random bytes as hexadecimal digits.
+  ///
+  /// A controller that takes over makes another; nodes that do not agree on one bring all from the store.
+  private static func randomKey() -> String {
+    (0..<32).map { _ in
+      let byte = UInt8.random(in: .min ... .max)
+      return (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
   }
 }

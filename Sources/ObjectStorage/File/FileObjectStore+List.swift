@@ -27,7 +27,7 @@ private struct Walk {
   let prefix: [UInt8]
   let marker: [UInt8]?
   let limit: Int
-  var found: [ObjectPage.Entry] = []
+  var found: [ObjectInfo] = []
 
   /// `key` is that of the folder, with a slash at its end.
   mutating func enter(_ folder: String, key: String, isRoot: Bool) throws(SystemError) {
@@ -39,20 +39,20 @@ private struct Walk {
       if error.code == ENOENT || error.code == ENOTDIR, !isRoot { return }
       throw error
     }
-    var children: [(key: String, name: String, size: Int64?)] = []
+    var children: [(key: String, name: String, status: Disk.Status)] = []
     for name in names where !(isRoot && name == FileObjectStore.reserved) {
       guard canHold(key + name) else { continue }
       guard let status = Disk.status("\(folder)/\(name)"), status.isFile || status.isFolder else { continue }
       // A folder sorts as its name and a slash: `a-b` comes before all of `a/`.
-      children.append((key + name + (status.isFolder ? "/" : ""), name, status.isFolder ? nil : status.size))
+      children.append((key + name + (status.isFolder ? "/" : ""), name, status))
     }
     children.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
     for child in children {
       if found.count >= limit { return }
       let bytes = Array(child.key.utf8)
-      if let size = child.size {
+      if child.status.isFile {
         guard bytes.starts(with: prefix), marker.map({ $0.lexicographicallyPrecedes(bytes) }) ?? true else { continue }
-        found.append(ObjectPage.Entry(key: child.key, size: size))
+        found.append(ObjectInfo(key: child.key, size: child.status.size, tag: child.status.tag, checksum: nil))
       } else {
         if let marker, !marker.starts(with: bytes), bytes.lexicographicallyPrecedes(marker) { continue }
         try enter("\(folder)/\(child.name)", key: child.key, isRoot: false)

@@ -3,7 +3,7 @@ import Glibc
 // Parts are files `.baton/uploads/<id>/<number>` until they are joined.
 extension FileObjectStore {
   /// Begins an upload in parts; see `ObjectStore`.
-  public func beginUpload(_ key: String) async throws(ObjectStoreError) -> PartedUpload {
+  public func beginUpload(_ key: String, sha256: String?) async throws(ObjectStoreError) -> PartedUpload {
     try await pool.run { () throws(ObjectStoreError) in
       _ = try path(of: key)
       try requireRoot(key: key)
@@ -11,7 +11,7 @@ extension FileObjectStore {
       do throws(SystemError) { try Disk.makeFolders(folder(ofUpload: id)) } catch {
         throw ObjectStoreError(error, key: key)
       }
-      return PartedUpload(key: key, id: id)
+      return PartedUpload(key: key, id: id, sha256: sha256)
     }
   }
 
@@ -28,13 +28,13 @@ extension FileObjectStore {
       do throws(SystemError) { try Disk.move(temporary, to: "\(folder)/\(number)") } catch {
         throw ObjectStoreError(error, key: upload.key)
       }
-      return UploadedPart(number: number, size: info.size, tag: info.sha256)
+      return UploadedPart(number: number, size: info.size, tag: info.sha256 ?? "")
     }
   }
 
   /// Joins parts to an object; see `ObjectStore`.
   public func completeUpload(
-    _ upload: PartedUpload, parts: [UploadedPart], sha256: String?
+    _ upload: PartedUpload, parts: [UploadedPart], replacing: Bool
   ) async throws(ObjectStoreError) -> ObjectInfo {
     try await pool.run { () throws(ObjectStoreError) in
       let folder = try existing(upload)
@@ -48,8 +48,8 @@ extension FileObjectStore {
       let temporary = try newTemporary(for: upload.key)
       defer { unlink(temporary) }
       let sources = sorted.map { ObjectSource.file(path: "\(folder)/\($0.number)") }
-      let info = try fill(temporary, from: sources, key: upload.key, sha256: sha256)
-      try publish(temporary, as: path(of: upload.key), key: upload.key, replacing: true)
+      let info = try fill(temporary, from: sources, key: upload.key, sha256: upload.sha256)
+      try publish(temporary, as: path(of: upload.key), key: upload.key, replacing: replacing)
       do throws(SystemError) { try Disk.removeTree(folder) } catch { throw ObjectStoreError(error, key: upload.key) }
       return info
     }

@@ -1,6 +1,7 @@
 import CLinux
 public import Domain
 import Glibc
+public import Wire
 
 /// A folder as an object store: for a lab, for one machine, for a file system that all nodes see.
 ///
@@ -49,13 +50,17 @@ public struct FileObjectStore: ObjectStore {
 
   /// Reads the file in pieces of 1 MiB; see `ObjectStore`.
   public func get(
-    _ key: String, range: Range<Int64>?, _ receive: @Sendable ([UInt8]) async throws -> Void
+    _ key: String, range: Range<Int64>?, ifTag: String?, _ receive: @Sendable ([UInt8]) async throws -> Void
   ) async throws {
     let file = try await pool.run { () throws(ObjectStoreError) in
       try OpenObject(path: path(of: key), store: self, key: key)
     }
+    if let ifTag, ifTag != file.tag {
+      throw ObjectStoreError(.changed, key: key, reason: "it is version \(file.tag), not \(ifTag)")
+    }
     var offset = range?.lowerBound ?? 0
-    let end = range?.upperBound ?? Int64.max
+    let end = min(range?.upperBound ?? file.size, file.size)
+    var hash = ContentHash()
     guard offset >= 0, offset <= file.size else {
       throw ObjectStoreError(.badRequest, key: key, reason: "byte \(offset) is past its end at \(file.size)")
     }
@@ -64,9 +69,15 @@ public struct FileObjectStore: ObjectStore {
       let limit = Int(min(1 << 20, end - offset))
       let start = offset
       let piece = try await pool.run { () throws(ObjectStoreError) in try file.read(at: start, limit: limit, key: key) }
-      if piece.isEmpty { return }
+      if piece.isEmpty {
+        throw ObjectStoreError(.checksumMismatch, key: key, reason: "it ends at \(offset), not at \(end)")
+      }
       offset += Int64(piece.count)
+      hash.update(piece)
       try await receive(piece)
+    }
+    if range == nil, let known = file.sha256, known != hash.hex() {
+      throw ObjectStoreError(.checksumMismatch, key: key, reason: "expected \(known), got \(hash.hex())")
     }
   }
 
@@ -76,10 +87,12 @@ public struct FileObjectStore: ObjectStore {
       let path = try path(of: key)
       try requireRoot(key: key)
       guard let status = Disk.status(path), status.isFile else { return nil }
-      if let known = checksum(at: path) { return ObjectInfo(key: key, size: status.size, sha256: known) }
+      if let known = checksum(at: path) {
+        return ObjectInfo(key: key, size: status.size, tag: status.tag, checksum: .sha256(known))
+      }
       do throws(SystemError) {
         let (sha256, size) = try ContentHash.of(file: path)
-        return ObjectInfo(key: key, size: size, sha256: sha256)
+        return ObjectInfo(key: key, size: size, tag: status.tag, checksum: .sha256(sha256))
       } catch {
         if error.code == ENOENT { return nil }
         throw ObjectStoreError(error, key: key)
@@ -101,6 +114,13 @@ public struct FileObjectStore: ObjectStore {
       var folder = Disk.parent(of: path)
       while folder != root, rmdir(folder) == 0 { folder = Disk.parent(of: folder) }
     }
+  }
+
+  /// The folder itself: who may use it is for the file system to say.
+  public func delegate(
+    read: [String], write: [String], until: Timestamp
+  ) async throws(ObjectStoreError) -> StoreAccess {
+    .folder(path: root)
   }
 
   /// Removes what writers that died left half done, where it was last touched before `moment`.
@@ -156,7 +176,13 @@ extension FileObjectStore {
           try Disk.write(bytes, to: file, path: temporary)
           size += Int64(bytes.count)
         case .file(let path):
-          size += try copy(path, to: file, temporary, hashing: &hash, key: key)
+          size += try copy(path, 0..<Int64.max, to: file, temporary, hashing: &hash, key: key)
+        case .slice(let path, let range):
+          let copied = try copy(path, range, to: file, temporary, hashing: &hash, key: key)
+          if copied != range.upperBound - range.lowerBound {
+            throw ObjectStoreError(.sourceUnreadable, key: key, reason: "\(path) ends before \(range.upperBound)")
+          }
+          size += copied
         }
       }
       let found = hash.hex()
@@ -168,7 +194,7 @@ extension FileObjectStore {
         throw SystemError("cannot set the checksum of", temporary, errno: errno)
       }
       try Disk.synchronize(file, path: temporary)
-      return ObjectInfo(key: key, size: size, sha256: found)
+      return ObjectInfo(key: key, size: size, tag: Disk.status(temporary)?.tag ?? "", checksum: .sha256(found))
     } catch let error as ObjectStoreError {
       throw error
     } catch let error as SystemError {
@@ -179,18 +205,21 @@ extension FileObjectStore {
   }
 
   private func copy(
-    _ path: String, to file: borrowing Descriptor, _ temporary: String, hashing hash: inout ContentHash, key: String
+    _ path: String, _ range: Range<Int64>, to file: borrowing Descriptor, _ temporary: String,
+    hashing hash: inout ContentHash, key: String
   ) throws -> Int64 {
     do throws(SystemError) {
       let source = try Disk.open(path, O_RDONLY)
       var size: Int64 = 0
-      while true {
-        let chunk = try Disk.read(source, at: size, limit: 1 << 20, path: path)
-        if chunk.isEmpty { return size }
+      while range.lowerBound + size < range.upperBound {
+        let limit = Int(min(1 << 20, range.upperBound - range.lowerBound - size))
+        let chunk = try Disk.read(source, at: range.lowerBound + size, limit: limit, path: path)
+        if chunk.isEmpty { break }
         hash.update(chunk)
         try Disk.write(chunk, to: file, path: temporary)
         size += Int64(chunk.count)
       }
+      return size
     } catch {
       guard error.path == path else { throw error }
       throw ObjectStoreError(.sourceUnreadable, key: key, reason: error.description)
@@ -234,6 +263,8 @@ extension FileObjectStore {
 private final class OpenObject: Sendable {
   private let raw: Int32
   let size: Int64
+  let tag: String
+  let sha256: String?
 
   init(path: String, store: FileObjectStore, key: String) throws(ObjectStoreError) {
     try store.requireRoot(key: key)
@@ -242,9 +273,15 @@ private final class OpenObject: Sendable {
     var found = stat()
     guard fstat(raw, &found) == 0, found.st_mode & S_IFMT == S_IFREG else {
       size = 0
+      tag = ""
+      sha256 = nil
       throw ObjectStoreError(.notFound, key: key, reason: "\(path) is not a file")
     }
     size = Int64(found.st_size)
+    tag = Disk.Status(found).tag
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let isKnown = fgetxattr(raw, FileObjectStore.attribute, &buffer, buffer.count) == 64
+    sha256 = isKnown ? String(decoding: buffer, as: UTF8.self) : nil
   }
 
   deinit { if raw >= 0 { close(raw) } }

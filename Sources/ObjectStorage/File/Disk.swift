@@ -146,19 +146,27 @@ package enum Disk {
     package var isFile: Bool
     /// Changes with the content, as far as the file system can tell.
     package var stamp: [Int64]
+
+    init(_ found: stat) {
+      let kind = found.st_mode & S_IFMT
+      size = Int64(found.st_size)
+      isFolder = kind == S_IFDIR
+      isFile = kind == S_IFREG
+      stamp = [
+        Int64(found.st_ino), Int64(found.st_mtim.tv_sec), Int64(found.st_mtim.tv_nsec), Int64(found.st_ctim.tv_sec),
+        Int64(found.st_ctim.tv_nsec),
+      ]
+    }
+
+    /// Which file, how long, and when it was written: the same as long as the content is, also under another name.
+    var tag: String { ([size] + stamp.prefix(3)).map { String($0, radix: 16) }.joined(separator: "-") }
   }
 
   /// The status of `path`; nil where there is nothing, or nothing that may be looked at.
   package static func status(_ path: String) -> Status? {
     var found = stat()
     guard lstat(path, &found) == 0 else { return nil }
-    let kind = found.st_mode & S_IFMT
-    return Status(
-      size: Int64(found.st_size), isFolder: kind == S_IFDIR, isFile: kind == S_IFREG,
-      stamp: [
-        Int64(found.st_ino), Int64(found.st_mtim.tv_sec), Int64(found.st_mtim.tv_nsec), Int64(found.st_ctim.tv_sec),
-        Int64(found.st_ctim.tv_nsec),
-      ])
+    return Status(found)
   }
 
   /// The names in a folder, in no order, without `.` and `..`.

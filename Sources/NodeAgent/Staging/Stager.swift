@@ -1,0 +1,308 @@
+import Domain
+import Glibc
+import ObjectStorage
+import Synchronization
+import Wire
+
+extension StagingFailure: Error {}
+
+/// Brings data sets, and the checkpoint to resume from, to the local disk.
+struct Stager: Sendable {
+  /// What to bring.
+  struct Wishes: Sendable {
+    var datasets: [DatasetOrder]
+    /// A checkpoint, and the folder in which it becomes `step-N`.
+    var resume: (order: ResumeOrder, folder: String)?
+    /// Where a link to each data set is made, when there are several.
+    var links: String?
+    var reserve: ByteCount
+    var pinned: Set<String> = []
+    var nodeRank = 0
+    var nodeCount = 1
+
+    func name(_ dataset: DatasetOrder) -> ReplicaName { ReplicaName(dataset, rank: nodeRank, count: nodeCount) }
+  }
+
+  var wishes: Wishes
+  var node: NodeFolder
+  var store: any ObjectStore
+  /// How a data set's own store is opened.
+  var open: @Sendable (StoreAccess) -> any ObjectStore = { $0.open() }
+  var exchange: Exchange?
+  var limits = TransferState.Limits()
+  var pieceSize = TransferPlan.pieceSize
+  /// Bytes that are free on the disk.
+  var room: @Sendable (_ root: String) -> ByteCount = { ByteCount((try? Disk.room(at: $0).free) ?? 0) }
+  /// Told what happens: `staging`, `peerDistrusted`, `evicted`.
+  var report: @Sendable (AgentEvent) -> Void
+
+  private var replicas: Replicas { Replicas(node: node) }
+  private static var pool: BlockingPool { Transfer.pool }
+
+  /// Something that is missing, and how it comes.
+  private struct Missing {
+    var name: String
+    var order: DatasetOrder
+    var plan: DatasetPlan
+  }
+
+  /// The bytes that are in place when this returns; `StagingFailure` when they are not.
+  func run() async throws -> ByteCount {
+    do {
+      return try await stage()
+    } catch let failure as StagingFailure {
+      throw failure
+    } catch let error as ObjectStoreError {
+      if error.code == .notFound { throw StagingFailure.missing(key: error.key) }
+      throw StagingFailure.failed(error.description)
+    } catch let error as SystemError where error.isOutOfSpace {
+      throw StagingFailure.diskTooSmall(needed: asked, room: room(node.root))
+    } catch {
+      throw StagingFailure.failed("\(error)")
+    }
+  }
+
+  private var asked: ByteCount {
+    wishes.datasets.reduce(wishes.reserve + (wishes.resume?.order.total ?? .zero)) {
+      $0 + $1.share(of: wishes.nodeCount)
+    }
+  }
+
+  private func stage() async throws -> ByteCount {
+    var missing: [Missing] = []
+    var there = ByteCount.zero
+    for dataset in wishes.datasets {
+      let name = wishes.name(dataset).folder
+      if let manifest = try await present(dataset) {
+        there = there + manifest.total
+      } else {
+        let plan = try await DatasetPlan.read(
+          dataset, wishes.name(dataset), StoreReader(store: store), pieceSize: pieceSize)
+        missing.append(Missing(name: name, order: dataset, plan: plan))
+      }
+    }
+    let resume = try await resumePlan()
+    try await makeRoom(missing, resume)
+    let total = missing.reduce(ByteCount(resume?.total ?? 0)) { $0 + $1.plan.manifest.total }
+    let meter = ProgressMeter(total: total) { [report] in
+      report(.staging(done: $0.done, total: $0.total, rate: $0.rate, eta: $0.eta))
+    }
+    for one in missing { try await fetch(one, meter) }
+    if let resume { try await fetch(resume, meter) }
+    try await Self.pool.run { try linkDatasets() }
+    return there + total
+  }
+
+  /// With several data sets, a folder with a link to each.
+  private func linkDatasets() throws {
+    guard let links = wishes.links, wishes.datasets.count > 1 else { return }
+    try Disk.makeFolders(links)
+    for dataset in wishes.datasets {
+      let link = "\(links)/\(dataset.name.replacing("/", with: "_"))"
+      try Disk.removeTree(link)
+      let target = replicas.path(wishes.name(dataset).folder)
+      if symlink(target, link) != 0 { throw SystemError("cannot link", link, errno: errno) }
+    }
+  }
+
+  /// Reads the objects of a data set; what describes it is in the order's store, wherever they are.
+  private func reader(_ dataset: DatasetOrder) -> StoreReader {
+    StoreReader(store: dataset.source.map { open($0.store) } ?? store)
+  }
+
+  // MARK: Room
+
+  /// Evicts what nobody needs where there is too little room; `diskTooSmall` where even that is not enough.
+  private func makeRoom(_ missing: [Missing], _ resume: TransferPlan?) async throws {
+    try await Self.pool.run {
+      var needed = wishes.reserve
+      for one in missing {
+        // What an earlier try brought has its room.
+        let before = Disk.allocated(replicas.partial(one.name)) + Disk.allocated(replicas.path(one.name))
+        needed = needed + (one.plan.manifest.total - before)
+      }
+      if let resume, let order = wishes.resume {
+        needed = needed + (ByteCount(resume.total) - Disk.allocated(Self.partial(order)))
+      }
+      try evict(until: needed)
+    }
+  }
+
+  private func evict(until needed: ByteCount) throws {
+    guard needed > room(node.root) else { return }
+    try replicas.sweep()
+    // What somebody stages at this moment stays, too.
+    var spared = try replicas.inUse().union(wishes.datasets.map { wishes.name($0).folder })
+    // A replica may free less than it is long, so it is looked again.
+    while true {
+      let room = self.room(node.root)
+      guard needed > room else { return }
+      let candidates = try replicas.all().filter {
+        !spared.contains($0.name) && !wishes.pinned.contains($0.contentID)
+      }
+      guard let chosen = Eviction.choose(missing: needed - room, from: candidates), !chosen.isEmpty else {
+        throw StagingFailure.diskTooSmall(needed: needed, room: room)
+      }
+      for replica in chosen {
+        spared.insert(replica.name)
+        if try replicas.remove(replica.name) { report(.evicted(replica: replica.name, bytes: replica.bytes)) }
+      }
+    }
+  }
+
+  // MARK: Data sets
+
+  /// What is in a replica that is whole: by sizes where its marker is there, else by reading all of it.
+  private func present(_ dataset: DatasetOrder) async throws -> Manifest? {
+    let name = wishes.name(dataset)
+    let path = replicas.path(name.folder)
+    guard Disk.status(path)?.isFolder == true else { return nil }
+    if let known = await vouched(name.folder) {
+      try await Self.pool.run { try replicas.use(name.folder, known.total) }
+      await offer(dataset, at: path)
+      return known
+    }
+    guard Disk.status(replicas.marker(name.folder)) == nil else { return nil }
+    let plan = try await DatasetPlan.read(dataset, name, StoreReader(store: store), pieceSize: pieceSize)
+    let isWhole = await Self.pool.run {
+      plan.manifest.entries.allSatisfy { entry in
+        (try? ContentHash.of(file: "\(path)/\(entry.path)")).map { $0.sha256 == entry.sha256 } ?? false
+      }
+    }
+    guard isWhole else { return nil }
+    try await Self.pool.run {
+      try Disk.writeAtomically(try Codec.line(plan.manifest), to: replicas.marker(name.folder), mode: 0o644)
+      try replicas.use(name.folder, plan.manifest.total)
+    }
+    serve(plan.transfer, at: path)
+    return plan.manifest
+  }
+
+  /// What the marker of a replica vouches for; nil where there is none, or a file has not its size.
+  private func vouched(_ name: String) async -> Manifest? {
+    await Self.pool.run {
+      guard let manifest = replicas.manifest(name),
+        manifest.entries.allSatisfy({ Disk.status("\(replicas.path(name))/\($0.path)")?.size == $0.size })
+      else { return nil }
+      return manifest
+    }
+  }
+
+  /// Hands the pieces of a replica that was here before to the other nodes; without the store's word there are none.
+  private func offer(_ dataset: DatasetOrder, at path: String) async {
+    guard exchange != nil, dataset.mode != .shard,
+      let plan = try? await DatasetPlan.read(
+        dataset, wishes.name(dataset), StoreReader(store: store, tries: 1), pieceSize: pieceSize)
+    else { return }
+    serve(plan.transfer, at: path)
+  }
+
+  private func serve(_ plan: TransferPlan, at path: String) {
+    exchange?.shelf(for: plan).opens(PartialFolder(path: path, plan: plan), pieces: Array(plan.pieces.indices))
+  }
+
+  /// Downloads a data set into its partial folder and publishes it; what an earlier try left there is used.
+  private func fetch(_ missing: Missing, _ meter: ProgressMeter) async throws {
+    let name = missing.name
+    let held = try await LockHolder.hold(replicas.lock(name))
+    defer { held.release() }
+    // Another attempt may have published it while this one waited.
+    if let manifest = await vouched(name) {
+      meter.found(manifest.total.bytes)
+      return
+    }
+    let folder = PartialFolder(path: replicas.partial(name), plan: missing.plan.transfer)
+    let final = replicas.path(name)
+    try await Self.pool.run {
+      try replicas.use(name, missing.plan.manifest.total)
+      try Disk.removeTree(replicas.marker(name))
+      if Disk.status(final) != nil {
+        // A damaged replica: what is good of it need not come again.
+        try Disk.removeTree(folder.path)
+        try Disk.removeTree(replicas.map(name))
+        try Disk.move(final, to: folder.path)
+      }
+    }
+    try await transfer(
+      folder, replicas.map(name), reader(missing.order), meter, sharing: missing.order.mode == .shard ? nil : exchange)
+    try await Self.pool.run {
+      try folder.seal()
+      try Disk.move(folder.path, to: final)
+      try Disk.synchronize(folder: node.datasets)
+      try Disk.writeAtomically(try Codec.line(missing.plan.manifest), to: replicas.marker(name), mode: 0o644)
+      try Disk.removeTree(replicas.map(name))
+    }
+    if missing.order.mode != .shard { serve(missing.plan.transfer, at: final) }
+  }
+
+  private func transfer(
+    _ folder: PartialFolder, _ map: String, _ reader: StoreReader, _ meter: ProgressMeter, sharing: Exchange?
+  ) async throws {
+    var transfer = Transfer(
+      folder: folder, map: PieceMap(path: map, planID: folder.plan.id), reader: reader, exchange: sharing,
+      limits: limits, meter: meter)
+    transfer.distrusted = { [report] rank, reason in
+      report(.peerDistrusted(nodeRank: rank, address: sharing?.address(rank) ?? "", reason: reason))
+    }
+    try await transfer.run()
+  }
+
+  // MARK: The checkpoint to resume from
+
+  private static func partial(_ resume: (order: ResumeOrder, folder: String)) -> String {
+    "\(resume.folder)/.partial-step-\(resume.order.step)"
+  }
+
+  /// What is to come of the checkpoint; nil where there is none to resume from.
+  private func resumePlan() async throws -> TransferPlan? {
+    guard let resume = wishes.resume?.order else { return nil }
+    let key = ObjectLayout.manifest(checkpoint: resume.prefix)
+    let bytes = try await StoreReader(store: store).whole(key)
+    guard ContentHash.of(bytes) == resume.manifestSHA256, let manifest = try? CheckpointManifest(decoding: bytes) else {
+      throw StagingFailure.corrupt(key: key)
+    }
+    return TransferPlan(
+      manifest.files.entries.map { entry in
+        TransferFile(
+          path: entry.path, size: entry.size, sha256: entry.sha256,
+          key: ObjectLayout.data(checkpoint: resume.prefix, path: entry.path))
+      }, pieceSize: pieceSize)
+  }
+
+  private func fetch(_ plan: TransferPlan, _ meter: ProgressMeter) async throws {
+    guard let resume = wishes.resume else { return }
+    let final = "\(resume.folder)/step-\(resume.order.step)"
+    let folder = PartialFolder(path: Self.partial(resume), plan: plan)
+    // Published by a supervisor that was killed later.
+    if Disk.status(final)?.isFolder == true {
+      meter.found(plan.total)
+    } else {
+      try await transfer(folder, folder.path + ".map", StoreReader(store: store), meter, sharing: exchange)
+      try await Self.pool.run {
+        try Disk.move(folder.path, to: final)
+        try Disk.synchronize(folder: resume.folder)
+        try Disk.removeTree(folder.path + ".map")
+      }
+    }
+    serve(plan, at: final)
+  }
+}
+
+/// Holds a `FileLock` across `await`s: a thread of its own waits for it, however long another attempt takes.
+final class LockHolder: Sendable {
+  private let file: Descriptor
+  private static let pool = BlockingPool(label: "baton.locks", width: 16)
+
+  private init(_ path: String) throws(SystemError) {
+    file = try Disk.open(path, O_RDWR | O_CREAT)
+    while flock(file.raw, LOCK_EX) != 0 {
+      if errno != EINTR { throw SystemError("cannot lock", path, errno: errno) }
+    }
+  }
+
+  static func hold(_ path: String) async throws(SystemError) -> LockHolder {
+    try await pool.run { () throws(SystemError) in try LockHolder(path) }
+  }
+
+  func release() { flock(file.raw, LOCK_UN) }
+}

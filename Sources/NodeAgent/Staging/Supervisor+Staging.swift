@@ -1,0 +1,31 @@
+import Domain
+import ObjectStorage
+import Wire
+
+extension Supervisor {
+  /// Serves what will be staged to the other nodes of the attempt, and says where.
+  ///
+  /// Where that cannot be, this node brings all from the store; the others find out.
+  func openExchange() {
+    // Nobody else has what is only this node's share.
+    let isShared = order.resume != nil || order.datasets.contains { $0.mode != .shard }
+    guard let key = order.exchange, order.nodeAddresses.count > 1, isShared else { return }
+    do {
+      let exchange = try Exchange(key, rank: order.nodeRank, addresses: order.nodeAddresses)
+      self.exchange = exchange
+      note(.serving(port: exchange.port))
+    } catch {
+      complain("exchange: \(error)")
+    }
+  }
+}
+
+extension Stager.Wishes {
+  /// What an attempt needs on its node.
+  init(_ order: AttemptOrder, _ folder: AttemptFolder) {
+    self.init(
+      datasets: order.datasets, resume: order.resume.map { ($0, folder.resume) }, links: folder.data,
+      reserve: order.reserve, pinned: Set(order.pinned ?? []), nodeRank: order.nodeRank,
+      nodeCount: order.nodeAddresses.count)
+  }
+}

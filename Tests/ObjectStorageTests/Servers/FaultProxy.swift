@@ -1,0 +1,271 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// Stands between a client and a real server, and does what networks and servers do on bad days.
+///
+/// One request a connection, each on a thread of its own: what it reads, it forwards unchanged but for
+/// `Connection: close`, so that signatures stay good.
+final class FaultProxy: Sendable {
+  /// What goes wrong; `times` counts the requests that are met.
+  enum Fault: Hashable, Sendable {
+    case none
+    /// Answers itself.
+    case answer(status: Int, headers: [String], body: String, times: Int)
+    /// Closes the connection before anything is read.
+    case reset(times: Int)
+    /// Reads the request and says nothing.
+    case hang(times: Int)
+    /// Lets the server do it, and loses its answer.
+    case lose(times: Int)
+    /// Ends the connection after so many bytes of the answer's body.
+    case cut(after: Int, times: Int)
+    /// Ends the body there, and says that this was all.
+    case shorten(to: Int, times: Int)
+    /// Changes one byte of the answer's body.
+    case flip(at: Int, times: Int)
+    /// Says another version than the object is.
+    case otherTag
+    /// Shows a clock that is wrong by an hour.
+    case otherDate
+    /// Refuses the first token that is seen, for ever.
+    case revokedToken
+  }
+
+  private struct State {
+    var fault = Fault.none
+    var methods: Set<String> = []
+    var met = 0
+    var seen = 0
+    var logins = 0
+    var token: String?
+    var isClosed = false
+    var held: [Int32] = []
+  }
+
+  let address: String
+  private let listener: Int32
+  private let upstream: UInt16
+  private let state = Mutex(State())
+
+  /// Listens on a free port and forwards to `http://127.0.0.1:PORT`.
+  init(to server: String) throws {
+    guard let port = server.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+      throw OpenStackFailure(reason: "no port in \(server)")
+    }
+    upstream = port
+    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    var local = Self.loopback(0)
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let descriptor = listener
+    let result = withUnsafeMutablePointer(to: &local) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+        bind(descriptor, generic, length) == 0 && listen(descriptor, 64) == 0
+          ? getsockname(descriptor, generic, &length) : -1
+      }
+    }
+    guard result == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+    address = "http://127.0.0.1:\(UInt16(bigEndian: local.sin_port))"
+    Thread.detachNewThread { [self] in accept() }
+  }
+
+  /// From now on requests by `methods` that name an object or a listing meet `fault`.
+  func set(_ fault: Fault, on methods: Set<String>) {
+    state.withLock {
+      $0.fault = fault
+      $0.methods = methods
+      $0.met = 0
+      $0.seen = 0
+      $0.token = nil
+    }
+  }
+
+  /// Requests by the methods of the last fault that came since.
+  var seen: Int { state.withLock { $0.seen } }
+
+  /// Tokens that were asked for.
+  var logins: Int { state.withLock { $0.logins } }
+
+  /// Refuses connections from now on, and lets those go that hang.
+  func close() {
+    let held: [Int32]? = state.withLock { state in
+      guard !state.isClosed else { return nil }
+      state.isClosed = true
+      defer { state.held = [] }
+      return state.held
+    }
+    guard let held else { return }
+    shutdown(listener, Int32(SHUT_RDWR))
+    for client in held { Glibc.close(client) }
+  }
+
+  private func accept() {
+    while true {
+      let client = Glibc.accept(listener, nil, nil)
+      if client < 0 {
+        if errno == EINTR || errno == ECONNABORTED { continue }
+        Glibc.close(listener)
+        return
+      }
+      _ = fcntl(client, F_SETFD, FD_CLOEXEC)
+      Thread.detachNewThread { [self] in serve(client) }
+    }
+  }
+
+  private func serve(_ client: Int32) {
+    guard var request = Message(reading: client) else {
+      Glibc.close(client)
+      return
+    }
+    let fault = meet(request)
+    switch fault {
+    case .reset:
+      var linger = linger(l_onoff: 1, l_linger: 0)
+      setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+      Glibc.close(client)
+      return
+    case .hang:
+      state.withLock { $0.held.append(client) }
+      return
+    case .answer(let status, let headers, let body, _):
+      let head = (["HTTP/1.1 \(status) Fault", "Content-Length: \(body.utf8.count)", "Connection: close"] + headers)
+      send(client, Array((head.joined(separator: "\r\n") + "\r\n\r\n" + body).utf8))
+    default:
+      request.finishBody(from: client)
+      if var answer = forward(request) {
+        damage(&answer, fault)
+        if case .lose = fault {} else { send(client, answer.bytes) }
+      }
+    }
+    Glibc.close(client)
+  }
+
+  /// The fault that this request meets.
+  private func meet(_ request: Message) -> Fault {
+    state.withLock { state in
+      if request.path.hasPrefix("/auth/") { state.logins += 1 }
+      let isData = request.path.contains("/t-")
+      guard isData, state.methods.contains(request.method) else { return .none }
+      state.seen += 1
+      let times: Int
+      switch state.fault {
+      case .none, .otherTag, .otherDate: return state.fault
+      case .revokedToken:
+        let token = request.header("x-auth-token")
+        if state.token == nil { state.token = token }
+        return token == state.token ? .answer(status: 401, headers: [], body: "revoked", times: 1) : .none
+      case .answer(_, _, _, let count), .reset(let count), .hang(let count), .lose(let count), .cut(_, let count),
+        .shorten(_, let count), .flip(_, let count):
+        times = count
+      }
+      guard state.met < times else { return .none }
+      state.met += 1
+      return state.fault
+    }
+  }
+
+  private func forward(_ request: Message) -> Message? {
+    let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    defer { Glibc.close(server) }
+    var remote = Self.loopback(upstream)
+    let result = withUnsafeMutablePointer(to: &remote) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard result == 0 else { return nil }
+    var request = request
+    request.set("Connection", "close")
+    send(server, request.bytes)
+    guard var answer = Message(reading: server) else { return nil }
+    answer.readToEnd(from: server)
+    answer.set("Connection", "close")
+    return answer
+  }
+
+  private func damage(_ answer: inout Message, _ fault: Fault) {
+    switch fault {
+    case .cut(let length, _): answer.body = Array(answer.body.prefix(length))
+    case .shorten(let length, _):
+      answer.body = Array(answer.body.prefix(length))
+      answer.set("Content-Length", "\(answer.body.count)")
+    case .flip(let index, _): if index < answer.body.count { answer.body[index] ^= 1 }
+    case .otherTag: answer.set("ETag", "\"0123456789abcdef0123456789abcdef\"")
+    case .otherDate: answer.set("Date", "Sat, 01 Jan 2000 00:00:00 GMT")
+    default: break
+    }
+  }
+
+  private func send(_ descriptor: Int32, _ bytes: [UInt8]) {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes { buffer in
+        Glibc.send(descriptor, buffer.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { return }
+      done += count
+    }
+  }
+
+  private static func loopback(_ port: UInt16) -> sockaddr_in {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    return address
+  }
+}
+
+/// A request or an answer: first line, headers, and as much of the body as was read.
+private struct Message {
+  var lines: [String]
+  var body: [UInt8]
+
+  init?(reading descriptor: Int32) {
+    var bytes: [UInt8] = []
+    while true {
+      if let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) {
+        let head = String(decoding: bytes[..<end.lowerBound], as: UTF8.self)
+        lines = head.split(separator: "\r\n").map(String.init)
+        body = Array(bytes[end.upperBound...])
+        return
+      }
+      guard Self.append(from: descriptor, to: &bytes) else { return nil }
+    }
+  }
+
+  var method: String { lines.first?.split(separator: " ").first.map(String.init) ?? "" }
+  var path: String { lines.first?.split(separator: " ").dropFirst().first.map(String.init) ?? "" }
+  var bytes: [UInt8] { Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + body }
+
+  func header(_ name: String) -> String? {
+    lines.first { $0.lowercased().hasPrefix("\(name):") }
+      .map { $0.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces) }
+  }
+
+  mutating func set(_ name: String, _ value: String) {
+    lines.removeAll { $0.lowercased().hasPrefix("\(name.lowercased()):") }
+    lines.append("\(name): \(value)")
+  }
+
+  mutating func finishBody(from descriptor: Int32) {
+    let length = header("content-length").flatMap { Int($0) } ?? 0
+    while body.count < length, Self.append(from: descriptor, to: &body) {}
+  }
+
+  mutating func readToEnd(from descriptor: Int32) {
+    while Self.append(from: descriptor, to: &body) {}
+  }
+
+  private static func append(from descriptor: Int32, to bytes: inout [UInt8]) -> Bool {
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = recv(descriptor, &buffer, buffer.count, 0)
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { return false }
+      bytes += buffer[..<count]
+      return true
+    }
+  }
+}
