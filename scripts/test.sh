@@ -11,6 +11,9 @@ groups=(
 # A crash of a test process is a failure; its long stack trace on a busy machine helps nobody.
 export SWIFT_BACKTRACE=${SWIFT_BACKTRACE:-color=no}
 
+for name in "$@"; do
+  [[ " ${groups[*]} " == *" $name="* ]] || { echo "there is no group '$name': ${groups[*]%%=*}" >&2; exit 64; }
+done
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 failed=()

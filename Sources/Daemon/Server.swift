@@ -25,12 +25,13 @@ struct Server {
     let pool = PostgresPool(
       settings.database, options: .init(applicationName: "batond"), limits: .init(connections: 12))
     let binary = try AgentBinary.read(settings.agentBinary)
+    let objects = try settings.openObjectStore()
     let hub = WakeHub()
     let services = Services(
       settings: settings,
       store: Store(
         pool, assumed: settings.assumed, lostMost: settings.lostAttemptsMost ?? AttemptEnd.lostMost),
-      objects: FileObjectStore(root: settings.objectStoreFolder ?? ""),
+      objects: objects,
       agents: AgentClient(identity: .file(settings.ssh.keyPath), binary: binary, settings: settings.sessions), hub: hub,
       progress: LiveProgress(),
       leadership: Leadership(), logger: logger, agentVersion: String(binary.sha256.prefix(16)))

@@ -21,8 +21,15 @@ struct Services: Sendable {
   /// What identifies this agent's build in the node's row.
   let agentVersion: String
 
-  /// How nodes reach the object store.
-  var storeAccess: StoreAccess { .folder(path: settings.objectStoreFolder ?? "") }
+  /// How the nodes of a job's attempt reach the object store until its lease ends at `end`: they read data sets and the
+  /// run, and write the run.
+  ///
+  /// A node is done with it before that; the minute is for clocks that differ. Throws `ObjectStoreError`.
+  func storeAccess(of job: JobID, until end: Timestamp) async throws -> StoreAccess {
+    let run = ObjectLayout.run(job.run)
+    return try await objects.delegate(
+      read: [ObjectLayout.blobs, ObjectLayout.datasets, run], write: [run], until: end + .seconds(60))
+  }
 
   /// How long before its end a lease takes nothing new.
   var endingLead: TimeSpan { .seconds(settings.endingLeadSeconds ?? 10) }

@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import ObjectStorage
 import SSH
 
 /// What `batond` is told by its configuration file (JSON).
@@ -24,8 +25,10 @@ struct Settings: Sendable, Codable {
   /// libpq connection string; the password belongs in a `.pgpass` file, not here.
   var database: String
   var listen: Listen
-  /// `file:///folder`.
+  /// `file:///folder`, `s3://bucket/prefix` or `swift://container/prefix`.
   var objectStore: String
+  /// A file that opens the store where it is not a folder; see `CredentialsFile`.
+  var objectStoreCredentials: String?
   var ssh: SSH
   /// The agent's executable, to be put on nodes.
   var agentBinary: String
@@ -56,6 +59,7 @@ struct Settings: Sendable, Codable {
   enum CodingKeys: String, CodingKey {
     case database, listen, ssh, migrations, url
     case objectStore = "object_store"
+    case objectStoreCredentials = "object_store_credentials"
     case agentBinary = "agent_binary"
     case logLevel = "log_level"
     case endingLeadSeconds = "ending_lead_seconds"
@@ -89,9 +93,11 @@ struct Settings: Sendable, Codable {
     settings.ssh.keyPath = resolve(settings.ssh.keyPath)
     settings.agentBinary = resolve(settings.agentBinary)
     settings.migrations = resolve(settings.migrations)
-    guard settings.objectStoreFolder != nil else {
-      throw SettingsError(
-        path: path, problem: "object_store '\(settings.objectStore)' is not of the form file:///folder")
+    settings.objectStoreCredentials = settings.objectStoreCredentials.map(resolve)
+    do throws(ObjectStoreLocation.SyntaxError) {
+      settings.objectStore = "\(try ObjectStoreLocation(settings.objectStore))"
+    } catch {
+      throw SettingsError(path: path, problem: "object_store \(error)")
     }
     guard ["127.0.0.1", "::1", "localhost"].contains(settings.listen.host) else {
       throw SettingsError(
@@ -126,10 +132,19 @@ struct Settings: Sendable, Codable {
   /// How large one object of a data set may be that somebody sends: 64 GiB, or what the file says.
   var objectBytesMost: Int64 { objectBytesLimit ?? 64 << 30 }
 
-  /// The folder of a `file://` store.
-  var objectStoreFolder: String? {
-    guard let url = URL(string: objectStore), url.scheme == "file", url.path.hasPrefix("/") else { return nil }
-    return url.path
+  /// Opens the object store.
+  ///
+  /// Throws `SettingsError` where the credentials are missing, open to others, or of another kind than the store.
+  func openObjectStore() throws -> any ObjectStore {
+    let location = try ObjectStoreLocation(objectStore)
+    let credentials = try objectStoreCredentials.map { path throws(SettingsError) in try CredentialsFile.read(path) }
+    do {
+      return try location.open(credentials)
+    } catch {
+      throw SettingsError(
+        path: objectStoreCredentials ?? "batond.json",
+        problem: "\(error.reason): name a file that holds them as \(CodingKeys.objectStoreCredentials.rawValue)")
+    }
   }
 
   /// What the planner assumes of a job of which nothing was measured yet.
@@ -152,7 +167,7 @@ struct Settings: Sendable, Codable {
     return sessions
   }
 
-  private static func explain(_ error: DecodingError) -> String {
+  static func explain(_ error: DecodingError) -> String {
     func path(_ context: DecodingError.Context) -> String {
       context.codingPath.map(\.stringValue).joined(separator: ".")
     }

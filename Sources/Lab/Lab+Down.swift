@@ -1,3 +1,4 @@
+import Domain
 import Glibc
 
 extension Lab {
@@ -65,7 +66,7 @@ extension Lab {
         case .down: .stopped
         case .refusing, .hanging: .faulty
         }
-      let gpus = "\(record.settings.gpusPerNode) stand-in GPUs"
+      let gpus = counted(record.settings.gpusPerNode, "stand-in GPU")
       parts.append(
         LabStatus.Part(name: node.name, state: state, detail: "\(node.address):\(node.port), \(disk), \(gpus)"))
     }

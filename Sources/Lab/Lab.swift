@@ -169,7 +169,8 @@ public struct LabController: Sendable {
   private func writeConfiguration(_ record: LabRecord, port: Int) throws {
     let configuration = ControllerConfiguration(
       database: try LabPostgres(file).conninfo, listen: .init(host: "127.0.0.1", port: port),
-      object_store: "file://\(layout.objects)",
+      object_store: record.settings.objectStore?.location ?? "file://\(layout.objects)",
+      object_store_credentials: record.settings.objectStore?.credentialsFile,
       ssh: .init(key_path: layout.sshKey, user: try Account.current().name),
       agent_binary: record.settings.programs.agent, migrations: record.settings.programs.migrations,
       log_level: "info", url: "http://127.0.0.1:\(port)", further: record.settings.controllerSettings ?? [:])
@@ -197,6 +198,7 @@ private struct ControllerConfiguration: Encodable {
   var database: String
   var listen: Listen
   var object_store: String
+  var object_store_credentials: String?
   var ssh: SSH
   var agent_binary: String
   var migrations: String
@@ -205,7 +207,7 @@ private struct ControllerConfiguration: Encodable {
   var further: [String: Double]
 
   private enum CodingKeys: String, CodingKey {
-    case database, listen, object_store, ssh, agent_binary, migrations, log_level, url
+    case database, listen, object_store, object_store_credentials, ssh, agent_binary, migrations, log_level, url
   }
 
   private struct FurtherKey: CodingKey {
@@ -220,6 +222,7 @@ private struct ControllerConfiguration: Encodable {
     try keys.encode(database, forKey: .database)
     try keys.encode(listen, forKey: .listen)
     try keys.encode(object_store, forKey: .object_store)
+    try keys.encodeIfPresent(object_store_credentials, forKey: .object_store_credentials)
     try keys.encode(ssh, forKey: .ssh)
     try keys.encode(agent_binary, forKey: .agent_binary)
     try keys.encode(migrations, forKey: .migrations)

@@ -24,11 +24,28 @@ public struct LabSettings: Sendable, Hashable, Codable {
   public var dieWithParent: Bool
   /// Further keys of the controller's settings file (docs/configuration.md), such as shorter times for tests.
   public var controllerSettings: [String: Double]?
+  /// Where objects are; nil is a folder of the lab.
+  public var objectStore: ObjectStoreChoice?
+
+  /// An object store that is not the lab's own.
+  public struct ObjectStoreChoice: Sendable, Hashable, Codable {
+    /// `s3://bucket/prefix`, `swift://container/prefix` or `file:///folder`.
+    public var location: String
+    /// The file that opens it (docs/configuration.md); nil where none is needed.
+    public var credentialsFile: String?
+
+    /// The store at `location`.
+    public init(location: String, credentialsFile: String?) {
+      self.location = location
+      self.credentialsFile = credentialsFile
+    }
+  }
 
   /// A lab in `root` with 4 nodes of 2 GiB and one stand-in GPU each, unless told otherwise.
   public init(
     root: String, programs: LabPrograms, nodeCount: Int = 4, sshPort: Int? = nil, diskSize: ByteCount = .gibibytes(2),
-    gpusPerNode: Int = 1, dieWithParent: Bool = false, controllerSettings: [String: Double]? = nil
+    gpusPerNode: Int = 1, dieWithParent: Bool = false, controllerSettings: [String: Double]? = nil,
+    objectStore: ObjectStoreChoice? = nil
   ) {
     self.root = root
     self.programs = programs
@@ -38,6 +55,7 @@ public struct LabSettings: Sendable, Hashable, Codable {
     self.gpusPerNode = gpusPerNode
     self.dieWithParent = dieWithParent
     self.controllerSettings = controllerSettings
+    self.objectStore = objectStore
   }
 
   /// Refuses what cannot work, in words for the person who set it.

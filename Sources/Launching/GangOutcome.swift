@@ -140,8 +140,9 @@ extension StagingFailure {
   /// Whether it would fail on any other node too.
   var isFaultOfJob: Bool {
     switch self {
-    case .diskTooSmall, .missing, .corrupt, .changed: true
-    case .failed: false
+    case .missing, .corrupt, .changed: true
+    // Another job may hold the room that the planner saw; if none ever has it, the planner says so.
+    case .diskTooSmall, .failed: false
     }
   }
 

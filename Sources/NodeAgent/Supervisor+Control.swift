@@ -39,8 +39,9 @@ extension Supervisor {
     case .kill(let cause):
       killNow(cause)
       return .ok
-    case .deadline(let remaining, _):
+    case .deadline(let remaining, _, let access):
       end = .now() + remaining
+      if let access { store = access.open() }
       return .ok
     case .peers(let ports):
       exchange?.peersServe(on: ports)

@@ -47,7 +47,8 @@ final class Supervisor {
   let order: AttemptOrder
   let node: NodeFolder
   let folder: AttemptFolder
-  let store: any ObjectStore
+  /// Replaced when the lease is extended: what was lent ends with it.
+  var store: any ObjectStore
   let start = BootInstant.now()
   let mailbox: Mailbox<Message>
   let journal: Journal

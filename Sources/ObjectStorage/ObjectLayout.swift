@@ -2,11 +2,17 @@ public import Domain
 
 /// Where everything is in an object store: the one place that makes keys.
 public enum ObjectLayout {
+  /// All objects of data sets; ends with a slash.
+  public static let blobs = "blobs/"
+
+  /// All manifests of data sets; ends with a slash.
+  public static let datasets = "datasets/"
+
   /// An object of a data set, named by its content.
-  public static func blob(sha256: String) -> String { "blobs/\(sha256.prefix(2))/\(sha256)" }
+  public static func blob(sha256: String) -> String { "\(blobs)\(sha256.prefix(2))/\(sha256)" }
 
   /// A data set's manifest, named by the hash of its canonical text.
-  public static func datasetManifest(contentID: String) -> String { "datasets/\(contentID).json" }
+  public static func datasetManifest(contentID: String) -> String { "\(datasets)\(contentID).json" }
 
   /// All of a run.
   public static func run(_ run: RunID) -> String { "runs/\(run.rawValue)/" }

@@ -223,8 +223,8 @@ public enum ControlCommand: Hashable, Sendable, Codable {
   case stop(StopCause)
   /// SIGKILL to the whole tree at once, no upload, end.
   case kill(StopCause)
-  /// The lease's end moved.
-  case deadline(leaseRemaining: TimeSpan, leaseEnd: Timestamp)
+  /// The lease's end moved; with it, where the access to the store ends with the lease, a new one.
+  case deadline(leaseRemaining: TimeSpan, leaseEnd: Timestamp, store: StoreAccess?)
   /// On which ports the nodes serve what they have, in rank order; nil for one that serves nothing.
   case peers(ports: [Int?])
 }

@@ -74,6 +74,6 @@ import Wire
   @Test func takesPathsRelativeToTheFile() throws {
     let settings = try read(whole.replacing("HOST", with: "127.0.0.1"))
     #expect(settings.agentBinary.hasPrefix("/"))
-    #expect(settings.objectStoreFolder == "/o")
+    #expect(settings.objectStore == "file:///o")
   }
 }

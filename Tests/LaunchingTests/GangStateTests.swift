@@ -302,10 +302,10 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     #expect(outcome(ended([75]), ended([75]))?.outcome == .elsewhere)
   }
 
-  @Test func missingDataIsTheJobsFaultAndADeadStoreIsNot() {
+  @Test func missingDataIsTheJobsFaultAndADeadStoreOrAFullDiskIsNot() {
     #expect(outcome(ended([], staging: .missing(key: "blobs/ab/abc")))?.isFaultOfJob == true)
-    #expect(
-      outcome(ended([], staging: .diskTooSmall(needed: .gibibytes(2), room: .gibibytes(1))))?.isFaultOfJob == true)
+    let full = outcome(ended([], staging: .diskTooSmall(needed: .gibibytes(2), room: .gibibytes(1))))
+    #expect(full?.isFaultOfJob == false)
     let dead = outcome(ended([], staging: .failed("the store does not answer")))
     #expect(dead?.outcome == .stagingFailed)
     #expect(dead?.isFaultOfJob == false)

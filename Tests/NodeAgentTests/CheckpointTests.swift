@@ -98,7 +98,7 @@ struct CheckpointTests {
       let node = fixture.node()
       var follower: Follower? = try await fixture.launch(order, on: node)
       try await follower?.event { if case .firstLine = $0 { true } else { false } }
-      let moved = ControlCommand.deadline(leaseRemaining: .seconds(31), leaseEnd: order.leaseEnd)
+      let moved = ControlCommand.deadline(leaseRemaining: .seconds(31), leaseEnd: order.leaseEnd, store: nil)
       try #expect(await node.control(order.attempt, moved) == .ok)
       follower = nil
       // Nobody listens or asks; afterwards somebody comes back and reads.

@@ -39,7 +39,8 @@ struct LifeTests {
       guard case .refused(let reason) = stale else { return #expect(stale != .ok) }
       #expect(reason.contains("epoch 4") && reason.contains("5"))
       try #expect(
-        await node.control(order.attempt, .deadline(leaseRemaining: .seconds(60), leaseEnd: order.leaseEnd), epoch: 6)
+        await node.control(
+          order.attempt, .deadline(leaseRemaining: .seconds(60), leaseEnd: order.leaseEnd, store: nil), epoch: 6)
           == .ok)
       order.attempt = AttemptID(8)
       order.number = 2
@@ -120,7 +121,8 @@ struct LifeTests {
       let order = try fixture.order(forever, lease: 600)
       let follower = try await fixture.launch(order, on: node)
       try #expect(
-        await node.control(order.attempt, .deadline(leaseRemaining: .seconds(2), leaseEnd: order.leaseEnd)) == .ok)
+        await node.control(order.attempt, .deadline(leaseRemaining: .seconds(2), leaseEnd: order.leaseEnd, store: nil))
+          == .ok)
       #expect(try await follower.outcome().stopped == .leaseEnd)
     }
   }

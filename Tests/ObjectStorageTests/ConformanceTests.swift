@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import ObjectStorage
 import Synchronization
+import TestKit
 import Testing
 import Wire
 

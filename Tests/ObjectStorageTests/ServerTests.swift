@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import FoundationNetworking
+import TestKit
 import Testing
 import Wire
 

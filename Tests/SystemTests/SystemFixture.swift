@@ -26,6 +26,7 @@ struct SystemFixture: Sendable {
   /// Two labs run at a time at most on a machine. What takes longer than `limit` has hung, and fails.
   static func with(
     nodes: Int = 1, diskSize: ByteCount = .mebibytes(256), limit: Duration = .seconds(150),
+    objects: LabSettings.ObjectStoreChoice? = nil,
     _ body: @escaping @Sendable (SystemFixture) async throws -> Void
   ) async throws {
     try await Turns.shared.hold {
@@ -35,7 +36,7 @@ struct SystemFixture: Sendable {
       let folder = root + "/files"
       let settings = LabSettings(
         root: root, programs: places.programs(root: root), nodeCount: nodes, diskSize: diskSize, dieWithParent: true,
-        controllerSettings: shortTimes)
+        controllerSettings: shortTimes, objectStore: objects)
       let lab = Lab(root: root)
       do {
         let description = try await Lab.up(settings)

@@ -34,9 +34,12 @@ extension AttemptDriver {
   /// A node counts down from when it hears how long is left: it would come late by as long as that took.
   private mutating func tellDeadline() async {
     guard let end = deadlines.text else { return }
-    let store = services.store
+    let (services, job) = (services, attempt.job)
     let ranks = deadlines.untold(of: heard.sorted().filter { !gang.isOver(nodeRank: $0) })
-    let told = await tell(nodeRanks: ranks) { .deadline(leaseRemaining: end - (try await store.now()), leaseEnd: end) }
+    let told = await tell(nodeRanks: ranks) {
+      let access = try await services.storeAccess(of: job, until: end)
+      return .deadline(leaseRemaining: end - (try await services.store.now()), leaseEnd: end, store: access)
+    }
     deadlines.wereTold(told.filter { $0.took <= Self.quickly }.map(\.rank))
   }
 

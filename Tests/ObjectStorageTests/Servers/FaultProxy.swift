@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestKit
 
 /// Stands between a client and a real server, and does what networks and servers do on bad days.
 ///

@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import ObjectStorage
+import TestKit
 import Wire
 
 /// Every way to reach objects; each runs the same tests.

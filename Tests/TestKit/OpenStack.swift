@@ -1,40 +1,61 @@
 import Foundation
 import Glibc
-import Testing
 
 /// OpenStack Swift with its S3 interface, and Keystone with a second door to the same Swift: real ones, of this process
 /// alone, on loopback.
 ///
 /// Started once, by the first test that needs them. `scripts/servers/openstack.py` ends them when the pipe to it closes,
 /// which the kernel does however this process ends.
-struct OpenStack: Sendable, Decodable {
-  struct Plain: Sendable, Decodable {
-    var url: String
-    var authURL: String
-    var user: String
-    var password: String
-    var accessKey: String
-    var secretKey: String
+public struct OpenStack: Sendable, Decodable {
+  /// Swift with its own users, and S3 on the same data.
+  public struct Plain: Sendable, Decodable {
+    /// Scheme, host and port.
+    public var url: String
+    /// Where tokens come from.
+    public var authURL: String
+    /// Who asks.
+    public var user: String
+    /// The secret of that user.
+    public var password: String
+    /// The access key for S3.
+    public var accessKey: String
+    /// Its secret.
+    public var secretKey: String
   }
 
-  struct Keystone: Sendable, Decodable {
-    var url: String
-    var authURL: String
-    var user: String
-    var password: String
-    var project: String
-    var region: String
-    var applicationID: String
-    var applicationSecret: String
-    var accessKey: String
-    var secretKey: String
+  /// The same Swift behind Keystone.
+  public struct Keystone: Sendable, Decodable {
+    /// Scheme, host and port.
+    public var url: String
+    /// Where tokens come from.
+    public var authURL: String
+    /// Who asks.
+    public var user: String
+    /// The secret of that user.
+    public var password: String
+    /// The project of that user.
+    public var project: String
+    /// As the catalog calls it.
+    public var region: String
+    /// An application credential.
+    public var applicationID: String
+    /// Its secret.
+    public var applicationSecret: String
+    /// The access key for S3.
+    public var accessKey: String
+    /// Its secret.
+    public var secretKey: String
   }
 
-  var swift: Plain
-  var keystone: Keystone
+  /// The door with Swift's own users.
+  public var swift: Plain
+  /// The door behind Keystone.
+  public var keystone: Keystone
 
   /// The servers of this process.
-  static var shared: OpenStack {
+  ///
+  /// Throws `OpenStackFailure` where they are not installed, or do not start.
+  public static var shared: OpenStack {
     get async throws { try await started.value }
   }
 
@@ -52,7 +73,7 @@ struct OpenStack: Sendable, Decodable {
     }
     let repository = URL(fileURLWithPath: #filePath)
       .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().resolvingSymlinksInPath()
+      .resolvingSymlinksInPath()
     let folder =
       ProcessInfo.processInfo.environment["BATON_TEST_SERVERS"] ?? repository.path + "/.build/servers"
     let python = folder + "/venv/bin/python"
@@ -86,7 +107,13 @@ struct OpenStack: Sendable, Decodable {
 }
 
 /// The servers did not start.
-struct OpenStackFailure: Error, CustomStringConvertible {
-  var reason: String
-  var description: String { "OpenStack for tests: \(reason)" }
+public struct OpenStackFailure: Error, CustomStringConvertible {
+  /// Why, and what to do.
+  public var reason: String
+
+  /// A failure because of `reason`.
+  public init(reason: String) { self.reason = reason }
+
+  /// The reason, with what it is about.
+  public var description: String { "OpenStack for tests: \(reason)" }
 }
