@@ -135,7 +135,8 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["Store", "Postgres", "Domain", "TestKit"], swiftSettings: strict),
     .testTarget(name: "SSHTests", dependencies: ["SSH", "TestKit"], swiftSettings: strict),
     .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Domain", "Wire"], swiftSettings: strict),
-    .testTarget(name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Wire", "Domain", "TestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Wire", "Domain", "TestKit"], swiftSettings: strict),
     .testTarget(
       name: "NodeAgentTests", dependencies: ["NodeAgent", "ObjectStorage", "Wire", "Domain", "TestKit"],
       swiftSettings: strict),
@@ -152,7 +153,8 @@ let package = Package(
       dependencies: ["Daemon", "Wire", "Domain", "Store", .product(name: "HTTPTypes", package: "swift-http-types")],
       swiftSettings: strict),
     .testTarget(
-      name: "SystemTests", dependencies: ["Lab", "APIClient", "ObjectStorage", "Wire", "Domain", "Postgres", "TestKit"],
+      name: "SystemTests",
+      dependencies: ["Lab", "APIClient", "ObjectStorage", "Wire", "Domain", "Postgres", "TestKit"],
       exclude: ["Programs"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -34,7 +34,8 @@ struct Briefing {
         DatasetOrder(
           id: dataset.id, name: dataset.name, contentID: dataset.contentID, manifestKey: dataset.manifestKey,
           total: dataset.size, mode: job.spec.data.first { $0.name == dataset.name }?.mode ?? .copy)
-      }, resume: resume, store: try await services.storeAccess(of: attempt.job, until: lease.period.end), leaseEnd: lease.period.end,
+      }, resume: resume, store: try await services.storeAccess(of: attempt.job, until: lease.period.end),
+      leaseEnd: lease.period.end,
       lastSave: try await store.lastSaveLead(of: attempt.job), exchange: ExchangeOrder(key: Self.randomKey()))
   }
 
