@@ -16,7 +16,7 @@ import Wire
 
   @Test(arguments: Door.allCases) func carriesOneCurveOver(door: Door) async throws {
     try await Self.with(door) { objects in
-      try await SystemFixture.with(nodes: 2, objects: objects) { s in
+      try await SystemFixture.with(nodes: 2, limit: .seconds(400), objects: objects) { s in
         _ = try await s.dataset("digits", .mebibytes(9))
         try await s.lease("first", nodes: ["n1"], seconds: 12)
         try await s.lease("second", nodes: ["n2"], seconds: 60, startIn: 12)
@@ -34,7 +34,7 @@ import Wire
 
   @Test func goesOnWritingWhenItsLeaseIsExtendedPastWhatWasLent() async throws {
     try await Self.with(.swift) { objects in
-      try await SystemFixture.with(objects: objects) { s in
+      try await SystemFixture.with(limit: .seconds(400), objects: objects) { s in
         try await s.lease("first", seconds: 8)
         let job = try await s.count("--steps 200").id
         try await s.reached(step: 5)
