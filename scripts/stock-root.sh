@@ -3,7 +3,9 @@
 set -euo pipefail
 
 folder=$1
-[ ! -e "$folder/.complete" ] || exit 0
+# Of these each is on every Debian and Ubuntu: dpkg itself needs them.
+packages=(libc6 libgcc-s1 libstdc++6 zlib1g base-files bash coreutils libtinfo6)
+[ "$(cat "$folder/.complete" 2>/dev/null)" != "${packages[*]}" ] || exit 0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 rm -rf "$folder"
@@ -11,9 +13,8 @@ mkdir -p "$folder"
 # apt drops its rights for downloads, and then has to be able to write here.
 chmod 777 "$scratch"
 download() { (cd "$scratch" && apt-get -qq download "$@"); }
-packages=(libc6 libgcc-s1 libstdc++6 base-files bash coreutils libtinfo6)
 # The list of packages may be missing or old.
 download "${packages[@]}" || { apt-get -qq update && download "${packages[@]}"; }
 for package in "$scratch"/*.deb; do dpkg-deb -x "$package" "$folder"; done
 mkdir -p "$folder/proc" "$folder/tmp" "$folder/dev"
-touch "$folder/.complete"
+echo "${packages[*]}" >"$folder/.complete"
