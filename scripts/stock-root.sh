@@ -3,7 +3,7 @@
 set -euo pipefail
 
 folder=$1
-# Of these each is on every Debian and Ubuntu: dpkg itself needs them.
+# Each of these is on every Debian and Ubuntu: dpkg and apt need them.
 packages=(libc6 libgcc-s1 libstdc++6 zlib1g base-files bash coreutils libtinfo6)
 [ "$(cat "$folder/.complete" 2>/dev/null)" != "${packages[*]}" ] || exit 0
 scratch=$(mktemp -d)
