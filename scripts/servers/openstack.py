@@ -117,7 +117,7 @@ log_requests = false
 [{kind}-replicator]
 [{kind}-auditor]
 [{kind}-updater]
-interval = 2
+interval = 10
 concurrency = 1
 slowdown = 0
 recon_cache_path = {root}
