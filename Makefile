@@ -25,9 +25,10 @@ deps: ## install the Debian packages that are missing (with sudo when not root)
 build: deps build-node ## build everything
 	$(SWIFT) build $(SWIFTFLAGS)
 
+# Without symbols: each node gets a copy.
 build-node: deps ## build what runs on nodes: one file each, without Swift at run time
-	$(SWIFT) build $(SWIFTFLAGS) --scratch-path $(NODE_BUILD) -c release --static-swift-stdlib --product baton-agent
-	$(SWIFT) build $(SWIFTFLAGS) --scratch-path $(NODE_BUILD) -c release --static-swift-stdlib --product baton-train
+	$(SWIFT) build $(SWIFTFLAGS) --scratch-path $(NODE_BUILD) -c release --static-swift-stdlib -Xlinker -s --product baton-agent
+	$(SWIFT) build $(SWIFTFLAGS) --scratch-path $(NODE_BUILD) -c release --static-swift-stdlib -Xlinker -s --product baton-train
 
 test: deps build-node ## build and run every test
 	$(SWIFT) build $(SWIFTFLAGS) --build-tests
