@@ -86,6 +86,8 @@ final class Supervisor {
 
   /// Reads the order and opens the journal; `receivedAt` is when `start` had it in hand.
   init(node: NodeFolder, folder: AttemptFolder, receivedAt: BootInstant) throws {
+    // Before anything that may start a thread: one that does not block them would take them, and nobody would know.
+    signals = try Self.takeSignals()
     self.node = node
     self.folder = folder
     order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
@@ -95,7 +97,6 @@ final class Supervisor {
     queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1)
     mailbox = try Mailbox()
     logs = try FolderWatch()
-    signals = try Self.takeSignals()
     if baton_become_subreaper() != 0 { throw SystemError("cannot adopt", "orphans", errno: errno) }
     for path in [folder.logs, folder.checkpoints, folder.resume, folder.work] { try Disk.makeFolders(path) }
     _ = try Disk.open(folder.metrics, O_WRONLY | O_CREAT)

@@ -51,6 +51,29 @@ struct LifeTests {
     }
   }
 
+  @Test func noThreadTakesASignalThatTheSupervisorWaitsFor() async throws {
+    try await AgentFixture.with { fixture in
+      let node = fixture.node()
+      var order = try fixture.order(forever)
+      // A store whose client has threads of its own; nothing is asked of it.
+      order.store = .swiftTempURL(
+        SwiftTempURLAccess(origin: "http://127.0.0.1:1", containerPath: "/v1/a/c", prefix: "", grants: [], expires: 0))
+      try #expect(await node.start(order) == .ok)
+      let follower = try Follower(node, order.attempt)
+      let accepted = try await follower.event { if case .accepted = $0 { true } else { false } }
+      guard case .accepted(let pid, _) = accepted else { return }
+      let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")
+      #expect(threads.count > 1)
+      for thread in threads {
+        let status = try fixture.text("/proc/\(pid)/task/\(thread)/status")
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") })
+        let mask = try #require(UInt64(line.split(separator: "\t").last ?? "", radix: 16))
+        #expect(mask & (1 << (SIGCHLD - 1)) != 0, "\(status)")
+      }
+      try #expect(await node.control(order.attempt, .kill(.cancelled)) == .ok)
+    }
+  }
+
   @Test func aNewerAttemptEndsAnOlderOneForGood() async throws {
     try await AgentFixture.with { fixture in
       let node = fixture.node()
