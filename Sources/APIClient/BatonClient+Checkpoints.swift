@@ -1,4 +1,3 @@
-public import Domain
 public import Wire
 
 extension BatonClient {

@@ -1,5 +1,6 @@
 import APIClient
 import ArgumentParser
+import Domain
 import Foundation
 import Wire
 

@@ -1,6 +1,7 @@
 import APIClient
 import ArgumentParser
 import Domain
+import Wire
 
 /// `baton checkpoint list`.
 struct CheckpointList: AsyncParsableCommand {
