@@ -26,7 +26,13 @@ extension BatonClient {
   }
 
   /// Looks after the checkpoints of all jobs: what `cron` calls.
-  public func sweep() async throws -> SweepReport { try await answer(.post("sweep", isRepeatable: true)) }
+  ///
+  /// - Parameter bytesMost: how much of the store is read back; nil leaves that to the server.
+  public func sweep(bytesMost: ByteCount? = nil) async throws -> SweepReport {
+    try await answer(
+      .post(
+        "sweep", query: [("read", bytesMost.map { String($0.bytes) })], isRepeatable: true, answerSeconds: 6 * 3600))
+  }
 
   /// Lines of the audit log with ids greater than `after`, oldest first.
   public func events(

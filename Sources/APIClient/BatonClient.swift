@@ -67,6 +67,8 @@ struct Call: Sendable {
   var body: Content = .none
   /// Whether making it twice means the same as once.
   var isRepeatable: Bool
+  /// How long an answer may take that reads or removes much; nil as long as any other.
+  var answerSeconds: Int?
 
   enum Content: Sendable {
     case none
@@ -81,11 +83,12 @@ struct Call: Sendable {
 
   static func post(
     _ path: String..., query: [(String, String?)] = [], json: (any Encodable & Sendable)? = nil,
-    isRepeatable: Bool = false
+    isRepeatable: Bool = false, answerSeconds: Int? = nil
   ) throws -> Call {
     Call(
       method: .POST, path: path, query: query.compactMap { name, value in value.map { (name, $0) } },
-      body: try json.map { .json(try JSONEncoder().encode($0)) } ?? .none, isRepeatable: isRepeatable)
+      body: try json.map { .json(try JSONEncoder().encode($0)) } ?? .none, isRepeatable: isRepeatable,
+      answerSeconds: answerSeconds)
   }
 
   static func delete(_ path: String..., json: (any Encodable & Sendable)? = nil) throws -> Call {
@@ -154,7 +157,7 @@ extension BatonClient {
   private func withTimeLimit<T: Sendable>(
     _ call: Call, _ body: @escaping @Sendable () async throws -> T
   ) async throws -> T {
-    var seconds = answerSeconds
+    var seconds = call.answerSeconds ?? answerSeconds
     // Sending a large file takes its time: 1 MiB a second is the least that a usable link does.
     if case .file(_, let size, _) = call.body { seconds += Int(size >> 20) }
     let limit = seconds
@@ -174,7 +177,8 @@ extension BatonClient {
   private func send(_ call: Call, by http: HTTPClient) async throws -> HTTPClientResponse {
     var request = HTTPClientRequest(url: url + API.root + call.target)
     request.method = call.method
-    request.headers.add(name: "accept", value: "application/json, text/event-stream, text/plain")
+    request.headers.add(
+      name: "accept", value: "application/json, text/event-stream, text/plain, application/octet-stream")
     request.headers.add(name: "user-agent", value: "baton")
     if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
     switch call.body {
@@ -188,7 +192,7 @@ extension BatonClient {
     }
     let response: HTTPClientResponse
     do {
-      var limit = Int64(answerSeconds)
+      var limit = Int64(call.answerSeconds ?? answerSeconds)
       if case .file(_, let size, _) = call.body { limit += size >> 20 }
       response = try await http.execute(request, timeout: .seconds(limit))
     } catch let failure as ClientFailure {
@@ -196,7 +200,8 @@ extension BatonClient {
     } catch {
       try Task.checkCancellation()
       if let error = error as? HTTPClientError, error == .deadlineExceeded {
-        throw ClientFailure.timedOut(url: url, request: call.title, afterSeconds: answerSeconds)
+        throw ClientFailure.timedOut(
+          url: url, request: call.title, afterSeconds: call.answerSeconds ?? answerSeconds)
       }
       throw ClientFailure.unreachable(url: url, reason: TransportReason.text(of: error))
     }

@@ -18,7 +18,7 @@ struct Baton: AsyncParsableCommand {
     groupedSubcommands: [
       CommandGroup(
         name: "Daily",
-        subcommands: [Submit.self, Queue.self, Explain.self, Cancel.self, Logs.self, CheckpointNow.self]),
+        subcommands: [Submit.self, Queue.self, Explain.self, Cancel.self, Logs.self, Checkpoint.self]),
       CommandGroup(name: "Things", subcommands: [Lease.self, Node.self, DataSet.self, Job.self, Run.self]),
       CommandGroup(name: "Short forms", subcommands: [Leases.self, Nodes.self]),
       CommandGroup(

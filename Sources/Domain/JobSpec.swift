@@ -198,8 +198,8 @@ public struct CheckpointPolicy: Hashable, Sendable, Codable {
   public var every: TimeSpan?
   /// How long the ranks may take from SIGTERM to their end, before SIGKILL.
   public var grace: TimeSpan = .seconds(30)
-  /// How many DURABLE checkpoints a sweep leaves; at least 1.
-  public var keepLast: Int = 3
+  /// Which DURABLE checkpoints a sweep leaves.
+  public var keep = RetentionPolicy()
 
   /// Only before the lease ends, 30 seconds of grace, three kept.
   public init() {}
@@ -209,8 +209,13 @@ public struct CheckpointPolicy: Hashable, Sendable, Codable {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     every = try container.decodeIfPresent(TimeSpan.self, forKey: .every)
     try container.read(&grace, .grace)
-    try container.read(&keepLast, .keepLast)
+    // Once there was only the number of the newest.
+    let earlier = try decoder.container(keyedBy: EarlierKeys.self)
+    keep.last = try earlier.decodeIfPresent(Int.self, forKey: .keepLast) ?? keep.last
+    try container.read(&keep, .keep)
   }
+
+  private enum EarlierKeys: String, CodingKey { case keepLast }
 }
 
 /// What happens when an attempt fails.

@@ -26,7 +26,8 @@ struct Level {
     name: "launcher", known: ["kind", "processes_per_node"], planned: ["elastic", "rendezvous_port"])
   static let checkpoint = Level(
     name: "checkpoint", known: ["every", "grace", "keep"], planned: ["path", "signal", "destination", "verify"])
-  static let keep = Level(name: "checkpoint.keep", known: ["last"], planned: ["best", "metric"])
+  static let keep = Level(
+    name: "checkpoint.keep", known: ["last", "best", "metric", "mode", "every_steps", "younger_than"], planned: [])
   static let retry = Level(
     name: "retry", known: ["max_restarts", "on_exit_codes"], planned: ["backoff", "exclude_failed_nodes"])
   static let seeds = Level(name: "seeds", known: ["global"], planned: ["per_rank"])

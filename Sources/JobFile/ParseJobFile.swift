@@ -167,7 +167,33 @@ private struct JobFileReader {
     policy.every = section.duration("every")
     policy.grace = section.duration("grace") ?? policy.grace
     if let keep = section.section("keep", .keep) {
-      policy.keepLast = keep.integer("last", in: 1...1000) ?? policy.keepLast
+      readRetention(keep, into: &policy.keep)
+    }
+  }
+
+  private func readRetention(_ section: Section, into policy: inout RetentionPolicy) {
+    policy.last = section.integer("last", in: 1...1000) ?? policy.last
+    policy.best = section.integer("best", in: 0...1000) ?? policy.best
+    policy.metric = section.word("metric")
+    policy.everySteps = section.integer("every_steps", in: 1...Int(Int32.max))
+    policy.youngerThan = section.duration("younger_than")
+    if let word = section.word("mode") {
+      let known = RetentionPolicy.Mode.allCases.map(\.rawValue)
+      if let mode = RetentionPolicy.Mode(rawValue: word) {
+        policy.mode = mode
+      } else {
+        let hint = closest(to: word, among: known).map { ": did you mean '\($0)'?" } ?? ""
+        log.add(
+          "\(section.path("mode")): 'min' keeps the smallest values, 'max' the greatest; found '\(word)'\(hint)",
+          at: section.node("mode")?.mark)
+      }
+    }
+    if policy.best > 0, section.node("metric") == nil {
+      log.add(
+        "\(section.path("best")): say by which metric, as in metric: loss", at: section.node("best")?.mark)
+    }
+    if policy.best == 0, let mark = (section.node("metric") ?? section.node("mode"))?.mark {
+      log.add("\(section.path("metric")) and mode mean nothing without best: say how many, as in best: 1", at: mark)
     }
   }
 

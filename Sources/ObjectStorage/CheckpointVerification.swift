@@ -34,8 +34,11 @@ public struct VerifiedCheckpoint: Hashable, Sendable {
 
 /// Reads everything of the checkpoint at `prefix`, and compares it with its manifest.
 ///
+/// - Parameter progress: told after each file how many bytes of it were read.
 /// - Throws: `CheckpointFault` when it is no checkpoint; `ObjectStoreError` when the store cannot tell.
-public func verifyCheckpoint(_ store: any ObjectStore, prefix: String) async throws -> VerifiedCheckpoint {
+public func verifyCheckpoint(
+  _ store: any ObjectStore, prefix: String, progress: (Int64) async -> Void = { _ in }
+) async throws -> VerifiedCheckpoint {
   let bytes = try await manifestBytes(store, prefix: prefix)
   let manifest = try decodedManifest(bytes)
   let named = ObjectLayout.checkpoint(run: manifest.run, step: manifest.step, number: manifest.number)
@@ -43,6 +46,7 @@ public func verifyCheckpoint(_ store: any ObjectStore, prefix: String) async thr
   for entry in manifest.files.entries {
     let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
     if let fault = try await fault(store, key: key, entry: entry) { throw fault }
+    await progress(entry.size)
   }
   return VerifiedCheckpoint(manifestSHA256: ContentHash.of(bytes), manifest: manifest)
 }

@@ -31,10 +31,12 @@ public struct CheckpointRecord: Hashable, Sendable {
   public var uploadTime: TimeSpan?
   /// The last save of its attempt.
   public var isFinal: Bool
+  /// When all of it was last read back after it became DURABLE; nil where it was not yet.
+  public var verifiedAt: Timestamp?
 
   static let columns: SQL = """
     c.id, c.job_id, c.attempt_id, a.number, c.step, c.state, c.bytes, c.object_prefix, c.manifest_sha256, c.created_at,
-    c.durable_at, c.save_seconds, c.upload_seconds, c.is_final
+    c.durable_at, c.save_seconds, c.upload_seconds, c.is_final, c.verified_at
     """
 
   static let source: SQL = "checkpoint c JOIN attempt a ON a.id = c.attempt_id"
@@ -54,6 +56,7 @@ public struct CheckpointRecord: Hashable, Sendable {
     saveTime = try row.get("save_seconds", as: Double?.self).map { .seconds($0) }
     uploadTime = try row.get("upload_seconds", as: Double?.self).map { .seconds($0) }
     isFinal = try row.get("is_final")
+    verifiedAt = try row.get("verified_at")
   }
 }
 
@@ -243,82 +246,5 @@ extension Store {
       ORDER BY a.number DESC, c.step DESC, c.id DESC
       """
     ).map(CheckpointRecord.init)
-  }
-
-  /// The DURABLE checkpoints of a job that a sweep may remove: all but the newest `keepLast`, never the latest, never
-  /// what a live attempt resumes from.
-  ///
-  /// Oldest first. CORRUPT ones are kept until somebody looked at them.
-  public func prunableCheckpoints(of job: JobID, keepLast: Int) async throws -> [CheckpointRecord] {
-    try await pool.query(
-      """
-      SELECT \(CheckpointRecord.columns) FROM \(CheckpointRecord.source)
-      WHERE c.id IN (
-        SELECT d.id FROM checkpoint d JOIN attempt da ON da.id = d.attempt_id
-        WHERE d.job_id = \(job) AND d.state = 'DURABLE'
-        ORDER BY da.number DESC, d.step DESC, d.id DESC OFFSET greatest(\(keepLast)::integer, 1))
-        AND NOT \(Self.isNeeded)
-      ORDER BY a.number, c.step, c.id
-      """
-    ).map(CheckpointRecord.init)
-  }
-
-  /// The DURABLE checkpoints of jobs that are over beyond those that each job's policy keeps, oldest first, at most
-  /// `limit`.
-  ///
-  /// Never the latest of a job. Only jobs that keep more than they should are looked at one by one.
-  public func prunableCheckpointsOfOverJobs(limit: Int) async throws -> [CheckpointRecord] {
-    try await pool.query(
-      """
-      WITH overfull AS (
-        SELECT j.id, d.keep FROM (
-          SELECT k.job_id, count(*) AS kept FROM checkpoint k WHERE k.state = 'DURABLE'
-          GROUP BY k.job_id HAVING count(*) > 1) f
-        JOIN job j ON j.id = f.job_id
-        CROSS JOIN LATERAL (
-          SELECT greatest(coalesce((j.spec -> 'checkpoint' ->> 'keepLast')::bigint, \(CheckpointPolicy().keepLast)), 1)
-            AS keep) d
-        WHERE j.ended_at IS NOT NULL AND f.kept > d.keep
-      ), ranked AS (
-        SELECT d.id, o.keep,
-          row_number() OVER (PARTITION BY d.job_id ORDER BY da.number DESC, d.step DESC, d.id DESC) AS place
-        FROM overfull o JOIN checkpoint d ON d.job_id = o.id AND d.state = 'DURABLE'
-        JOIN attempt da ON da.id = d.attempt_id
-      )
-      SELECT \(CheckpointRecord.columns) FROM \(CheckpointRecord.source) JOIN ranked r ON r.id = c.id
-      WHERE r.place > r.keep AND NOT \(Self.isNeeded)
-      ORDER BY c.id LIMIT \(limit)
-      """
-    ).map(CheckpointRecord.init)
-  }
-
-  private static let isNeeded: SQL = """
-    (EXISTS (SELECT 1 FROM job j WHERE j.latest_checkpoint_id = c.id)
-      OR EXISTS (SELECT 1 FROM attempt l WHERE l.resume_checkpoint_id = c.id AND l.state <> 'ENDED'))
-    """
-
-  /// Marks a checkpoint PRUNED, before its objects are removed, so that nobody resumes from half of one.
-  ///
-  /// `.stale` where it is PRUNED already, is the latest of its job, or a live attempt resumes from it.
-  public func markPruned(_ checkpoint: CheckpointID, by epoch: ControllerEpoch) async throws -> Guarded<CheckpointID> {
-    try await controlled(by: epoch) { transaction in
-      // The job's lock keeps a start from choosing it at this moment.
-      let job = try await transaction.first(
-        """
-        SELECT j.project_id FROM job j JOIN checkpoint c ON c.job_id = j.id WHERE c.id = \(checkpoint) FOR UPDATE OF j
-        """)
-      guard let job else { return .stale }
-      let count = try await transaction.execute(
-        """
-        UPDATE checkpoint c SET state = 'PRUNED'
-        WHERE c.id = \(checkpoint) AND c.state = ANY (\(CheckpointState.pruned.predecessorNames)::text[])
-          AND NOT \(Self.isNeeded)
-        """)
-      guard count == 1 else { return .stale }
-      try await record(
-        "checkpoint.prune", Subject(checkpoint), project: job.get("project_id"), by: .controller(epoch),
-        in: transaction)
-      return .done(checkpoint)
-    }
   }
 }

@@ -96,6 +96,14 @@ extension Store {
       """
     ),
     (
+      "no checkpoint that somebody pinned was removed",
+      """
+      SELECT 'checkpoint ' || c.id || ', pinned by ' || p.pinned_by AS found
+      FROM checkpoint_pin p JOIN checkpoint c ON c.id = p.checkpoint_id LEFT JOIN job h ON h.id = p.job_id
+      WHERE c.state = 'PRUNED' AND (p.job_id IS NULL OR h.ended_at IS NULL)
+      """
+    ),
+    (
       "one value per run, metric and step",
       """
       SELECT 'job ' || p.job_id || ', ' || p.metric || ' at step ' || p.step AS found

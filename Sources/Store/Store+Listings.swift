@@ -9,6 +9,10 @@ public struct JobPlace: Hashable, Sendable {
   public var lastStep: Int64?
   /// When its latest checkpoint became DURABLE.
   public var checkpointAt: Timestamp?
+  /// When that was saved, as far as is known: what was computed afterwards is not in it.
+  public var checkpointSavedAt: Timestamp?
+  /// The clock that decides, as it read this.
+  public var now: Timestamp
 }
 
 extension Store {
@@ -44,7 +48,7 @@ extension Store {
     var places: [JobID: JobPlace] = [:]
     for row in try await pool.query(
       """
-      SELECT j.id, c.durable_at,
+      SELECT j.id, c.durable_at, c.created_at AS saved_at, clock_timestamp() AS now,
         (SELECT a.id FROM attempt a WHERE a.job_id = j.id ORDER BY a.number DESC LIMIT 1) AS last_attempt,
         (SELECT max(m.step) FROM metric_point m WHERE m.job_id = j.id) AS last_step
       FROM job j LEFT JOIN checkpoint c ON c.id = j.latest_checkpoint_id
@@ -53,7 +57,7 @@ extension Store {
     {
       places[try row.get("id")] = JobPlace(
         lastAttempt: try row.get("last_attempt"), lastStep: try row.get("last_step"),
-        checkpointAt: try row.get("durable_at"))
+        checkpointAt: try row.get("durable_at"), checkpointSavedAt: try row.get("saved_at"), now: try row.get("now"))
     }
     return places
   }

@@ -92,6 +92,8 @@ public struct JobView: Hashable, Sendable, Codable {
   public var lastStep: Int?
   /// Staging: bytes in place and bytes wanted, over all nodes; nil when not staging.
   public var staging: StagingProgress?
+  /// What would be computed again if the lease ended now, without a last save; nil where no ranks run.
+  public var loss: Loss?
 
   /// How far staging is.
   public struct StagingProgress: Hashable, Sendable, Codable {
@@ -111,7 +113,8 @@ public struct JobView: Hashable, Sendable, Codable {
   public init(
     id: JobID, name: String, project: String, user: String, state: JobState, reason: String, reasonDetail: String?,
     priority: Int, nodes: Int, submittedAt: Timestamp, startedAt: Timestamp?, endedAt: Timestamp?, exitCode: Int?,
-    attempt: AttemptView?, checkpointStep: Int?, checkpointAt: Timestamp?, lastStep: Int?, staging: StagingProgress?
+    attempt: AttemptView?, checkpointStep: Int?, checkpointAt: Timestamp?, lastStep: Int?, staging: StagingProgress?,
+    loss: Loss? = nil
   ) {
     self.id = id
     self.name = name
@@ -131,6 +134,7 @@ public struct JobView: Hashable, Sendable, Codable {
     self.checkpointAt = checkpointAt
     self.lastStep = lastStep
     self.staging = staging
+    self.loss = loss
   }
 }
 

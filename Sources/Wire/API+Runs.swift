@@ -1,49 +1,5 @@
 public import Domain
 
-/// One checkpoint.
-public struct CheckpointView: Hashable, Sendable, Codable {
-  /// Its id.
-  public var id: CheckpointID
-  /// Of which job.
-  public var job: JobID
-  /// By which attempt (its number).
-  public var attemptNumber: Int
-  /// Its step.
-  public var step: Int
-  /// Where it stands.
-  public var state: CheckpointState
-  /// Sum of its files.
-  public var bytes: ByteCount
-  /// Folder in the object store.
-  public var prefix: String
-  /// When it was first heard of.
-  public var createdAt: Timestamp
-  /// When it became DURABLE.
-  public var durableAt: Timestamp?
-  /// The last one of its attempt.
-  public var isFinal: Bool
-  /// What the job would resume from.
-  public var isLatest: Bool
-
-  /// A checkpoint.
-  public init(
-    id: CheckpointID, job: JobID, attemptNumber: Int, step: Int, state: CheckpointState, bytes: ByteCount,
-    prefix: String, createdAt: Timestamp, durableAt: Timestamp?, isFinal: Bool, isLatest: Bool
-  ) {
-    self.id = id
-    self.job = job
-    self.attemptNumber = attemptNumber
-    self.step = step
-    self.state = state
-    self.bytes = bytes
-    self.prefix = prefix
-    self.createdAt = createdAt
-    self.durableAt = durableAt
-    self.isFinal = isFinal
-    self.isLatest = isLatest
-  }
-}
-
 /// The whole history of a job.
 public struct RunView: Hashable, Sendable, Codable {
   /// Its id.
@@ -343,41 +299,6 @@ public struct EventView: Hashable, Sendable, Codable {
     self.action = action
     self.subject = subject
     self.detail = detail
-  }
-}
-
-/// `POST /sweep` answers with this.
-public struct SweepReport: Hashable, Sendable, Codable {
-  /// When it began.
-  public var startedAt: Timestamp
-  /// Jobs that were looked at.
-  public var jobsRunning: Int
-  /// Jobs whose newest DURABLE checkpoint was too old, and that were asked for one.
-  public var asked: [JobID]
-  /// Checkpoints that were read back, and equal to their manifest.
-  public var verified: [CheckpointID]
-  /// Checkpoints that were read back, and not.
-  public var corrupt: [CheckpointID]
-  /// Checkpoints that were removed by policy.
-  public var pruned: [CheckpointID]
-  /// What could not be done, and why.
-  public var problems: [String]
-
-  /// Whether nothing was found that a person has to look at.
-  public var isHealthy: Bool { corrupt.isEmpty && problems.isEmpty }
-
-  /// A report.
-  public init(
-    startedAt: Timestamp, jobsRunning: Int, asked: [JobID], verified: [CheckpointID], corrupt: [CheckpointID],
-    pruned: [CheckpointID], problems: [String]
-  ) {
-    self.startedAt = startedAt
-    self.jobsRunning = jobsRunning
-    self.asked = asked
-    self.verified = verified
-    self.corrupt = corrupt
-    self.pruned = pruned
-    self.problems = problems
   }
 }
 

@@ -20,6 +20,10 @@ import Wire
     "submit a.yaml --wait --wait-limit 2h --json", "queue", "squeue --all", "ps -a --state running", "job list --json",
     "job show 17", "explain 17 --json", "job explain job-17", "cancel 17 --now", "job cancel 17", "stop 17",
     "logs 17 -f", "logs 17 --rank 3 --attempt 2", "tail 17 --follow", "job logs 17", "checkpoint 17",
+    "checkpoint 17 --json", "checkpoint now 17", "checkpoint list 17 --all --json", "checkpoint ls job-17",
+    "checkpoint show 42", "checkpoint pin 42 --note why --run run-18", "checkpoint unpin checkpoint-42 --run 18",
+    "checkpoint verify 42 --json", "checkpoint download 42 ./weights", "checkpoint prune 17 --dry-run --json",
+    "checkpoint prune 17 40 checkpoint-41 --yes", "job checkpoint 17", "job checkpoint list 17", "sweep --read 200GiB",
     "job checkpoint 17 --json", "job hold 17", "job release 17", "job resume 17",
     "node add n1 --address 10.0.0.1 --user cc --root /local/baton --node-type gpu", "node list", "nodes --json",
     "node show n1", "node check n1", "node drain n1 --reason loud", "node undrain n1", "node remove n1",
@@ -40,7 +44,8 @@ import Wire
     ("lease create -N 0 -t 2h", "at least one node"), ("lease extend x", "--by 1d"),
     ("lease extend x --by 1d --until now+1d", "one of the two"), ("submit a.yaml --priority 101", "0 to 100"),
     ("submit a.yaml --test-only --wait", "submits nothing"), ("queue --state RUNING", "PENDING"),
-    ("logs 17 --rank -1", "rank"), ("logs 17 --attempt 0", "attempts begin with 1"),
+    ("checkpoint pin 42 --run x", "names no run"), ("checkpoint prune 17 x", "names no checkpoint"),
+    ("sweep --read much", "500MB"), ("logs 17 --rank -1", "rank"), ("logs 17 --attempt 0", "attempts begin with 1"),
     ("node add n1 --address a --user u --root x", "absolute"),
     ("node add n1 --address a --user u --root /x --port 0", "1 to 65535"), ("data add MNIST d", "a-z"),
     ("data add .x d", "a-z"), ("events --limit 0", "at least one"), ("lab up --nodes 0", "1 to 250"),
@@ -68,6 +73,13 @@ import Wire
     #expect(leases.list.all && leases.list.global.json)
   }
 
+  @Test func aJobAloneIsAskedToSaveNow() throws {
+    let short: CheckpointNow = try parse("checkpoint 17 --json")
+    #expect(short.job == "17" && short.global.json)
+    let long: CheckpointNow = try parse("job checkpoint job-17")
+    #expect(long.job == "job-17")
+  }
+
   @Test func everyCommandHasAnExampleInItsHelp() {
     func check(_ command: any ParsableCommand.Type) {
       let own = command.configuration
@@ -89,6 +101,7 @@ import Wire
     (["leese", "list"], "there is no command 'leese': did you mean `baton lease`?"),
     (["lease", "crate"], "there is no command 'lease crate': did you mean `baton lease create`?"),
     (["quue"], "there is no command 'quue': did you mean `baton queue`?"),
+    (["checkpoint", "lsit"], "there is no command 'checkpoint lsit': did you mean `baton checkpoint list`?"),
     (["xyzzy"], "there is no command 'xyzzy': `baton --help` lists them"),
     (["job", "frobnicate"], "there is no command 'job frobnicate': `baton job --help` lists them"),
   ]) func suggestsTheCommandThatWasMeant(_ words: [String], _ message: String) {
@@ -96,7 +109,8 @@ import Wire
   }
 
   @Test(arguments: [
-    ["lease", "create"], ["submit", "file"], ["--version"], ["sbatch", "x"], [], ["lease", "--json"],
+    ["lease", "create"], ["submit", "file"], ["checkpoint", "17", "18"], ["--version"], ["sbatch", "x"], [],
+    ["lease", "--json"],
   ])
   func suggestsNothingForWhatIsACommand(_ words: [String]) {
     #expect(Suggestion.message(for: words) == nil)

@@ -70,13 +70,25 @@ import Wire
 
 @Suite struct SweepTextTests {
   @Test func namesNoMoreThanAPersonReads() {
-    var report = SweepReport(
-      startedAt: Samples.now, jobsRunning: 1, asked: [], verified: [], corrupt: [], pruned: [], problems: ["odd"])
-    report.pruned = (1...12).map { CheckpointID($0) }
+    let report = SweepReport(
+      startedAt: Samples.now, jobsRunning: 1, pruned: (1...12).map { CheckpointID($0) }, bytesFreed: .mebibytes(12),
+      problems: ["odd"])
     let text = Sweep.text(report, width: 60)
-    #expect(Sweep.text(report).contains("checkpoint-10 and 2 more\n"))
+    #expect(Sweep.text(report).contains("checkpoint-10 and 2 more (12.0 MiB)\n"))
     #expect(text.split(separator: "\n").allSatisfy { $0.count <= 60 })
     #expect(text.hasSuffix("problem: odd"))
+  }
+}
+
+extension SweepTextTests {
+  @Test(arguments: [
+    (SweepReport(startedAt: Samples.now, jobsRunning: 1, asked: [JobID(17)]), true),
+    (SweepReport(startedAt: Samples.now, jobsRunning: 1, overdue: [JobID(17)]), false),
+    (SweepReport(startedAt: Samples.now, jobsRunning: 1, corrupt: [CheckpointID(3)]), false),
+    (SweepReport(startedAt: Samples.now, jobsRunning: 1, problems: ["odd"]), false),
+  ]) func saysWhetherAPersonHasToLook(_ report: SweepReport, _ isHealthy: Bool) throws {
+    #expect(Sweep.text(report).hasPrefix("healthy") && Sweep.text(report).contains(isHealthy ? "yes" : "no"))
+    #expect(try JSONText.line(report).contains("\"isHealthy\":\(isHealthy)"))
   }
 }
 

@@ -56,6 +56,14 @@ struct PageTests {
     #expect(html.contains("not known yet"))
   }
 
+  @Test func tellsTheLossInGPUHoursToo() throws {
+    var overview = Fixture.overview
+    overview.jobs[0].loss = Loss(steps: 120, time: .minutes(15), gpuTime: .minutes(30))
+    let html = try PageRenderer().overview(overview, at: Fixture.now, in: Fixture.frame)
+    #expect(html.contains("<strong class=\"risk\">120 steps</strong><small>0.5 GPU-h</small>"))
+    #expect(html.contains("steps since the last durable checkpoints (0.5 GPU-h)"))
+  }
+
   @Test func showsReasonsAsBadgesWithWords() throws {
     let html = try PageRenderer().queue(Fixture.jobs, at: Fixture.now, in: Fixture.frame)
     for job in Fixture.jobs {

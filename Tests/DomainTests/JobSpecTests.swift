@@ -13,6 +13,11 @@ import Testing
     #expect(try read(text + sections.joined(separator: ", ") + "}") == JobSpec(name: "a", command: ["b"]))
   }
 
+  @Test func readsHowManyToKeepAsItWasOnceWritten() throws {
+    let spec = try read(#"{"name": "a", "command": ["b"], "checkpoint": {"keepLast": 7}}"#)
+    #expect(spec.checkpoint.keep.last == 7)
+  }
+
   @Test func readsEveryFieldThatItWrites() throws {
     var spec = JobSpec(name: "a", command: ["b", "c"])
     (spec.priority, spec.tags, spec.description, spec.seed) = (70, ["x"], "text", -42)
@@ -22,7 +27,9 @@ import Testing
     (spec.resources.nodeType, spec.resources.localDisk) = ("gpu_a100", .gibibytes(1))
     (spec.time.limit, spec.time.minimum) = (.hours(2), .hours(1))
     spec.launcher.processesPerNode = 4
-    (spec.checkpoint.every, spec.checkpoint.grace, spec.checkpoint.keepLast) = (.minutes(5), .seconds(45), 5)
+    (spec.checkpoint.every, spec.checkpoint.grace, spec.checkpoint.keep.last) = (.minutes(5), .seconds(45), 5)
+    (spec.checkpoint.keep.best, spec.checkpoint.keep.metric, spec.checkpoint.keep.mode) = (2, "accuracy", .max)
+    (spec.checkpoint.keep.everySteps, spec.checkpoint.keep.youngerThan) = (1000, .hours(1))
     (spec.retry.maxRestarts, spec.retry.onExitCodes) = (2, [137])
     #expect(try JSONDecoder().decode(JobSpec.self, from: JSONEncoder().encode(spec)) == spec)
   }

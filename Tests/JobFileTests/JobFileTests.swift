@@ -38,7 +38,10 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
         - name: cifar-10
       launcher: {kind: plain, processes_per_node: 4}
       run: python train.py --lr "$LR" --out "${HOME}/my runs"
-      checkpoint: {every: 10m, grace: 45s, keep: {last: 5}}
+      checkpoint:
+        every: 10m
+        grace: 45s
+        keep: {last: 5, best: 2, metric: test_accuracy, mode: max, every_steps: 10000, younger_than: 6h}
       retry: {max_restarts: 2, on_exit_codes: [75, 137]}
       seeds: {global: -42}
       """, fileName: "job.yaml")
@@ -64,7 +67,12 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
     expected.launcher.processesPerNode = 4
     expected.checkpoint.every = .minutes(10)
     expected.checkpoint.grace = .seconds(45)
-    expected.checkpoint.keepLast = 5
+    expected.checkpoint.keep.last = 5
+    expected.checkpoint.keep.best = 2
+    expected.checkpoint.keep.metric = "test_accuracy"
+    expected.checkpoint.keep.mode = .max
+    expected.checkpoint.keep.everySteps = 10_000
+    expected.checkpoint.keep.youngerThan = .hours(6)
     expected.retry.maxRestarts = 2
     expected.retry.onExitCodes = [75, 137]
     expected.seed = -42
@@ -104,7 +112,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
     arguments: [
       "array: 1-10", "depends_on: []", "code: {git: x}", "resources: {cpus: 4}", "time: {begin: now}",
       "lease: {max_leases: 3}", "lease: {use: none}", "launcher: {kind: torchrun}", "launcher: {elastic: {}}",
-      "checkpoint: {keep: {best: 1}}", "retry: {backoff: 1m}", "seeds: {per_rank: derive}",
+      "retry: {backoff: 1m}", "seeds: {per_rank: derive}",
       "data: [{name: a, mount: /data}]",
     ])
   func saysWhatIsNotSupportedYet(line: String) {
@@ -137,6 +145,13 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
       ("data: [{name: a, mode: link}]", "'mode' is one of copy, shard, shards, found 'link'"),
       ("data: [{version: 3}]", "data: 'name' is missing"), ("data: [a-b, a_b]", "would both be BATON_DATA_A_B"),
       ("retry: {on_exit_codes: [0]}", "from 1 to 255"), ("checkpoint: {keep: {last: 0}}", "from 1 to 1000"),
+      ("checkpoint: {keep: {best: 1}}", "say by which metric"),
+      ("checkpoint: {keep: {metric: loss}}", "mean nothing without best"),
+      ("checkpoint: {keep: {best: 1, metric: loss, mode: mxa}}", "did you mean 'max'?"),
+      ("checkpoint: {keep: {best: 1, metric: loss, mode: greatest}}", "'min' keeps the smallest values"),
+      ("checkpoint: {keep: {every_step: 5}}", "did you mean 'every_steps'?"),
+      ("checkpoint: {keep: {every_steps: 0}}", "from 1 to"),
+      ("checkpoint: {keep: {younger_than: 90}}", "90s, 90m or 90h"),
       ("time: {limit: 1h, min: 2h}", "time.min (2h) is more than time.limit (1h)"),
       ("time: {limit: [1h]}", "expected a duration as in 2h30m, found a list"),
       ("checkpoint: {every: 0s}", "expected at least 1s, found '0s'"),

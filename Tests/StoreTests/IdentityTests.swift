@@ -146,7 +146,7 @@ import Testing
       #expect(try await f.store.commitCheckpoint(.test(attempt.id, step: 2), by: stale).isStale)
       #expect(
         try await f.store.registerCheckpoint(attempt.id, step: 3, state: .local, size: .zero, by: stale).isStale)
-      #expect(try await f.store.markPruned(committed.checkpoint, by: stale).isStale)
+      #expect(try await f.store.markPruned(committed.checkpoint, by: .controller(stale)).isStale)
       #expect(try await f.store.setReasons([waiting: .noLease], by: stale).isStale)
       #expect(try await f.store.updateNode(node, facts: .test(gpus: 0), by: stale).isStale)
       #expect(try await f.store.setNodeState(node, to: .suspect, by: stale).isStale)

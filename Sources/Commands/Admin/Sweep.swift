@@ -1,5 +1,6 @@
 import APIClient
 import ArgumentParser
+import Domain
 import Wire
 
 /// `baton sweep`.
@@ -7,14 +8,21 @@ struct Sweep: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sweep",
     abstract: "See to it that every job has a fresh, verified checkpoint. What cron calls.",
-    discussion: "The exit status is 1 where a person has to look at something.\n\n"
-      + Help.examples("baton sweep", "*/10 * * * *  baton sweep --json >> sweep.log      (in a crontab)"))
+    discussion: "The exit status is 1 where a person has to look at something, 75 where another sweep is under way.\n\n"
+      + Help.examples(
+        "baton sweep", "baton sweep --read 200GiB",
+        "*/10 * * * *  baton sweep --json >> sweep.log      (in a crontab)"))
+
+  @Option(
+    help: "How much of what is stored is read back, what was not read for longest first. (default: 16GiB)",
+    transform: Checked.bytes)
+  var read: ByteCount?
 
   @OptionGroup var global: GlobalOptions
 
   func run() async throws {
     try await global.withClient { client, context in
-      let report = try await client.sweep()
+      let report = try await client.sweep(bytesMost: read)
       try context.show(report) { Self.text(report, width: context.console.tableWidth) }
       guard report.isHealthy else { throw CommandFailure(.foundTrouble) }
     }
@@ -31,11 +39,15 @@ struct Sweep: AsyncParsableCommand {
       return ids.prefix(namesMost).map(\.description).joined(separator: ", ") + rest
     }
     var facts = Facts()
-    facts.add("jobs looked at", "\(report.jobsRunning)")
+    facts.add("healthy", report.isHealthy ? "yes" : "no", report.isHealthy ? .green : .red)
+    facts.add("jobs running", "\(report.jobsRunning)")
     facts.add("asked to save", names(report.asked))
+    facts.add("asked long ago, nothing saved", report.overdue.isEmpty ? nil : names(report.overdue), .red)
+    facts.add("durable checkpoints", "\(report.durable), of which \(report.bytesRead) read back now")
     facts.add("read back and good", names(report.verified))
     facts.add("read back and corrupt", names(report.corrupt), report.corrupt.isEmpty ? nil : .red)
-    facts.add("removed by policy", names(report.pruned))
+    facts.add(
+      "removed by policy", names(report.pruned) + (report.pruned.isEmpty ? "" : " (\(report.bytesFreed))"))
     return
       ([facts.rendered(width: width)]
       + report.problems.map { Prose.wrapped("problem: " + Printable.line($0), width: width) })

@@ -6,7 +6,7 @@ struct Job: AsyncParsableCommand {
     commandName: "job",
     abstract: "Jobs: submit, look at, steer.",
     subcommands: [
-      Submit.self, JobList.self, JobShow.self, Explain.self, Cancel.self, Logs.self, CheckpointNow.self, Hold.self,
+      Submit.self, JobList.self, JobShow.self, Explain.self, Cancel.self, Logs.self, Checkpoint.self, Hold.self,
       Release.self,
     ])
 }

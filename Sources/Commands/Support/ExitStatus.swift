@@ -43,7 +43,8 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
   var meaning: String {
     switch self {
     case .success: "done; with --wait or logs -f: the job succeeded"
-    case .foundTrouble: "the check was made and found trouble (node check, doctor, sweep, compare, lab demo)"
+    case .foundTrouble:
+      "the check was made and found trouble (node check, doctor, sweep, checkpoint verify, compare, lab demo)"
     case .usage: "usage: the command line makes no sense"
     case .badInput: "bad input: a job file with mistakes, or no such thing"
     case .unreachable: "the server does not answer"

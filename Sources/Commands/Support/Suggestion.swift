@@ -19,6 +19,8 @@ enum Suggestion {
       let close = subcommands.flatMap(names).map { (name: $0, distance: distance(word, $0)) }
         .min { $0.distance < $1.distance }
       guard let close, close.distance <= max(1, word.count / 3) else {
+        // Where a command does something by itself, the word is what it does that to.
+        if command.configuration.defaultSubcommand != nil { return nil }
         return "there is no command '\(typed)': `\(prefix) --help` lists them"
       }
       return "there is no command '\(typed)': did you mean `\(prefix) \(close.name)`?"

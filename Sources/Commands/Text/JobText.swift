@@ -9,13 +9,14 @@ enum JobText {
       .init("JOB"), .init("NAME", shrinks: true), .init("STATE"), .init("REASON", drops: 4),
       .init("NODES", shrinks: true, drops: 1), .init("ATTEMPT", isRight: true, drops: 0),
       .init("LEASE-LEFT", isRight: true, drops: 2), .init("STEP", isRight: true, drops: 5),
-      .init("CHECKPOINT", drops: 3),
+      .init("CHECKPOINT", drops: 3), .init("LOSS", drops: 6),
     ])
     for job in jobs {
       table.add([
         "\(job.id)", .init(job.name), .init(job.state.rawValue, ink(job.state)), .init(job.reason),
         .init(nodes(job)), .init(job.attempt.map { "\($0.number)" } ?? "-"), .init(leaseLeft(job, times)),
         .init(job.lastStep.map { "\($0)" } ?? "-"), .init(checkpoint(job, times)),
+        .init(job.loss?.description ?? "-"),
       ])
     }
     return table
@@ -66,6 +67,7 @@ enum JobText {
     facts.add("staging", job.staging.map { "\($0.done) of \($0.total)" })
     facts.add("step", job.lastStep.map { "\($0)" })
     facts.add("checkpoint", job.checkpointStep == nil ? nil : checkpoint(job, times))
+    facts.add("lost if it ended now", job.loss?.description)
     return facts
   }
 

@@ -59,7 +59,10 @@ enum RunText {
       .init("DURABLE", drops: 0), .init(""),
     ])
     for checkpoint in checkpoints {
-      let notes = [checkpoint.isFinal ? "last of its attempt" : nil, checkpoint.isLatest ? "latest" : nil]
+      let notes = [
+        checkpoint.isFinal ? "last of its attempt" : nil, checkpoint.isLatest ? "latest" : nil,
+        (checkpoint.pins ?? []).isEmpty ? nil : "pinned",
+      ]
       table.add([
         "step \(checkpoint.step)", .init(checkpoint.state.rawValue, checkpoint.state == .corrupt ? .red : nil),
         "\(checkpoint.attemptNumber)", "\(checkpoint.bytes)", .init(checkpoint.durableAt.map(times.relative) ?? "-"),

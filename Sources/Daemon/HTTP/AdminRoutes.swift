@@ -27,15 +27,29 @@ enum AdminRoutes {
       method: .post, path: "/sweep", access: .user,
       summary:
         "See that every running job has a fresh checkpoint, verify stored ones, remove old ones; an administrator's covers "
-        + "all projects",
+        + "all projects; one at a time, and at most `read` bytes are read back",
       gives: SweepReport.self
     ) { call in
       guard let epoch = call.services.leadership.epoch else {
         throw APIFailure(.unavailable, "this process does not decide at present: ask the one that does, or try again")
       }
-      return try await .json(Sweep(services: call.services, epoch: epoch, project: call.projectFilter).run())
+      let most = try call.number("read", within: 0...Int.max, standard: Int(Sweep.bytesReadMost.bytes))
+      let sweep = Sweep(
+        services: call.services, epoch: epoch, project: call.projectFilter, bytesMost: ByteCount(Int64(most)))
+      switch try await call.services.store.sweeping(by: call.principal.userName, { try await sweep.run() }) {
+      case .done(let report): return try .json(report)
+      case .underWay(let holder): throw APIFailure(sweepUnderWay: holder)
+      }
     },
   ]
+}
+
+extension APIFailure {
+  /// Another sweep is under way.
+  init(sweepUnderWay holder: SweepHolder?) {
+    let who = holder.map { ", by \($0.name) since \($0.since.iso8601)" } ?? ""
+    self.init(.wrongState, "a sweep is under way\(who): nothing was done, and what it leaves the next one does")
+  }
 }
 
 /// Looks at everything that can be wrong with an installation.

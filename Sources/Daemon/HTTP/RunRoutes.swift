@@ -122,7 +122,7 @@ extension RunView {
     return RunView(
       id: id, job: try await JobView.build(id.job, services),
       attempts: try await AttemptView.build(run.attempts, services),
-      checkpoints: CheckpointView.build(run.checkpoints, latest: run.job.latestCheckpoint),
+      checkpoints: try await CheckpointView.build(run.checkpoints, latest: run.job.latestCheckpoint, services),
       metrics: summaries.map {
         MetricSummary(
           metric: $0.metric, count: $0.count, firstStep: Int($0.firstStep), lastStep: Int($0.lastStep),

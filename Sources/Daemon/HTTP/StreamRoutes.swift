@@ -60,8 +60,11 @@ enum StreamRoutes {
         }
         for await _ in wakeUps {
           let view = try await JobView.build(job.id, services)
-          if view != last {
-            last = view
+          // What would be lost grows with every moment, and is no news by itself.
+          var news = view
+          news.loss = nil
+          if news != last {
+            last = news
             try await send(SentEvent(name: "job", value: view))
           }
           if view.state.isFinal { return }

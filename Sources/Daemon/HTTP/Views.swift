@@ -74,6 +74,7 @@ extension JobView {
     var attempts: [AttemptID: AttemptView] = [:]
     let last = try await services.store.attempts(places.values.compactMap(\.lastAttempt))
     for view in try await AttemptView.build(last, services) { attempts[view.id] = view }
+    let live = Dictionary(last.filter { $0.state != .ended }.map { ($0.job, $0) }) { first, _ in first }
     return records.map { record in
       let place = places[record.id]
       return JobView(
@@ -83,7 +84,8 @@ extension JobView {
         startedAt: record.startedAt, endedAt: record.endedAt, exitCode: record.exitCode,
         attempt: place?.lastAttempt.flatMap { attempts[$0] }, checkpointStep: record.latestStep.map { Int($0) },
         checkpointAt: place?.checkpointAt, lastStep: place?.lastStep.map { Int($0) },
-        staging: services.progress.staging(of: record.id))
+        staging: services.progress.staging(of: record.id),
+        loss: place.flatMap { place in live[record.id].flatMap { Loss(record, $0, place) } })
     }
   }
 
@@ -96,15 +98,43 @@ extension JobView {
   }
 }
 
+extension Loss {
+  /// What would be computed again if the lease of `attempt` ended now; nil where its ranks do not run.
+  init?(_ job: JobRecord, _ attempt: AttemptRecord, _ place: JobPlace) {
+    guard attempt.state == .running || attempt.state == .checkpointing, let since = attempt.runningAt else {
+      return nil
+    }
+    self.init(
+      lastStep: place.lastStep.map { Int($0) }, durableStep: job.latestStep.map { Int($0) },
+      savedAt: place.checkpointSavedAt, runningSince: since, gpus: attempt.nodes.reduce(0) { $0 + $1.gpus.count },
+      at: place.now)
+  }
+}
+
 extension CheckpointView {
   /// Checkpoints as they are shown, by step.
-  static func build(_ records: [CheckpointRecord], latest: CheckpointID?) -> [CheckpointView] {
-    records.sorted { ($0.step, $0.id) < ($1.step, $1.id) }.map { record in
+  static func build(
+    _ records: [CheckpointRecord], latest: CheckpointID?, _ services: Services
+  ) async throws -> [CheckpointView] {
+    let pins = try await services.store.pins(of: records.map(\.id))
+    return records.sorted { ($0.step, $0.id) < ($1.step, $1.id) }.map { record in
       CheckpointView(
         id: record.id, job: record.job, attemptNumber: record.attemptNumber, step: Int(record.step),
         state: record.state, bytes: record.size, prefix: record.objectPrefix ?? "", createdAt: record.createdAt,
-        durableAt: record.durableAt, isFinal: record.isFinal, isLatest: record.id == latest)
+        durableAt: record.durableAt, isFinal: record.isFinal, isLatest: record.id == latest,
+        verifiedAt: record.verifiedAt,
+        pins: (pins[record.id] ?? []).map(PinView.init))
     }
+  }
+
+  /// One checkpoint as it is shown.
+  static func build(_ id: CheckpointID, _ services: Services) async throws -> CheckpointView {
+    let record = try await services.store.checkpoint(id)
+    let latest = try await services.store.job(record.job).latestCheckpoint
+    guard let view = try await build([record], latest: latest, services).first else {
+      throw StoreError.notFound(kind: "checkpoint", name: "\(id)")
+    }
+    return view
   }
 }
 

@@ -26,6 +26,8 @@ struct JobRow {
   let atRisk: String
   /// Whether that is more than nothing.
   let isAtRisk: Bool
+  /// The same in GPU-hours; nil where no ranks run.
+  let workAtRisk: String?
   let stagingMeter: String?
   let stagingText: String?
 
@@ -54,6 +56,7 @@ struct JobRow {
     atRisk =
       lost.map { $0 == 0 ? "nothing" : "\(grouped($0)) \($0 == 1 ? "step" : "steps")" } ?? "not known yet"
     isAtRisk = (lost ?? 0) > 0
+    workAtRisk = job.loss?.work
     stagingMeter = job.staging.map {
       let part = $0.total.bytes > 0 ? Double($0.done.bytes) / Double($0.total.bytes) : 0
       return Meter(part, label: "staged \($0.done) of \($0.total)").svg
@@ -65,7 +68,7 @@ struct JobRow {
   ///
   /// Nil where no step is known.
   static func stepsAtRisk(_ job: JobView) -> Int? {
-    job.lastStep.map { max(0, $0 - (job.checkpointStep ?? 0)) }
+    job.loss?.steps ?? job.lastStep.map { max(0, $0 - (job.checkpointStep ?? 0)) }
   }
 }
 

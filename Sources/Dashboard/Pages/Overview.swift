@@ -84,12 +84,14 @@ private struct OverviewModel {
     let active = content.leases.filter { $0.state == .active || $0.state == .ending }.count
     let toCome = content.leases.filter { $0.state == .pending }.count
     let lost = content.jobs.filter(\.state.hasAttempt).compactMap(JobRow.stepsAtRisk).reduce(0, +)
+    let losses = content.jobs.compactMap(\.loss)
+    let work = losses.isEmpty ? "" : " (\(Loss.sum(losses).work))"
     return [
       Tile(
         label: "Running", value: "\(running)", note: waiting == 1 ? "1 waits" : "\(waiting) wait",
         tone: running > 0 ? "good" : "quiet", link: "/queue"),
       Tile(
-        label: "At risk", value: grouped(lost), note: "steps since the last durable checkpoints",
+        label: "At risk", value: grouped(lost), note: "steps since the last durable checkpoints\(work)",
         tone: lost > 0 ? "waiting" : "quiet", link: "/queue"),
       Tile(
         label: "Nodes alive", value: "\(alive)/\(content.nodes.count)",

@@ -60,6 +60,7 @@ private struct RunModel {
     let prefix: String
     let isLatest: Bool
     let isFinal: Bool
+    let isPinned: Bool
   }
 
   struct Metric {
@@ -136,7 +137,8 @@ private struct RunModel {
     checkpoints = run.checkpoints.reversed().map {
       Checkpoint(
         step: grouped($0.step), badge: Badge($0.state), size: "\($0.bytes)", attempt: $0.attemptNumber,
-        durable: $0.durableAt.map(Moment.init), prefix: $0.prefix, isLatest: $0.isLatest, isFinal: $0.isFinal)
+        durable: $0.durableAt.map(Moment.init), prefix: $0.prefix, isLatest: $0.isLatest, isFinal: $0.isFinal,
+        isPinned: !($0.pins ?? []).isEmpty)
     }
     noCheckpoint =
       run.checkpoints.isEmpty

@@ -1,12 +1,12 @@
 import APIClient
 import ArgumentParser
 
-/// `baton checkpoint`.
+/// `baton checkpoint JOB`, which is `baton checkpoint now JOB`.
 struct CheckpointNow: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "checkpoint",
+    commandName: "now",
     abstract: "Ask a running job to save now, and go on.",
-    discussion: Help.examples("baton checkpoint 17"))
+    discussion: Help.examples("baton checkpoint 17", "baton checkpoint now 17"))
 
   @Argument(help: "Its id, as in 17 or job-17.")
   var job: String

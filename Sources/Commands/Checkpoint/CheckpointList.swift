@@ -1,0 +1,33 @@
+import APIClient
+import ArgumentParser
+import Domain
+import Wire
+
+/// `baton checkpoint list`.
+struct CheckpointList: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "List the checkpoints of a job.",
+    discussion: Help.examples("baton checkpoint list 17", "baton checkpoint list 17 --all --json"),
+    aliases: ["ls"])
+
+  @Argument(help: "The job's id, as in 17 or job-17.")
+  var job: String
+
+  @Flag(name: [.short, .long], help: "Those that were removed as well.")
+  var all = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run() async throws {
+    try await global.withClient { client, context in
+      var listing = try await client.checkpoints(of: job)
+      if !all { listing.items.removeAll { $0.state == .pruned } }
+      try context.show(listing) {
+        context.table(
+          CheckpointText.table(listing.items, context.times(listing.now)),
+          empty: "no checkpoint yet: ask a running job for one with `baton checkpoint \(job)`")
+      }
+    }
+  }
+}
