@@ -27,7 +27,7 @@ struct CheckpointDownload: AsyncParsableCommand {
       let download = CheckpointDownloader(client: client, console: context.console)
       try await download.run(files, to: target)
       try context.show(DownloadResult(folder: target, files: files)) {
-        "\(files.checkpoint): \(files.files.entries.count) files, \(files.files.total), verified, in \(target)"
+        "\(files.checkpoint): \(counted(files.files.entries.count, "file")), \(files.files.total), verified, in \(target)"
       }
     }
   }
