@@ -42,6 +42,10 @@ extension Supervisor {
     case .deadline(let remaining, _):
       end = .now() + remaining
       return .ok
+    case .lastSave(let lead):
+      rule.isTold(lead)
+      tellPlan()
+      return .ok
     case .peers(let ports):
       exchange?.peersServe(on: ports)
       return .ok

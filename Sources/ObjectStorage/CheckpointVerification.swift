@@ -40,9 +40,12 @@ public func verifyCheckpoint(_ store: any ObjectStore, prefix: String) async thr
   let manifest = try decodedManifest(bytes)
   let named = ObjectLayout.checkpoint(run: manifest.run, step: manifest.step, number: manifest.number)
   guard named == prefix else { throw CheckpointFault.badManifest("it is of \(named)") }
-  for entry in manifest.files.entries {
-    let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
-    if let fault = try await fault(store, key: key, entry: entry) { throw fault }
+  try await withThrowingTaskGroup(of: Void.self) { group in
+    for (index, file) in manifest.files.files.enumerated() {
+      if index >= 4 { try await group.next() }
+      group.addTask { try await verify(file, store) }
+    }
+    try await group.waitForAll()
   }
   return VerifiedCheckpoint(manifestSHA256: ContentHash.of(bytes), manifest: manifest)
 }
@@ -57,16 +60,27 @@ private func decodedManifest(_ bytes: [UInt8]) throws(CheckpointFault) -> Checkp
   do { return try CheckpointManifest(decoding: bytes) } catch { throw .badManifest("\(error)") }
 }
 
-private func fault(_ store: any ObjectStore, key: String, entry: ManifestEntry) async throws -> CheckpointFault? {
-  do {
-    try await verifyObject(store, key: key, size: entry.size, sha256: entry.sha256)
-    return nil
-  } catch let error as ObjectStoreError {
-    switch error.code {
-    case .notFound: return .missing(key: key)
-    case .checksumMismatch: return .corrupt(key: key)
-    default: throw error
+/// Reads a file's chunks in order: each has to be what it is called, and all of them together the file.
+private func verify(_ file: CheckpointFile, _ store: any ObjectStore) async throws {
+  let whole = ContentMeasure()
+  for chunk in file.chunks {
+    do {
+      let measure = ContentMeasure()
+      try await store.get(chunk.key) { piece in
+        measure.add(piece)
+        whole.add(piece)
+      }
+      guard measure.result == (chunk.sha256, chunk.size) else { throw CheckpointFault.corrupt(key: chunk.key) }
+    } catch let error as ObjectStoreError {
+      switch error.code {
+      case .notFound: throw CheckpointFault.missing(key: chunk.key)
+      case .checksumMismatch: throw CheckpointFault.corrupt(key: chunk.key)
+      default: throw error
+      }
     }
+  }
+  guard whole.result == (file.sha256, file.size) else {
+    throw CheckpointFault.badManifest("the chunks of \(file.path) are not the file")
   }
 }
 

@@ -225,6 +225,8 @@ public enum ControlCommand: Hashable, Sendable, Codable {
   case kill(StopCause)
   /// The lease's end moved.
   case deadline(leaseRemaining: TimeSpan, leaseEnd: Timestamp)
+  /// The last save takes `lead` before the lease's end, by what all nodes measured; one that measured more itself keeps to that.
+  case lastSave(lead: TimeSpan)
   /// On which ports the nodes serve what they have, in rank order; nil for one that serves nothing.
   case peers(ports: [Int?])
 }

@@ -10,7 +10,6 @@ struct Sweep: Sendable {
   private static let sample = 1
   /// A job is late by half its interval before it is asked: its own rhythm goes first.
   private static let patienceFactor = 1.5
-  private static let pageSize = 1000
   /// Of jobs that are over, so many checkpoints are removed in one sweep: the next one goes on.
   private static let prunedOfOverMost = 200
 
@@ -87,16 +86,6 @@ struct Sweep: Sendable {
 
   /// Marked first, removed then: nobody resumes from half of one, and a sweep that dies in between leaves only waste.
   private func prune(_ checkpoint: CheckpointRecord, _ report: inout SweepReport) async throws {
-    guard let prefix = checkpoint.objectPrefix,
-      case .done = try await services.store.markPruned(checkpoint.id, by: epoch)
-    else { return }
-    try await services.objects.delete(ObjectLayout.manifest(checkpoint: prefix))
-    var marker: String?
-    repeat {
-      let page = try await services.objects.list(prefix: prefix, after: marker, limit: Self.pageSize)
-      for entry in page.entries { try await services.objects.delete(entry.key) }
-      marker = page.next
-    } while marker != nil
-    report.pruned.append(checkpoint.id)
+    if try await Pruning(services: services, epoch: epoch).prune(checkpoint) { report.pruned.append(checkpoint.id) }
   }
 }

@@ -1,0 +1,96 @@
+public import Domain
+
+/// The objects that only `pruned` checkpoints have: those that they name below their own folders, and that no checkpoint
+/// of `keeping` names.
+///
+/// Pure: the invariant "no kept manifest names a deleted key" is this set's, as long as `keeping` has every checkpoint that
+/// can be resumed from, and the base of whatever is being written.
+public func removable(of pruned: [CheckpointManifest], keeping kept: [CheckpointManifest]) -> Set<String> {
+  let named = kept.reduce(into: Set<String>()) { $0.formUnion($1.files.keys) }
+  return pruned.reduce(into: Set<String>()) { found, manifest in
+    let prefix = ObjectLayout.checkpoint(run: manifest.run, step: manifest.step, number: manifest.number)
+    found.formUnion(manifest.files.keys.filter { $0.hasPrefix(prefix) && !named.contains($0) })
+  }
+}
+
+/// Removes what pruned checkpoints of one run left in a store, and no chunk that another checkpoint names.
+///
+/// Nodes go on writing meanwhile. A checkpoint refers only to chunks that its base names, which is the one that the node
+/// stored before it, or that its attempt resumed from: so whatever is under way, or stored and not heard of yet, names
+/// nothing but what lies in folders that are not pruned, or what some manifest that is read here names.
+public struct CheckpointPruning: Sendable {
+  private static let pageSize = 1000
+
+  private let store: any ObjectStore
+  private let run: RunID
+
+  /// Of the checkpoints of `run`.
+  public init(_ store: any ObjectStore, run: RunID) {
+    self.store = store
+    self.run = run
+  }
+
+  /// Removes all objects in the folders `pruned` that nobody names any more; those of earlier times, too.
+  ///
+  /// Every other folder below the run that has a manifest is kept, heard of or not, and so is all of `kept`. Manifests and
+  /// parts of the pruned go first: a sweep that dies in between leaves waste, which the next one removes.
+  /// - Throws: before anything is deleted, `CheckpointFault` where a manifest of `kept` is missing or cannot be read;
+  ///   `ObjectStoreError`.
+  /// - Returns: how many objects were removed.
+  @discardableResult
+  public func remove(pruned: Set<String>, kept: Set<String>) async throws -> Int {
+    let left = try await objects(in: pruned)
+    guard !left.keys.isEmpty else { return 0 }
+    var named: Set<String> = []
+    for prefix in left.manifests.union(kept).subtracting(pruned).sorted() {
+      do {
+        named.formUnion(try await manifest(prefix).files.keys)
+      } catch is CheckpointFault where !kept.contains(prefix) {
+        // Nobody can resume from it, and nothing is based on it: its node could not have read it either.
+      }
+    }
+    let doomed = left.keys.filter { !named.contains($0) }
+    for key in doomed.filter(Self.isDescription) { try await store.delete(key) }
+    for key in doomed where !Self.isDescription(key) { try await store.delete(key) }
+    return doomed.count
+  }
+
+  /// The objects in the folders `pruned`, and the folders below the run that have a manifest.
+  private func objects(in pruned: Set<String>) async throws -> (keys: [String], manifests: Set<String>) {
+    var keys: [String] = []
+    var manifests: Set<String> = []
+    var marker: String?
+    repeat {
+      let page = try await store.list(prefix: ObjectLayout.checkpoints(of: run), after: marker, limit: Self.pageSize)
+      for entry in page.entries {
+        guard let prefix = ObjectLayout.checkpoint(of: entry.key) else { continue }
+        if pruned.contains(prefix) { keys.append(entry.key) }
+        if entry.key == ObjectLayout.manifest(checkpoint: prefix) { manifests.insert(prefix) }
+      }
+      marker = page.next
+    } while marker != nil
+    return (keys, manifests)
+  }
+
+  private func manifest(_ prefix: String) async throws -> CheckpointManifest {
+    let bytes: [UInt8]
+    do {
+      bytes = try await store.bytes(ObjectLayout.manifest(checkpoint: prefix))
+    } catch {
+      guard error.code == .notFound else { throw error }
+      throw CheckpointFault.missing(key: error.key)
+    }
+    do {
+      return try CheckpointManifest(decoding: bytes)
+    } catch {
+      throw CheckpointFault.badManifest("\(prefix): \(error)")
+    }
+  }
+
+  /// Whether an object says what a checkpoint is, and holds no byte of it.
+  private static func isDescription(_ key: String) -> Bool {
+    guard let prefix = ObjectLayout.checkpoint(of: key) else { return false }
+    let name = key.dropFirst(prefix.count)
+    return name == "manifest.json" || (name.hasPrefix("part-") && !name.contains("/"))
+  }
+}
