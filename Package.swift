@@ -71,7 +71,7 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: strict),
-    .target(name: "Launching", dependencies: ["Domain", "Wire", "SSH"], swiftSettings: strict),
+    .target(name: "Launching", dependencies: ["Domain", "Wire", "SSH", crypto], swiftSettings: strict),
     .target(
       name: "NodeAgent", dependencies: ["Domain", "Wire", "ObjectStorage", "CLinux", crypto], exclude: ["README.md"],
       swiftSettings: strict),
@@ -134,7 +134,8 @@ let package = Package(
     .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestKit"], swiftSettings: strict),
     .testTarget(name: "StoreTests", dependencies: ["Store", "Postgres", "Domain", "TestKit"], swiftSettings: strict),
     .testTarget(name: "SSHTests", dependencies: ["SSH", "TestKit"], swiftSettings: strict),
-    .testTarget(name: "LaunchingTests", dependencies: ["Launching", "Domain", "Wire"], swiftSettings: strict),
+    .testTarget(
+      name: "LaunchingTests", dependencies: ["Launching", "Domain", "Wire", "SSH", "TestKit"], swiftSettings: strict),
     .testTarget(
       name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Wire", "Domain", "TestKit"], swiftSettings: strict),
     .testTarget(

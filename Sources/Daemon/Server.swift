@@ -1,4 +1,3 @@
-import Crypto
 import Domain
 import Foundation
 import Hummingbird
@@ -24,7 +23,7 @@ struct Server {
     logger.logLevel = settings.logLevel.flatMap(Logger.Level.init(rawValue:)) ?? .info
     let pool = PostgresPool(
       settings.database, options: .init(applicationName: "batond"), limits: .init(connections: 12))
-    let binary = try AgentBinary.read(settings.agentBinary)
+    let binary = try settings.readAgent()
     let objects = try settings.openObjectStore()
     let hub = WakeHub()
     let services = Services(
@@ -80,16 +79,16 @@ struct ListenerService: Service {
   }
 }
 
-extension AgentBinary {
-  /// The executable at `path`, hashed.
+extension Settings {
+  /// The agent that `agent_binary` names, as it is now.
   ///
   /// Throws `SettingsError` where it cannot be read.
-  static func read(_ path: String) throws -> AgentBinary {
+  fileprivate func readAgent() throws -> AgentBinary {
     do {
-      let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
-      return AgentBinary(path: path, sha256: Harness.hex(SHA256.hash(data: data)))
+      return try AgentBinary(contentsOf: agentBinary)
     } catch {
-      throw SettingsError(path: path, problem: "the agent's executable cannot be read: \(error.localizedDescription)")
+      throw SettingsError(
+        path: agentBinary, problem: "the agent's executable cannot be read: \(error.localizedDescription)")
     }
   }
 }

@@ -43,7 +43,7 @@ public struct AgentClient: Sendable {
       let present = try await pool.run(["test", "-x", path], on: node.endpoint, timeout: Self.shortTimeout)
       guard !present.status.isSuccess else { return }
       try await pool.withSession(to: node.endpoint) { connection in
-        try await connection.upload(localFile: binary.path, to: path, mode: 0o755, sha256: binary.sha256)
+        try await connection.upload(bytes: binary.bytes, to: path, mode: 0o755, sha256: binary.sha256)
       }
     }
   }

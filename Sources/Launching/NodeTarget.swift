@@ -1,4 +1,6 @@
+import Crypto
 public import Domain
+import Foundation
 public import SSH
 
 /// A node, as far as reaching it goes.
@@ -24,17 +26,25 @@ public struct NodeTarget: Hashable, Sendable {
   }
 }
 
-/// The agent's executable on this machine, to be put on nodes.
-public struct AgentBinary: Hashable, Sendable {
-  /// Where it lies here.
-  public let path: String
+/// The agent's executable, to be put on nodes.
+///
+/// It is held as it was when it was read: a controller goes on sending the version whose protocol it speaks when the
+/// file it came from is replaced.
+public struct AgentBinary: Sendable {
+  /// The whole file.
+  public let bytes: [UInt8]
   /// SHA-256 of it, 64 lower-case hexadecimal digits.
   public let sha256: String
 
-  /// An executable whose hash is known.
-  public init(path: String, sha256: String) {
-    self.path = path
-    self.sha256 = sha256
+  /// The executable at `path`, as it is now.
+  ///
+  /// Throws what Foundation does where it cannot be read.
+  public init(contentsOf path: String) throws {
+    bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    sha256 = SHA256.hash(data: bytes).map { byte in
+      let digits = String(byte, radix: 16)
+      return byte < 16 ? "0" + digits : digits
+    }.joined()
   }
 
   /// Where it belongs on a node: a folder named by its content, so that an older one is never taken for it, and

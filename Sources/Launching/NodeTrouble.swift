@@ -17,7 +17,7 @@ public enum NodeTrouble: Hashable, Sendable {
       switch error.code {
       case .channelFailed, .timeout(.exec), .inputClosed, .outputLimitExceeded, .checksumMismatch, .uploadFailed:
         self = .agentFailed("\(error)")
-      case .localFileUnreadable, .invalidArgument, .keyUnreadable, .keyUnsupported: self = .elsewhere("\(error)")
+      case .invalidArgument, .keyUnreadable, .keyUnsupported: self = .elsewhere("\(error)")
       default: self = .outOfReach("\(error)")
       }
     default: self = .elsewhere("\(error)")

@@ -4,7 +4,7 @@ extension SSHConnection {
   /// Must return at once.
   public typealias UploadProgress = @Sendable (_ sent: Int, _ total: Int) -> Void
 
-  /// Puts a local file at `remotePath`, whole and verified, or not at all.
+  /// Puts a file with `bytes` at `remotePath`, whole and verified, or not at all.
   ///
   /// The bytes go to a file beside the target, are read back with the node's own `sha256sum`, and move into place
   /// in one step: a reader of `remotePath` sees the old file or the new one. Missing folders are made.
@@ -14,36 +14,11 @@ extension SSHConnection {
   /// - `sha256`: the digest the file must have, in hexadecimal.
   ///
   /// Throws `.checksumMismatch` when what arrived is not that, `.uploadFailed` with the remote side's words when it
-  /// cannot be stored, `.localFileUnreadable`, and what `run` throws. Nothing is left behind then, unless the
-  /// node itself goes down, and the target is untouched. A lost connection or a cancellation at the very end can
-  /// still leave the complete new file in place.
-  public func upload(
-    localFile path: String, to remotePath: String, mode: UInt16 = 0o644, sha256: String,
-    progress: UploadProgress? = nil
-  ) async throws {
-    let file = try LocalFile(path, for: endpoint)
-    let endpoint = endpoint
-    try await upload(to: remotePath, mode: mode, sha256: sha256, total: file.size, progress) { offset, count in
-      let bytes = try await file.read(at: offset, count: count, for: endpoint)
-      guard bytes.count == count else {
-        throw SSHError(.localFileUnreadable, endpoint: endpoint, detail: "\(path) shrank while it was sent")
-      }
-      return bytes
-    }
-  }
-
-  /// The same for bytes in memory.
+  /// cannot be stored, and what `run` throws. Nothing is left behind then, unless the node itself goes down, and the
+  /// target is untouched. A lost connection or a cancellation at the very end can still leave the complete new file
+  /// in place.
   public func upload(
     bytes: [UInt8], to remotePath: String, mode: UInt16 = 0o644, sha256: String, progress: UploadProgress? = nil
-  ) async throws {
-    try await upload(to: remotePath, mode: mode, sha256: sha256, total: bytes.count, progress) { offset, count in
-      Array(bytes[offset..<offset + count])
-    }
-  }
-
-  private func upload(
-    to remotePath: String, mode: UInt16, sha256: String, total: Int, _ progress: UploadProgress?,
-    _ read: (_ offset: Int, _ count: Int) async throws -> [UInt8]
   ) async throws {
     let digest = sha256.lowercased()
     guard digest.utf8.count == 64, digest.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
@@ -54,11 +29,11 @@ extension SSHConnection {
     let process = try await start(["/bin/sh", "-c", UploadScript.text, "upload", remotePath, bits, digest])
     var sent = 0
     do {
-      while sent < total {
-        let chunk = try await read(sent, min(UploadScript.chunkSize, total - sent))
+      while sent < bytes.count {
+        let chunk = Array(bytes[sent..<min(sent + UploadScript.chunkSize, bytes.count)])
         try await process.write(chunk)
         sent += chunk.count
-        progress?(sent, total)
+        progress?(sent, bytes.count)
       }
       try await process.closeInput()
     } catch let error as SSHError where error.code == .inputClosed {

@@ -52,8 +52,6 @@ public struct SSHError: Error, Sendable, Hashable, CustomStringConvertible {
     case outputLimitExceeded(limit: Int)
     /// The file that arrived has another checksum than the caller named. Nothing was put in place.
     case checksumMismatch(expected: String, actual: String)
-    /// The local file cannot be read.
-    case localFileUnreadable
     /// The remote side could not store the file. Nothing was put in place.
     case uploadFailed
     /// An argument cannot be sent: a NUL byte, an empty command.
@@ -103,7 +101,6 @@ public struct SSHError: Error, Sendable, Hashable, CustomStringConvertible {
     case .outputLimitExceeded(let limit): "the command wrote more than \(limit) bytes"
     case .checksumMismatch(let expected, let actual):
       "the uploaded file has SHA-256 \(actual), expected \(expected)"
-    case .localFileUnreadable: "the local file cannot be read"
     case .uploadFailed: "the upload could not be stored"
     case .invalidArgument: "this command cannot be sent"
     }
@@ -130,7 +127,6 @@ public struct SSHError: Error, Sendable, Hashable, CustomStringConvertible {
     case .inputClosed: "Read its standard error and exit status."
     case .outputLimitExceeded: "Raise the limit, or stream the output."
     case .checksumMismatch: "Upload again; if it repeats, the local file changes or the node's disk is bad."
-    case .localFileUnreadable: "Check the path and its permissions."
     case .uploadFailed: "Check free space and permissions on the node."
     case .invalidArgument: "Give a command whose arguments contain no NUL byte."
     }

@@ -235,4 +235,21 @@ struct ReplicaTests {
       #expect(try Replicas(node: node).all().isEmpty)
     }
   }
+
+  @Test func evictsNothingWhileNobodyCanSayWhatAnAttemptUses() async throws {
+    try await StagingFixture.with { fixture in
+      let node = try fixture.node()
+      _ = try await stager(fixture, [try await fixture.dataset("d", ["a": [1]])]).run()
+      let attempt = node.attempt(AttemptID(9))
+      try Disk.makeFolders(attempt.path)
+      let verbs = ReplicaVerbs(node: node)
+      let all = try Codec.line(ReplicaSelection(contentIDs: nil))
+      try Disk.writeAtomically(Array("{\"attempt\": 9".utf8), to: attempt.order)
+      #expect(throws: (any Error).self) { try verbs.evict(all) }
+      #expect(try Replicas(node: node).all().count == 1)
+      // A folder without an order is that of an attempt which has not begun.
+      try Disk.removeTree(attempt.order)
+      #expect(try verbs.evict(all).removed.count == 1)
+    }
+  }
 }

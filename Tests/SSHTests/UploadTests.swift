@@ -60,30 +60,20 @@ struct UploadTests {
 
   @Test func sendsALargeFileAndReportsProgress() async throws {
     try await SSHDFixture.with { server in
-      let source = server.folder.appendingPathComponent("source")
       let size = 9_000_001
-      try Data((0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }).write(to: source)
+      let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }
+      let source = server.folder.appendingPathComponent("source")
+      try Data(bytes).write(to: source)
       let connection = try await server.connect()
       let sum = try await connection.run(["sha256sum", source.path]).stdoutText.prefix(64)
       let target = server.folder.path + "/target"
       let reports = Mutex<[Int]>([])
-      try await connection.upload(localFile: source.path, to: target, sha256: String(sum)) { sent, total in
+      try await connection.upload(bytes: bytes, to: target, sha256: String(sum)) { sent, total in
         reports.withLock { $0.append(sent) }
         if total != size { Issue.record("total is \(total)") }
       }
       #expect(FileManager.default.contentsEqual(atPath: source.path, andPath: target))
       #expect(reports.withLock { $0.last == size && $0 == $0.sorted() && $0.count > 2 })
-    }
-  }
-
-  @Test func aMissingLocalFileIsNamed() async throws {
-    try await SSHDFixture.with { server in
-      let connection = try await server.connect()
-      let error = try await sshError {
-        try await connection.upload(localFile: "/nonexistent", to: "x", sha256: digest)
-      }
-      #expect(error.code == .localFileUnreadable)
-      #expect(error.detail.contains("/nonexistent"))
     }
   }
 

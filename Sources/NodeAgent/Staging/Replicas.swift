@@ -114,18 +114,29 @@ struct Replicas: Sendable {
   }
 
   /// Folders that attempts which are not over have asked for.
+  ///
+  /// Throws where what such an attempt asked for cannot be read: nobody can say then what it uses.
   func inUse() throws -> Set<String> {
     var names: Set<String> = []
     for id in try node.knownAttempts() {
       let folder = node.attempt(id)
-      guard let bytes = try? Disk.readAll(folder.order), let order = try? Codec.decode(AttemptOrder.self, bytes),
-        try !JournalFile.hasEnded(JournalFile.read(folder.journal).entries.map(\.event))
+      guard try !JournalFile.hasEnded(JournalFile.read(folder.journal).entries.map(\.event)),
+        let order = try order(of: folder)
       else { continue }
       for dataset in order.datasets {
         names.insert(ReplicaName(dataset, rank: order.nodeRank, count: order.nodeAddresses.count).folder)
       }
     }
     return names
+  }
+
+  /// Nil for an attempt that has none yet, or has just been purged.
+  private func order(of attempt: AttemptFolder) throws -> AttemptOrder? {
+    do {
+      return try Codec.decode(AttemptOrder.self, Disk.readAll(attempt.order))
+    } catch let error as SystemError where error.code == ENOENT {
+      return nil
+    }
   }
 
   /// Removes a replica, whole or partial; false where somebody is staging it at this moment.

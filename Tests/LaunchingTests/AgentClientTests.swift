@@ -1,0 +1,27 @@
+import Domain
+import Foundation
+import Launching
+import SSH
+import TestKit
+import Testing
+
+@Suite(.timeLimit(.minutes(5)))
+struct AgentClientTests {
+  @Test func sendsTheAgentItStartedWithWhenTheFileIsReplaced() async throws {
+    try await SSHDFixture.with { server in
+      let file = server.folder.appendingPathComponent("built-agent")
+      try Data("the first version".utf8).write(to: file)
+      let binary = try AgentBinary(contentsOf: file.path)
+      try Data("a second version, longer than the first".utf8).write(to: file)
+
+      let node = NodeTarget(
+        id: NodeID(1), name: "node-1", endpoint: server.endpoint, hostKey: server.hostKey,
+        root: server.folder.path + "/root")
+      try await AgentClient(identity: server.identity, binary: binary).ensureAgent(on: node)
+      let placed = FileManager.default.contents(atPath: binary.remotePath(below: node.root))
+      #expect(placed == Data("the first version".utf8))
+      // What `printf 'the first version' | sha256sum` says.
+      #expect(binary.sha256 == "235d8c9008082e60bf4e42fa5f1895b9cf6c862776828993270fae13ae777eaa")
+    }
+  }
+}
