@@ -151,7 +151,9 @@ let package = Package(
     .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(
       name: "DaemonTests",
-      dependencies: ["Daemon", "Wire", "Domain", "Store", .product(name: "HTTPTypes", package: "swift-http-types")],
+      dependencies: [
+        "Daemon", "Wire", "Domain", "Store", "ObjectStorage", .product(name: "HTTPTypes", package: "swift-http-types"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "SystemTests",

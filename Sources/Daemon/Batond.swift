@@ -28,10 +28,12 @@ struct Batond: AsyncParsableCommand {
       Examples:
         batond migrate --config batond.json
         batond token create --config batond.json --user alice --project vision
+        batond key create --config batond.json
+        batond credentials set --config batond.json < credentials.json
         batond serve --config batond.json
       """,
     version: BatonVersion.current,
-    subcommands: [Serve.self, Migrate.self, Token.self],
+    subcommands: [Serve.self, Migrate.self, Token.self, Key.self, Credentials.self],
     defaultSubcommand: Serve.self)
 }
 

@@ -24,12 +24,12 @@ struct Server {
     let pool = PostgresPool(
       settings.database, options: .init(applicationName: "batond"), limits: .init(connections: 12))
     let binary = try settings.readAgent()
-    let objects = try settings.openObjectStore()
+    let store = Store(
+      pool, assumed: settings.assumed, lostMost: settings.lostAttemptsMost ?? AttemptEnd.lostMost)
+    let objects = try await settings.openObjectStore(store)
     let hub = WakeHub()
     let services = Services(
-      settings: settings,
-      store: Store(
-        pool, assumed: settings.assumed, lostMost: settings.lostAttemptsMost ?? AttemptEnd.lostMost),
+      settings: settings, store: store,
       objects: objects,
       agents: AgentClient(identity: .file(settings.ssh.keyPath), binary: binary, settings: settings.sessions), hub: hub,
       progress: LiveProgress(),

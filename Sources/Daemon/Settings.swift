@@ -27,8 +27,8 @@ struct Settings: Sendable, Codable {
   var listen: Listen
   /// `file:///folder`, `s3://bucket/prefix` or `swift://container/prefix`.
   var objectStore: String
-  /// A file that opens the store where it is not a folder; see `CredentialsFile`.
-  var objectStoreCredentials: String?
+  /// The file with the key that seals the store's credentials; see `SealingKey`.
+  var objectStoreKey: String?
   var ssh: SSH
   /// The agent's executable, to be put on nodes.
   var agentBinary: String
@@ -59,7 +59,7 @@ struct Settings: Sendable, Codable {
   enum CodingKeys: String, CodingKey {
     case database, listen, ssh, migrations, url
     case objectStore = "object_store"
-    case objectStoreCredentials = "object_store_credentials"
+    case objectStoreKey = "object_store_key"
     case agentBinary = "agent_binary"
     case logLevel = "log_level"
     case endingLeadSeconds = "ending_lead_seconds"
@@ -93,7 +93,7 @@ struct Settings: Sendable, Codable {
     settings.ssh.keyPath = resolve(settings.ssh.keyPath)
     settings.agentBinary = resolve(settings.agentBinary)
     settings.migrations = resolve(settings.migrations)
-    settings.objectStoreCredentials = settings.objectStoreCredentials.map(resolve)
+    settings.objectStoreKey = settings.objectStoreKey.map(resolve)
     do throws(ObjectStoreLocation.SyntaxError) {
       settings.objectStore = "\(try ObjectStoreLocation(settings.objectStore))"
     } catch {
@@ -131,21 +131,6 @@ struct Settings: Sendable, Codable {
 
   /// How large one object of a data set may be that somebody sends: 64 GiB, or what the file says.
   var objectBytesMost: Int64 { objectBytesLimit ?? 64 << 30 }
-
-  /// Opens the object store.
-  ///
-  /// Throws `SettingsError` where the credentials are missing, open to others, or of another kind than the store.
-  func openObjectStore() throws -> any ObjectStore {
-    let location = try ObjectStoreLocation(objectStore)
-    let credentials = try objectStoreCredentials.map { path throws(SettingsError) in try CredentialsFile.read(path) }
-    do {
-      return try location.open(credentials)
-    } catch {
-      throw SettingsError(
-        path: objectStoreCredentials ?? "batond.json",
-        problem: "\(error.reason): name a file that holds them as \(CodingKeys.objectStoreCredentials.rawValue)")
-    }
-  }
 
   /// What the planner assumes of a job of which nothing was measured yet.
   var assumed: StartNeeds {

@@ -99,7 +99,10 @@ public struct LabController: Sendable {
     let port = try port()
     try writeConfiguration(record, port: port)
     let configuration = ["--config", layout.controllerConfiguration]
-    if migrating { try await Command(program, ["migrate"] + configuration).checked(within: .seconds(180)) }
+    if migrating {
+      try await Command(program, ["migrate"] + configuration).checked(within: .seconds(180))
+      try await sealCredentials(record, program)
+    }
     let log = layout.log(of: "batond")
     let command = Command(program, ["serve"] + configuration, environment: record.environment(of: "batond"))
     let process = try record.stray("batond") ?? command.startDaemon(log: log)
@@ -154,6 +157,14 @@ public struct LabController: Sendable {
     try writeJSON(["url": try url, "token": token], to: layout.clientConfiguration)
   }
 
+  /// Has the credentials of an object store that is not the lab's own sealed, as an administrator would.
+  private func sealCredentials(_ record: LabRecord, _ program: String) async throws {
+    guard let credentials = record.settings.objectStore?.credentialsFile else { return }
+    let configuration = ["--config", layout.controllerConfiguration]
+    if !Files.exists(layout.objectStoreKey) { try await Command(program, ["key", "create"] + configuration).checked() }
+    try await Command(program, ["credentials", "set", "--file", credentials] + configuration).checked()
+  }
+
   private func port() throws(LabError) -> Int {
     try file.update { record throws(LabError) in
       guard record.settings.programs.controller != nil else {
@@ -170,7 +181,7 @@ public struct LabController: Sendable {
     let configuration = ControllerConfiguration(
       database: try LabPostgres(file).conninfo, listen: .init(host: "127.0.0.1", port: port),
       object_store: record.settings.objectStore?.location ?? "file://\(layout.objects)",
-      object_store_credentials: record.settings.objectStore?.credentialsFile,
+      object_store_key: record.settings.objectStore?.credentialsFile == nil ? nil : layout.objectStoreKey,
       ssh: .init(key_path: layout.sshKey, user: try Account.current().name),
       agent_binary: record.settings.programs.agent, migrations: record.settings.programs.migrations,
       log_level: "info", url: "http://127.0.0.1:\(port)", further: record.settings.controllerSettings ?? [:])
@@ -198,7 +209,7 @@ private struct ControllerConfiguration: Encodable {
   var database: String
   var listen: Listen
   var object_store: String
-  var object_store_credentials: String?
+  var object_store_key: String?
   var ssh: SSH
   var agent_binary: String
   var migrations: String
@@ -207,7 +218,7 @@ private struct ControllerConfiguration: Encodable {
   var further: [String: Double]
 
   private enum CodingKeys: String, CodingKey {
-    case database, listen, object_store, object_store_credentials, ssh, agent_binary, migrations, log_level, url
+    case database, listen, object_store, object_store_key, ssh, agent_binary, migrations, log_level, url
   }
 
   private struct FurtherKey: CodingKey {
@@ -222,7 +233,7 @@ private struct ControllerConfiguration: Encodable {
     try keys.encode(database, forKey: .database)
     try keys.encode(listen, forKey: .listen)
     try keys.encode(object_store, forKey: .object_store)
-    try keys.encodeIfPresent(object_store_credentials, forKey: .object_store_credentials)
+    try keys.encodeIfPresent(object_store_key, forKey: .object_store_key)
     try keys.encode(ssh, forKey: .ssh)
     try keys.encode(agent_binary, forKey: .agent_binary)
     try keys.encode(migrations, forKey: .migrations)

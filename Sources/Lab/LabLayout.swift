@@ -16,6 +16,8 @@ public struct LabLayout: Sendable, Hashable {
   public var record: String { "\(root)/lab.json" }
   /// Settings of the controller.
   public var controllerConfiguration: String { "\(root)/batond.json" }
+  /// The key that seals the credentials of an object store that is not the lab's own.
+  public var objectStoreKey: String { "\(root)/object-store.key" }
   /// Address and token for the CLI; readable by its owner only.
   public var clientConfiguration: String { "\(root)/client.json" }
   /// The object store.

@@ -41,10 +41,7 @@ public struct AgentBinary: Sendable {
   /// Throws what Foundation does where it cannot be read.
   public init(contentsOf path: String) throws {
     bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-    sha256 = SHA256.hash(data: bytes).map { byte in
-      let digits = String(byte, radix: 16)
-      return byte < 16 ? "0" + digits : digits
-    }.joined()
+    sha256 = SHA256.hash(data: bytes).hexadecimal
   }
 
   /// Where it belongs on a node: a folder named by its content, so that an older one is never taken for it, and

@@ -1,4 +1,5 @@
 import Crypto
+import Domain
 import Glibc
 import Synchronization
 
@@ -13,7 +14,7 @@ package struct ContentHash: Sendable {
   package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
 
   /// 64 lower-case hexadecimal digits.
-  package func hex() -> String { Self.hex(hasher.finalize()) }
+  package func hex() -> String { hasher.finalize().hexadecimal }
 
   /// The hash of `bytes`.
   package static func of(_ bytes: [UInt8]) -> String {
@@ -34,16 +35,6 @@ package struct ContentHash: Sendable {
       size += Int64(chunk.count)
     }
   }
-
-  static func hex(_ bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for byte in bytes {
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
-    }
-    return String(decoding: text, as: UTF8.self)
-  }
 }
 
 /// MD5 over bytes that come in pieces: for stores that know nothing better of what they hold.
@@ -53,7 +44,7 @@ struct MD5Hash: Sendable {
   mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
 
   /// 32 lower-case hexadecimal digits.
-  func hex() -> String { ContentHash.hex(hasher.finalize()) }
+  func hex() -> String { hasher.finalize().hexadecimal }
 
   /// The hash of `bytes`.
   static func of(_ bytes: [UInt8]) -> String {

@@ -63,7 +63,7 @@ struct SigningTests {
     // From "Examples of how to derive a signing key for Signature Version 4".
     let key = SigV4.dayKey(
       secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", day: "20120215", region: "us-east-1", service: "iam")
-    #expect(ContentHash.hex(key) == "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d")
+    #expect(key.hexadecimal == "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d")
   }
 
   @Test func derivesAKeyForEveryDayOfALease() throws {

@@ -76,8 +76,7 @@ struct CheckpointDownloader: Sendable {
     }
     // What the rename publishes has to be on the disk before it.
     try Self.attempting("write \(path)") { try file.synchronize() }
-    return hash.finalize().map { byte in byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16) }.joined()
-      == entry.sha256
+    return hash.finalize().hexadecimal == entry.sha256
   }
 
   /// Hands what an earlier call left at `path` to `receive`, and gives its length; makes the file where there is none.

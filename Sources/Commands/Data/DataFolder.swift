@@ -116,11 +116,6 @@ enum DataFolder {
     guard total == file.size else {
       throw CommandFailure(.tryLater, "\(file.location) changed while it was read: wait until nothing writes to it")
     }
-    return hexadecimal(hash.finalize())
-  }
-
-  private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef")
-    return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    return hash.finalize().hexadecimal
   }
 }

@@ -124,11 +124,7 @@ struct Submit: AsyncParsableCommand {
 
   /// 128 random bits: the same key twice is the same job, so no two submissions may share one.
   static func newKey() -> String {
-    let (high, low) = (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
-    return [high, low].map { number in
-      let digits = String(number, radix: 16)
-      return String(repeating: "0", count: 16 - digits.count) + digits
-    }.joined()
+    (0..<16).map { _ in UInt8.random(in: .min ... .max) }.hexadecimal
   }
 
   /// What a person reads.

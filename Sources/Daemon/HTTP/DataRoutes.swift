@@ -109,7 +109,7 @@ enum DataRoutes {
           .badRequest, "the project has not sent the object of '\(entry.path)': send it first (`baton data add` does)")
       }
     }
-    let contentID = Harness.hex(SHA256.hash(data: Data(request.manifest.canonicalText.utf8)))
+    let contentID = SHA256.hash(data: Data(request.manifest.canonicalText.utf8)).hexadecimal
     let key = ObjectLayout.datasetManifest(contentID: contentID)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

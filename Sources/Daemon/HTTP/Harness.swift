@@ -90,14 +90,6 @@ struct Harness: Sendable {
 
   /// What the database knows of a token.
   static func hash(_ secret: String) -> String {
-    hex(SHA256.hash(data: Data(secret.utf8)))
-  }
-
-  /// 64 lower-case hexadecimal digits.
-  static func hex(_ digest: SHA256Digest) -> String {
-    digest.map { byte in
-      let digits = String(byte, radix: 16)
-      return digits.count == 1 ? "0" + digits : digits
-    }.joined()
+    SHA256.hash(data: Data(secret.utf8)).hexadecimal
   }
 }

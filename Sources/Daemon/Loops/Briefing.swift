@@ -43,9 +43,6 @@ struct Briefing {
   ///
   /// A controller that takes over makes another; nodes that do not agree on one bring all from the store.
   private static func randomKey() -> String {
-    (0..<32).map { _ in
-      let byte = UInt8.random(in: .min ... .max)
-      return (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }.joined()
+    (0..<32).map { _ in UInt8.random(in: .min ... .max) }.hexadecimal
   }
 }

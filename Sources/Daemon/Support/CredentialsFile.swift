@@ -1,8 +1,9 @@
 import Foundation
-import Glibc
 import ObjectStorage
 
-/// The file that opens the object store: JSON with one key, `s3` or `swift`, readable by its owner alone.
+/// What opens the object store, as people write it: JSON with one key, `s3` or `swift`.
+///
+/// `batond credentials set` reads it once; at rest credentials are sealed (`SealingKey`).
 ///
 /// ```json
 /// {"s3": {"endpoint": "https://s3.example.org", "region": "us-east-1", "access_key": "...", "secret_key": "..."}}
@@ -48,34 +49,42 @@ struct CredentialsFile: Decodable {
   var s3: S3?
   var swift: Swift?
 
-  /// Reads the file at `path`.
+  /// Reads the file at `path`, or standard input for `-`.
   ///
   /// Throws `SettingsError`; what it says holds nothing of what the file says.
   static func read(_ path: String) throws(SettingsError) -> ObjectStoreCredentials {
-    func refuse(_ problem: String) -> SettingsError { SettingsError(path: path, problem: problem) }
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      throw refuse("the credentials of the object store cannot be read: \(String(cString: strerror(errno)))")
+    guard path == "-" else {
+      return try parse(PrivateFile.read(path, what: "the file of credentials"), of: path)
     }
-    guard status.st_mode & 0o077 == 0 else {
-      throw refuse("others can read the credentials of the object store: chmod 600 \(path)")
+    do {
+      return try parse(FileHandle.standardInput.readToEnd() ?? Data(), of: "standard input")
+    } catch let error as SettingsError {
+      throw error
+    } catch {
+      throw SettingsError(path: "standard input", problem: "it cannot be read: \(error.localizedDescription)")
     }
+  }
+
+  /// Reads `text`, which came from `origin`.
+  static func parse(_ text: Data, of origin: String) throws(SettingsError) -> ObjectStoreCredentials {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     let file: CredentialsFile
     do {
-      file = try decoder.decode(CredentialsFile.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+      file = try decoder.decode(CredentialsFile.self, from: text)
     } catch let error as DecodingError {
-      throw refuse(Settings.explain(error))
+      throw SettingsError(path: origin, problem: Settings.explain(error))
     } catch {
-      throw refuse("it cannot be read: \(error.localizedDescription)")
+      throw SettingsError(path: origin, problem: "it cannot be read: \(error.localizedDescription)")
     }
     guard let credentials = file.credentials else {
-      throw refuse(
-        """
-        it opens no store: write {"s3": {endpoint, access_key, secret_key}}, or {"swift": {auth_url, ...}} with \
-        application_credential_id and application_credential_secret, or username, password and project, or user and key
-        """)
+      throw SettingsError(
+        path: origin,
+        problem: """
+          it opens no store: write {"s3": {endpoint, access_key, secret_key}}, or {"swift": {auth_url, ...}} with \
+          application_credential_id and application_credential_secret, or username, password and project, or user \
+          and key
+          """)
     }
     return credentials
   }

@@ -18,7 +18,7 @@ public enum S3DayKeys {
     return (first...min(last, first + Int64(most) - 1)).map { number in
       let day = HTTPDate.day(number * 86_400)
       let key = SigV4.dayKey(secret: secret, day: day, region: region)
-      return S3Access.DayKey(day: day, key: ContentHash.hex(key))
+      return S3Access.DayKey(day: day, key: key.hexadecimal)
     }
   }
 

@@ -1,4 +1,5 @@
 import Crypto
+import Domain
 
 /// AWS Signature Version 4, as the "Signature Version 4 signing process" of AWS's reference describes it: pure.
 enum SigV4 {
@@ -33,7 +34,7 @@ enum SigV4 {
     let names = headers.map(\.name).joined(separator: ";")
     let request = canonicalRequest(call, headers: headers, names: names, payload: payload)
     let text = "AWS4-HMAC-SHA256\n\(scope.instant)\n\(scope.text)\n\(ContentHash.of(Array(request.utf8)))"
-    return Signature(signedHeaders: names, hex: ContentHash.hex(hmac(key, text)))
+    return Signature(signedHeaders: names, hex: hmac(key, text).hexadecimal)
   }
 
   static func canonicalRequest(

@@ -10,8 +10,8 @@ public enum TempURL {
     key: String, method: String, path: String, expires: Int64, isPrefix: Bool = false
   ) -> String {
     let text = "\(method)\n\(expires)\n\(isPrefix ? "prefix:" : "")\(path)"
-    return ContentHash.hex(
-      HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: SymmetricKey(data: Array(key.utf8))))
+    return HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: SymmetricKey(data: Array(key.utf8)))
+      .hexadecimal
   }
 }
 
@@ -63,7 +63,7 @@ extension SwiftObjectStore {
     if let found = try await containerKey() { return found }
     var call = HTTPCall(method: "POST", origin: "", path: "/\(settings.container)")
     let bytes = (0..<32).map { _ in UInt8.random(in: 0...255) }
-    call.set("x-container-meta-temp-url-key", ContentHash.hex(bytes))
+    call.set("x-container-meta-temp-url-key", bytes.hexadecimal)
     _ = try await exchange.perform(call, key: "")
     // Another controller may have made one at the same moment: what is there now is what counts.
     guard let made = try await containerKey() else {

@@ -1,0 +1,52 @@
+import Domain
+import ObjectStorage
+import Store
+
+extension Settings {
+  /// Under which name the database has the credentials of `object_store`.
+  static let siteStore = "site"
+
+  /// The key that seals credentials.
+  ///
+  /// Throws `SettingsError` where none is named, or it cannot be read.
+  func sealingKey() throws(SettingsError) -> SealingKey {
+    guard let objectStoreKey else {
+      throw SettingsError(
+        path: "batond.json",
+        problem: """
+          \(CodingKeys.objectStoreKey.rawValue) is missing: name a file for the key that seals credentials, and make it \
+          with batond key create --config batond.json
+          """)
+    }
+    return try SealingKey.read(objectStoreKey)
+  }
+
+  /// Opens the object store, with the credentials that the database has sealed.
+  ///
+  /// Throws `SettingsError` where they are missing, cannot be opened, or are of another kind than the store.
+  func openObjectStore(_ store: Store) async throws -> any ObjectStore {
+    let location = try ObjectStoreLocation(objectStore)
+    if case .file = location { return try open(location, nil) }
+    guard let record = try await store.credentials(Self.siteStore) else {
+      throw SettingsError(
+        path: "batond.json",
+        problem: "nothing opens \(location): batond credentials set --config batond.json < credentials.json")
+    }
+    do {
+      return try open(location, try sealingKey().open(record.credentials, for: Self.siteStore))
+    } catch let error as SealError {
+      throw SettingsError(path: objectStoreKey ?? "batond.json", problem: "\(error)")
+    }
+  }
+
+  /// Opens `location` with `credentials`.
+  ///
+  /// Throws `SettingsError` where these are of another kind than the store.
+  func open(_ location: ObjectStoreLocation, _ credentials: ObjectStoreCredentials?) throws -> any ObjectStore {
+    do throws(ObjectStoreError) {
+      return try location.open(credentials)
+    } catch {
+      throw SettingsError(path: "batond.json", problem: "object_store: \(error.reason)")
+    }
+  }
+}
