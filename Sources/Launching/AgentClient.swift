@@ -12,7 +12,7 @@ public struct AgentClient: Sendable {
   /// `probe` asks the node's `nvidia-smi`, which can take its time.
   private static let probeTimeout = Duration.seconds(60)
   /// An agent sends no longer frame: lines of metrics have 1 MiB at most, and JSON makes up to six bytes of one.
-  private static let frameLimit = 16 << 20
+  static let frameLimit = 16 << 20
 
   private let pool: SSHPool
   private let pins: PinnedKeys
@@ -100,17 +100,8 @@ public struct AgentClient: Sendable {
       "follow", "--attempt", "\(attempt.rawValue)", "--journal", "\(sequence)", "--metrics", "\(offset)",
     ]
     var lines = LineSplitter(limit: Self.frameLimit)
-    let decoder = JSONDecoder()
     try await stream(node, words) { chunk in
-      for line in lines.add(chunk) {
-        let frame: FollowFrame
-        do {
-          frame = try decoder.decode(FollowFrame.self, from: Data(line))
-        } catch {
-          throw AgentError(.garbled, node: node.name, detail: String(decoding: line.prefix(200), as: UTF8.self))
-        }
-        try await receive(frame)
-      }
+      for line in lines.add(chunk) { try await receive(decode(line, from: node)) }
     }
   }
 
@@ -142,7 +133,7 @@ public struct AgentClient: Sendable {
   }
 
   private func run(
-    _ node: NodeTarget, _ words: [String], stdin: [UInt8], timeout: Duration
+    _ node: NodeTarget, _ words: [String], stdin: [UInt8], timeout: Duration?
   ) async throws -> [UInt8] {
     var result = try await runOnce(node, words, stdin: stdin, timeout: timeout)
     if Self.notFound.contains(result.status) {
@@ -158,19 +149,32 @@ public struct AgentClient: Sendable {
   }
 
   private func runOnce(
-    _ node: NodeTarget, _ words: [String], stdin: [UInt8], timeout: Duration
+    _ node: NodeTarget, _ words: [String], stdin: [UInt8], timeout: Duration?
   ) async throws -> ExecResult {
     let argv = try await command(node, words)
     return try await pool.run(argv, on: node.endpoint, stdin: stdin, timeout: timeout)
+  }
+
+  /// Begins a command; its input is over at once, or stays open after `stdin` where `keepsInput`.
+  func begin(_ node: NodeTarget, _ words: [String], stdin: [UInt8], keepsInput: Bool) async throws -> SSHProcess {
+    let argv = try await command(node, words)
+    guard keepsInput else { return try await pool.start(argv, on: node.endpoint, stdin: stdin) }
+    let process = try await pool.start(argv, on: node.endpoint)
+    try await process.write(stdin)
+    return process
   }
 
   /// Streams a command's output, and checks how it ended.
   private func stream(
     _ node: NodeTarget, _ words: [String], receive: ([UInt8]) async throws -> Void
   ) async throws {
-    let argv = try await command(node, words)
-    let process = try await pool.start(argv, on: node.endpoint, stdin: [])
+    let process = try await begin(node, words, stdin: [], keepsInput: false)
     for try await chunk in process.stdout { try await receive(chunk) }
+    try await end(of: process, node, words)
+  }
+
+  /// Reads how a command ended whose output was read; throws `AgentError.failed` with what it said where it failed.
+  func end(of process: SSHProcess, _ node: NodeTarget, _ words: [String]) async throws {
     var said: [UInt8] = []
     for try await chunk in process.stderr { said = (said + chunk).suffix(500) }
     let status = try await process.exit
@@ -185,10 +189,10 @@ public struct AgentClient: Sendable {
   /// What the shell of the login says of a program that is not there, or not executable.
   private static let notFound: Set<ExitStatus> = [.exited(126), .exited(127)]
 
-  private func ask<Answer: Decodable>(
-    _ node: NodeTarget, _ words: [String], timeout: Duration
+  func ask<Answer: Decodable>(
+    _ node: NodeTarget, _ words: [String], stdin: [UInt8] = [], timeout: Duration?
   ) async throws -> Answer {
-    try decode(try await run(node, words, stdin: [], timeout: timeout), from: node)
+    try decode(try await run(node, words, stdin: stdin, timeout: timeout), from: node)
   }
 
   private func tell(_ node: NodeTarget, _ words: [String], _ message: (some Encodable)?) async throws {
@@ -198,7 +202,7 @@ public struct AgentClient: Sendable {
     if case .refused(let why) = reply { throw AgentError(.refused, node: node.name, detail: why) }
   }
 
-  private func decode<Answer: Decodable>(_ bytes: [UInt8], from node: NodeTarget) throws -> Answer {
+  func decode<Answer: Decodable>(_ bytes: [UInt8], from node: NodeTarget) throws -> Answer {
     do {
       return try JSONDecoder().decode(Answer.self, from: Data(bytes))
     } catch {
