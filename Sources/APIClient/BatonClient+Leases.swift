@@ -27,6 +27,13 @@ extension BatonClient {
   /// Gives a lease back.
   public func deleteLease(_ lease: String) async throws -> LeaseView { try await answer(.delete("leases", lease)) }
 
+  /// Plays a lease's end without giving its nodes back; the last value tells all that was found.
+  public func drill(_ lease: String, _ request: DrillRequest = DrillRequest()) async throws -> EventStream<
+    DrillProgress
+  > {
+    EventStream(chunks: try await stream(.post("leases", lease, "drill", json: request)), name: "drill")
+  }
+
   /// All nodes.
   public func nodes() async throws -> Listing<NodeView> { try await answer(.get("nodes")) }
 

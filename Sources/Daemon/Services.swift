@@ -16,6 +16,7 @@ struct Services: Sendable {
   let agents: AgentClient
   let hub: WakeHub
   let progress: LiveProgress
+  let ahead = AheadProgress()
   let leadership: Leadership
   let logger: Logger
   /// What identifies this agent's build in the node's row.

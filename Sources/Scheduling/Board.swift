@@ -22,7 +22,7 @@ struct Board {
   /// What the round says to `job`, given what it has decided before.
   func decision(on job: WaitingJob) -> Decision {
     guard job.state.isWaiting else { return Decision(job: job, judgements: [], outcome: .waits(.held, nil)) }
-    let judgements = leasesOpen(to: job).map { judge(job, in: $0) }
+    let judgements = leases.open(to: job).map { judge(job, in: $0) }
     return Decision(job: job, judgements: judgements, outcome: outcome(of: job, judgements))
   }
 
@@ -41,16 +41,6 @@ struct Board {
         firstInLine[judgement.lease.id] = firstInLine[judgement.lease.id] ?? decision.job.id
       }
     }
-  }
-
-  /// The leases that `job` may use, now or later, by start.
-  ///
-  /// A name goes before an id: a lease that someone called `lease-3` is what that project means by it.
-  private func leasesOpen(to job: WaitingJob) -> [LeaseSnapshot] {
-    let own = leases.filter { $0.project == job.project }
-    guard case .named(let name) = job.spec.lease else { return own }
-    let called = own.filter { $0.name == name }
-    return called.isEmpty ? own.filter { $0.id.description == name } : called
   }
 
   private func outcome(of job: WaitingJob, _ judgements: [Judgement]) -> Decision.Outcome {
@@ -164,18 +154,30 @@ private struct Offer {
   }
 }
 
+extension [LeaseSnapshot] {
+  /// Those that `job` may use, now or later, in their order.
+  ///
+  /// A name goes before an id: a lease that someone called `lease-3` is what that project means by it.
+  func open(to job: WaitingJob) -> [LeaseSnapshot] {
+    let own = filter { $0.project == job.project }
+    guard case .named(let name) = job.spec.lease else { return own }
+    let called = own.filter { $0.name == name }
+    return called.isEmpty ? own.filter { $0.id.description == name } : called
+  }
+}
+
 extension NodeSnapshot {
   fileprivate func isOfType(_ wanted: String?) -> Bool { wanted == nil || wanted == nodeType }
 
   /// Whether it could ever serve one node's share of `resources`.
-  fileprivate func suits(_ resources: JobResources) -> Bool {
+  func suits(_ resources: JobResources) -> Bool {
     isOfType(resources.nodeType) && gpuCount >= resources.gpusPerNode ?? 0
   }
 }
 
 extension LeaseSnapshot {
   /// Whether it is the better one to start in: it ends later, or was there first.
-  fileprivate func outlasts(_ other: LeaseSnapshot) -> Bool {
+  func outlasts(_ other: LeaseSnapshot) -> Bool {
     period.end == other.period.end ? id < other.id : period.end > other.period.end
   }
 }

@@ -23,10 +23,12 @@ public func explain(_ job: JobID, in snapshot: ClusterSnapshot, at now: Timestam
   return decisions.first { $0.job.id == job }?.explanation
 }
 
-/// The jobs that a round looks at, in the order in which it does: priority, then submission, then number.
-func inOrder(_ waiting: [WaitingJob]) -> [WaitingJob] {
+/// The jobs that a round looks at, all that wait or are held where nothing else is said, in the order in which it does: priority, then submission, then number.
+func inOrder(
+  _ waiting: [WaitingJob], where isIn: (WaitingJob) -> Bool = { $0.state.isWaiting || $0.state == .held }
+) -> [WaitingJob] {
   waiting
-    .filter { $0.state.isWaiting || $0.state == .held }
+    .filter(isIn)
     .sorted { left, right in
       if left.spec.priority != right.spec.priority { return left.spec.priority > right.spec.priority }
       if left.submittedAt != right.submittedAt { return left.submittedAt < right.submittedAt }
@@ -66,4 +68,19 @@ private func nextLeaseStart(
     .filter { projects.contains($0.project) && !$0.state.isFinal && $0.period.start > now }
     .map(\.period.start)
     .min()
+}
+
+/// Tells what each lease would say to `job`, which runs, if it waited now: its own attempt's nodes count as free.
+///
+/// By start. A lease that has not begun and would take it refuses with `leaseNotStarted`, as it does in the queue.
+public func verdicts(
+  on job: WaitingJob, in snapshot: ClusterSnapshot, at now: Timestamp
+) -> [Explanation.Verdict] {
+  var snapshot = snapshot
+  snapshot.attempts.removeAll { $0.job == job.id }
+  var waiting = job
+  waiting.state = .leaseWait
+  return Board(snapshot, at: now).decision(on: waiting).judgements.map {
+    Explanation.Verdict(lease: $0.lease.id, name: $0.lease.name, refusal: $0.refusal)
+  }
 }

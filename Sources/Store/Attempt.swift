@@ -69,6 +69,8 @@ public struct AttemptRecord: Hashable, Sendable {
   public var checkpointAskedAt: Timestamp?
   /// When somebody asked for its end without a save.
   public var killAskedAt: Timestamp?
+  /// When somebody asked it to save and leave as at its lease's end.
+  public var leaveAskedAt: Timestamp?
   /// When it was over; never after the end of its lease.
   public var endedAt: Timestamp?
   /// Its nodes, by rank.
@@ -77,7 +79,7 @@ public struct AttemptRecord: Hashable, Sendable {
   static let columns: SQL = """
     a.id, a.job_id, a.number, a.lease_id, a.state, a.outcome, a.exit_code, a.reason_detail, a.controller_epoch,
     a.resume_checkpoint_id, c.step AS resume_step, a.master_port, a.created_at, a.launched_at, a.running_at,
-    a.first_step_at, a.checkpointing_at, a.checkpoint_asked_at, a.kill_asked_at, a.ended_at
+    a.first_step_at, a.checkpointing_at, a.checkpoint_asked_at, a.kill_asked_at, a.leave_asked_at, a.ended_at
     """
 
   static let source: SQL = "attempt a LEFT JOIN checkpoint c ON c.id = a.resume_checkpoint_id"
@@ -102,6 +104,7 @@ public struct AttemptRecord: Hashable, Sendable {
     checkpointingAt = try row.get("checkpointing_at")
     checkpointAskedAt = try row.get("checkpoint_asked_at")
     killAskedAt = try row.get("kill_asked_at")
+    leaveAskedAt = try row.get("leave_asked_at")
     endedAt = try row.get("ended_at")
     self.nodes = nodes
   }

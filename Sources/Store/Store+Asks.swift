@@ -31,6 +31,18 @@ extension Store {
     }
   }
 
+  /// Asks for `attempt` to save and leave as at the end of its lease; its job then goes on in another attempt.
+  ///
+  /// `.stale` where it does not run.
+  public func askToLeave(_ attempt: AttemptID) async throws -> Guarded<AttemptID> {
+    let row = try await pool.first(
+      """
+      UPDATE attempt SET leave_asked_at = coalesce(leave_asked_at, clock_timestamp())
+      WHERE id = \(attempt) AND state = 'RUNNING' RETURNING id
+      """)
+    return try row.map { .done(try $0.get("id")) } ?? .stale
+  }
+
   /// Asks for `job`, whose end is wanted, to be ended without letting it save.
   ///
   /// `.stale` where it has no attempt.

@@ -129,6 +129,38 @@ extension Store {
     }
   }
 
+  /// Writes down how long the checkpoint to resume from took to come to a node.
+  ///
+  /// `.stale` where the attempt is not on that node.
+  public func recordRestore(
+    _ attempt: AttemptID, node: NodeID, took: TimeSpan, by epoch: ControllerEpoch
+  ) async throws -> Guarded<AttemptID> {
+    try await controlled(by: epoch) { transaction in
+      let count = try await transaction.execute(
+        """
+        UPDATE attempt_node SET restore_seconds = \(max(took, .zero).seconds)
+        WHERE attempt_id = \(attempt) AND node_id = \(node)
+        """)
+      return count == 1 ? .done(attempt) : .stale
+    }
+  }
+
+  /// The moments that the handoffs of a job are measured from, by the numbers of its attempts.
+  public func moments(of job: JobID) async throws -> [AttemptMoments] {
+    try await pool.query(
+      """
+      SELECT a.number, lower(l.period) AS starts_at, least(upper(l.period), l.terminated_at) AS ends_at, a.created_at,
+        a.launched_at, a.running_at, a.first_step_at, n.last_step_at, n.restore_seconds, c.created_at AS local_at,
+        c.durable_at
+      FROM attempt a JOIN lease l ON l.id = a.lease_id LEFT JOIN checkpoint c ON c.id = a.resume_checkpoint_id
+      CROSS JOIN LATERAL (
+        SELECT max(an.last_step_at) AS last_step_at, max(an.restore_seconds) AS restore_seconds
+        FROM attempt_node an WHERE an.attempt_id = a.id) n
+      WHERE a.job_id = \(job) ORDER BY a.number
+      """
+    ).map(AttemptMoments.init)
+  }
+
   /// Writes down what a node's agent said last.
   ///
   /// `.stale` where the attempt is not on that node, or an older entry of its journal comes after a newer one.
@@ -143,6 +175,22 @@ extension Store {
         WHERE attempt_id = \(attempt) AND node_id = \(node) AND journal_seq <= \(journalSequence)
         """)
       return count == 1 ? .done(attempt) : .stale
+    }
+  }
+}
+
+extension AttemptMoments {
+  fileprivate init(row: Row) throws {
+    self.init(
+      number: try row.get("number"), lease: try row.period("starts_at", "ends_at"), createdAt: try row.get("created_at")
+    )
+    launchedAt = try row.get("launched_at")
+    runningAt = try row.get("running_at")
+    firstStepAt = try row.get("first_step_at")
+    lastStepAt = try row.get("last_step_at")
+    restore = try row.get("restore_seconds", as: Double?.self).map { .seconds($0) }
+    if let durableAt = try row.get("durable_at", as: Timestamp?.self) {
+      resumed = Resumed(localAt: try row.get("local_at"), durableAt: durableAt)
     }
   }
 }

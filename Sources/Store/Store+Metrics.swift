@@ -102,7 +102,8 @@ extension Store {
         """
         UPDATE attempt_node
         SET metrics_offset = \(batch.toOffset), last_contact_at = clock_timestamp(),
-          journal_seq = greatest(journal_seq, \(batch.journalSequence)::bigint)
+          journal_seq = greatest(journal_seq, \(batch.journalSequence)::bigint),
+          last_step_at = CASE WHEN live AND \(!batch.points.isEmpty) THEN clock_timestamp() ELSE last_step_at END
         WHERE attempt_id = \(batch.attempt) AND node_id = \(batch.node) AND metrics_offset = \(batch.fromOffset)
         """)
       guard moved == 1 else { return .stale }

@@ -94,6 +94,8 @@ public struct JobView: Hashable, Sendable, Codable {
   public var staging: StagingProgress?
   /// What would be computed again if the lease ended now, without a last save; nil where no ranks run.
   public var loss: Loss?
+  /// How long it stood still before its last attempt that made a step, and on what; told only where one job is asked for.
+  public var handoff: Handoff?
 
   /// How far staging is.
   public struct StagingProgress: Hashable, Sendable, Codable {
@@ -114,7 +116,7 @@ public struct JobView: Hashable, Sendable, Codable {
     id: JobID, name: String, project: String, user: String, state: JobState, reason: String, reasonDetail: String?,
     priority: Int, nodes: Int, submittedAt: Timestamp, startedAt: Timestamp?, endedAt: Timestamp?, exitCode: Int?,
     attempt: AttemptView?, checkpointStep: Int?, checkpointAt: Timestamp?, lastStep: Int?, staging: StagingProgress?,
-    loss: Loss? = nil
+    loss: Loss? = nil, handoff: Handoff? = nil
   ) {
     self.id = id
     self.name = name
@@ -135,6 +137,7 @@ public struct JobView: Hashable, Sendable, Codable {
     self.lastStep = lastStep
     self.staging = staging
     self.loss = loss
+    self.handoff = handoff
   }
 }
 

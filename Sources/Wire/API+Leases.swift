@@ -68,11 +68,13 @@ public struct LeaseView: Hashable, Sendable, Codable {
   public var nodes: [NodeRef]
   /// Jobs with an attempt on it now.
   public var jobs: [JobID]
+  /// What is being brought to its nodes ahead of the jobs that need it; nil for nothing.
+  public var stagingAhead: [StagingAheadView]?
 
   /// A lease.
   public init(
     id: LeaseID, name: String, project: String, state: LeaseState, degraded: Bool, start: Timestamp, end: Timestamp,
-    nodes: [NodeRef], jobs: [JobID]
+    nodes: [NodeRef], jobs: [JobID], stagingAhead: [StagingAheadView]? = nil
   ) {
     self.id = id
     self.name = name
@@ -83,6 +85,7 @@ public struct LeaseView: Hashable, Sendable, Codable {
     self.end = end
     self.nodes = nodes
     self.jobs = jobs
+    self.stagingAhead = stagingAhead
   }
 }
 
@@ -133,6 +136,47 @@ public struct NodeRequest: Hashable, Sendable, Codable {
   }
 }
 
+/// Data that is being brought to a node before the job that needs it is there.
+public struct StagingAheadView: Hashable, Sendable, Codable {
+  /// The node.
+  public var node: NodeRef
+  /// For which job.
+  public var job: JobID
+  /// Names of the data sets.
+  public var datasets: [String]
+  /// In place.
+  public var done: ByteCount
+  /// Wanted.
+  public var total: ByteCount
+  /// Bytes a second; nil while nothing is known.
+  public var rate: ByteCount?
+  /// What is left at this rate; nil while nothing is known.
+  public var eta: TimeSpan?
+
+  /// `done` of `total` of `datasets`, for `job`, on `node`.
+  public init(
+    node: NodeRef, job: JobID, datasets: [String], done: ByteCount, total: ByteCount, rate: ByteCount? = nil,
+    eta: TimeSpan? = nil
+  ) {
+    self.node = node
+    self.job = job
+    self.datasets = datasets
+    self.done = done
+    self.total = total
+    self.rate = rate
+    self.eta = eta
+  }
+}
+
+extension StagingAheadView: CustomStringConvertible {
+  /// `staging ahead mnist for job-17: 43 %, 12s left`.
+  public var description: String {
+    let percent = total > .zero ? Int(Double(done.bytes) / Double(total.bytes) * 100) : 0
+    return "staging ahead \(datasets.joined(separator: ", ")) for \(job): \(percent) %"
+      + (eta.map { ", \($0) left" } ?? "")
+  }
+}
+
 /// One node.
 public struct NodeView: Hashable, Sendable, Codable {
   /// Its id.
@@ -175,6 +219,8 @@ public struct NodeView: Hashable, Sendable, Codable {
   public var heldByOthers: Bool
   /// Versions of what is on it.
   public var software: [String: String]
+  /// What is being brought to it ahead of the job that needs it; nil for nothing.
+  public var stagingAhead: StagingAheadView?
 
   /// One GPU.
   public struct GPU: Hashable, Sendable, Codable {
@@ -201,7 +247,7 @@ public struct NodeView: Hashable, Sendable, Codable {
     id: NodeID, name: String, address: String, port: Int, user: String, hostKeyFingerprint: String, nodeType: String,
     state: NodeState, detail: String?, drained: Bool, gpus: [GPU], cores: Int?, memory: ByteCount?,
     diskTotal: ByteCount?, diskFree: ByteCount?, lastSeen: Timestamp?, lease: LeaseID?, job: JobID?,
-    heldByOthers: Bool = false, software: [String: String]
+    heldByOthers: Bool = false, software: [String: String], stagingAhead: StagingAheadView? = nil
   ) {
     self.id = id
     self.name = name
@@ -223,6 +269,7 @@ public struct NodeView: Hashable, Sendable, Codable {
     self.job = job
     self.heldByOthers = heldByOthers
     self.software = software
+    self.stagingAhead = stagingAhead
   }
 }
 

@@ -16,11 +16,13 @@ public struct RunView: Hashable, Sendable, Codable {
   public var provenance: RunProvenance
   /// Points that were computed more than once: what a resume from an older checkpoint cost.
   public var stepsRedone: Int
+  /// How long it stood still between its attempts, and on what, first to last; nil where the server does not tell.
+  public var handoffs: [Handoff]?
 
   /// A run.
   public init(
     id: RunID, job: JobView, attempts: [AttemptView], checkpoints: [CheckpointView], metrics: [MetricSummary],
-    provenance: RunProvenance, stepsRedone: Int
+    provenance: RunProvenance, stepsRedone: Int, handoffs: [Handoff]? = nil
   ) {
     self.id = id
     self.job = job
@@ -29,6 +31,7 @@ public struct RunView: Hashable, Sendable, Codable {
     self.metrics = metrics
     self.provenance = provenance
     self.stepsRedone = stepsRedone
+    self.handoffs = handoffs
   }
 }
 

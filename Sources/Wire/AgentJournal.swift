@@ -57,6 +57,8 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case peerDistrusted(nodeRank: Int, address: String, reason: String)
   /// A replica made room for what this attempt needs.
   case evicted(replica: String, bytes: ByteCount)
+  /// The checkpoint to resume from is on the disk.
+  case restored(step: Int, bytes: ByteCount, took: TimeSpan)
   /// All is in place, and `port` was free for rank 0's rendezvous a moment ago.
   case staged(port: Int, bytes: ByteCount, took: TimeSpan)
   /// Something could not be brought here; the attempt ends.

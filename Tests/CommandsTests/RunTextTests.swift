@@ -6,10 +6,10 @@ import Wire
 @testable import Commands
 
 @Suite struct RunTextTests {
-  private func series(_ attempts: [Int], times: [Double]? = nil) -> MetricSeries {
+  private func series(_ attempts: [Int]) -> MetricSeries {
     MetricSeries(
       metric: "loss", steps: Array(1...attempts.count), values: attempts.indices.map { 2 / Double($0 + 1) },
-      attempts: attempts, recordedAt: times?.map { Samples.now + .seconds($0) })
+      attempts: attempts)
   }
 
   private func run() -> RunView {
@@ -51,20 +51,27 @@ import Wire
     #expect(RunText.comparison(comparison).contains("the two are one curve") == isEqual)
   }
 
-  @Test func handoffLeavesOutTheTimeWithoutALease() throws {
-    let series = series([1, 1, 2, 2], times: [0, 10, 40, 50])
-    let gap = Period(start: Samples.now + .seconds(15), end: Samples.now + .seconds(25))
-    #expect(Handoff.length(series, gap: gap) == .seconds(20))
-    #expect(Handoff.length(series, gap: nil) == .seconds(30))
-    let later = Period(start: Samples.now + .seconds(35), end: Samples.now + .seconds(60))
-    #expect(Handoff.length(series, gap: later) == .seconds(25))
-    let elsewhere = Period(start: Samples.now + .seconds(60), end: Samples.now + .seconds(70))
-    #expect(Handoff.length(series, gap: elsewhere) == .seconds(30))
-  }
-
-  @Test func handoffIsUnknownWithoutTimesOrASecondAttempt() {
-    #expect(Handoff.length(series([1, 1, 2]), gap: nil) == nil)
-    #expect(Handoff.length(series([1, 1], times: [0, 1]), gap: nil) == nil)
+  @Test func handoffsAreShownPartByPart() throws {
+    var first = AttemptMoments(
+      number: 1, lease: try #require(Period(start: Samples.now, end: Samples.now + .seconds(60))),
+      createdAt: Samples.now)
+    first.firstStepAt = Samples.now + .seconds(5)
+    first.lastStepAt = Samples.now + .seconds(50)
+    var second = AttemptMoments(
+      number: 2,
+      lease: try #require(Period(start: Samples.now + .seconds(80), end: Samples.now + .seconds(200))),
+      createdAt: Samples.now + .seconds(81))
+    second.firstStepAt = Samples.now + .seconds(84)
+    var run = run()
+    run.handoffs = Handoff.all(of: [first, second])
+    let times = TimeText(now: Samples.now, zone: try #require(TimeZone(identifier: "UTC")))
+    let text = RunText.history(run, times)
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("1 -> 2") })
+    #expect(line.split(separator: " ").suffix(9) == ["34s", "0s", "0s", "20s", "11s", "0s", "0s", "0s", "3s"])
+    #expect(text.contains("STOOD STILL"))
+    run.job.handoff = run.handoffs?.last
+    #expect(
+      RunText.history(run, times).contains("14s beside a gap of 20s: wait 11s, first step 3s"))
   }
 }
 
@@ -142,5 +149,27 @@ extension SweepTextTests {
     #expect(
       DemoFollower.line(running, loss: 0.12345, times)
         == "  RUNNING  step 340  loss 0.1235  lease first 41s left  checkpoint step 300 12s ago")
+  }
+}
+
+@Suite struct DrillTextTests {
+  @Test func tellsEachCheckTheVerdictAndWhatToDo() {
+    let checks = [
+      DrillCheck(name: "node", subject: "n1", passed: true, detail: "answers", took: .seconds(1)),
+      DrillCheck(
+        name: "save", subject: "job-17", passed: false, detail: "too late", next: "run it again", took: .seconds(12),
+        allowed: .seconds(10)),
+    ]
+    let text = DrillText.report(
+      DrillReport(lease: LeaseID(3), leaseName: "week", stopped: false, took: .seconds(13), checks: checks))
+    for words in [
+      "n1", "ok", "FAILED", "12s", "10s", "failed: the end of week (lease-3)", "1 check of 2", "run it again",
+    ] {
+      #expect(text.contains(words), "\(words)")
+    }
+    let good = DrillText.report(
+      DrillReport(lease: LeaseID(3), leaseName: "week", stopped: false, took: .seconds(1), checks: [checks[0]]))
+    #expect(good.contains("passed: the end of week"))
+    #expect(DrillText.line(checks[1]) == "job-17: save FAILED: too late")
   }
 }

@@ -56,6 +56,30 @@ import Testing
     expectDue(&schedule, [1], at: start + interval)
   }
 
+  @Test func asksTheNodesOfALeaseThatBeginsAtOnceAndOftenUntilTheyAnswer() {
+    var schedule = ProbeSchedule(interval: interval)
+    schedule.know(known(1...2), at: start)
+    expectDue(&schedule, [1, 2], at: start)
+    for node in 1...2 { _ = schedule.probed(NodeID(Int64(node)), answered: true, at: start) }
+    var now = start + .seconds(5)
+    schedule.know(leased: [NodeID(1)], at: now)
+    expectDue(&schedule, [1], at: now)
+    // It is on its way up: asked every two seconds, it becomes SUSPECT and not DEAD.
+    for miss in 1...30 {
+      let state = schedule.probed(NodeID(1), answered: false, at: now)
+      #expect(state == (miss < 2 ? nil : .suspect))
+      now += .seconds(2)
+      schedule.know(leased: [NodeID(1)], at: now)
+      #expect(schedule.takeDue(at: now).contains(NodeID(1)))
+    }
+    _ = schedule.probed(NodeID(1), answered: true, at: now)
+    #expect(!schedule.takeDue(at: now + .seconds(2)).contains(NodeID(1)))
+    #expect(schedule.takeDue(at: now + interval).contains(NodeID(1)))
+    // One that falls silent later is asked as any other.
+    _ = schedule.probed(NodeID(1), answered: false, at: now + interval)
+    #expect(!schedule.takeDue(at: now + interval + .seconds(2)).contains(NodeID(1)))
+  }
+
   @Test func thoseThatAreSilentTakeNoPlaceFromOthers() {
     var schedule = ProbeSchedule(interval: interval, places: 2)
     schedule.know(known(1...4), at: start)

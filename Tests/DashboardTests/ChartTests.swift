@@ -196,3 +196,20 @@ struct TickTests {
     #expect(shown(.nan) == "nan")
   }
 }
+
+struct HandoffChartTests {
+  @Test func drawsAllButTheGap() throws {
+    let chart = try #require(HandoffChart([Fixture.handoff]))
+    let rows = chart.rows.map(\.stretches)
+    #expect(rows[0].map(\.step) == [.save, .upload, .wait, .staging, .restore, .launch, .firstStep])
+    #expect(abs((rows[0].last?.to ?? 0) - 1) < 1e-9)
+    #expect(zip(rows[0], rows[0].dropFirst()).allSatisfy { $0.to == $1.from })
+    #expect(chart.rows[0].text.contains("beside a gap of 1h"))
+    #expect(chart.html.contains("class=\"step-restore\""))
+    #expect(!chart.html.contains("step-gap"))
+  }
+
+  @Test func isNoneWithoutAHandoff() {
+    #expect(HandoffChart([]) == nil)
+  }
+}

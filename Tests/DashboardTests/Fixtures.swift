@@ -1,6 +1,7 @@
-import Dashboard
 import Domain
 import Wire
+
+@testable import Dashboard
 
 /// Values as a server would give them, at one fixed moment.
 enum Fixture {
@@ -195,8 +196,24 @@ enum Fixture {
               gpus: ["NVIDIA A100-SXM4-80GB", "NVIDIA A100-SXM4-80GB"], cores: 64, memory: .gibibytes(256),
               software: ["driver": "535.129", "cuda": "12.2"])
           }
-        }), stepsRedone: 12)
+        }), stepsRedone: 12, handoffs: [handoff])
   }
+
+  static var handoff: Handoff {
+    var first = AttemptMoments(number: 1, lease: period(now - .hours(3), now - .hours(2)), createdAt: now - .hours(3))
+    first.firstStepAt = now - .minutes(170)
+    first.lastStepAt = now - .minutes(121)
+    var second = AttemptMoments(
+      number: 2, lease: period(now - .hours(1), now + .hours(1)), createdAt: now - .minutes(59))
+    second.resumed = .init(localAt: now - .seconds(121 * 60 - 2), durableAt: now - .seconds(121 * 60 - 10))
+    second.launchedAt = now - .seconds(58 * 60 + 40)
+    second.restore = .seconds(6)
+    second.runningAt = now - .seconds(58 * 60 + 39)
+    second.firstStepAt = now - .minutes(58)
+    return Handoff.all(of: [first, second])[0]
+  }
+
+  private static func period(_ start: Timestamp, _ end: Timestamp) -> Period { LeaseChart.window(from: start, to: end) }
 
   static var overview: OverviewContent {
     OverviewContent(jobs: jobs, nodes: nodes, leases: leases.filter { !$0.state.isFinal }, events: events)

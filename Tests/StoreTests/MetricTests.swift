@@ -20,6 +20,44 @@ import Testing
     }
   }
 
+  @Test func tellsTheMomentsOfAHandoff() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let first = try await f.run(job, lease)
+      #expect(try await f.store.moments(of: job).map(\.lastStepAt) == [nil])
+      _ = try await f.ingest(first, [1, 2], from: 0)
+      let early = try #require(try await f.store.moments(of: job).first?.lastStepAt)
+      _ = try await f.ingest(first, [3], from: 2)
+      let late = try #require(try await f.store.moments(of: job).first?.lastStepAt)
+      #expect(late > early)
+      // Without values nothing was heard of a step.
+      _ = try await f.ingest(first, [], from: 3)
+      #expect(try await f.store.moments(of: job).first?.lastStepAt == late)
+      _ = try await f.commit(first.id, step: 3)
+      _ = try await f.end(first.id, .saved)
+      // What is found once it is over says nothing about when it was computed.
+      _ = try await f.ingest(first, [4], from: 3)
+      #expect(try await f.store.moments(of: job).first?.lastStepAt == late)
+      let second = try await f.run(job, lease)
+      let node = try #require(second.nodes.first?.node)
+      #expect(
+        try await f.store.recordRestore(second.id, node: node, took: .seconds(2), by: f.epoch) == .done(second.id))
+      #expect(try await f.store.recordRestore(second.id, node: NodeID(99), took: .zero, by: f.epoch) == .stale)
+      _ = try await f.ingest(second, [5], from: 0)
+      let moments = try await f.store.moments(of: job)
+      #expect(moments.map(\.number) == [1, 2])
+      #expect(moments.last?.restore == .seconds(2))
+      let checkpoint = try #require(try await f.store.checkpoints(of: job).first)
+      #expect(
+        moments.last?.resumed
+          == .init(localAt: checkpoint.createdAt, durableAt: try #require(checkpoint.durableAt)))
+      let handoff = try #require(Handoff.all(of: moments).first)
+      #expect(handoff.parts.reduce(.zero) { $0 + $1.length } == handoff.total)
+      #expect(handoff.lastStepAt == late)
+    }
+  }
+
   @Test func ofManyThatBringTheSameStretchOneDoes() async throws {
     try await StoreFixture.with { f in
       let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))

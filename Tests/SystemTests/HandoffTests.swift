@@ -22,6 +22,11 @@ import Wire
       let last = run.checkpoints.last { $0.attemptNumber == 1 }
       #expect(run.attempts.last?.resumedFromStep == last?.step)
       #expect(last?.state == .durable)
+      let handoff = try #require(run.handoffs?.first)
+      #expect(run.handoffs?.map(\.to) == [2])
+      #expect(handoff.parts.reduce(.zero) { $0 + $1.length } == handoff.total)
+      for step in [Handoff.Step.upload, .wait, .restore, .firstStep] { #expect(handoff.length(of: step) > .zero) }
+      #expect(try await s.client.job("\(job)").handoff == handoff)
     }
   }
 

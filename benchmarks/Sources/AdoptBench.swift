@@ -60,16 +60,7 @@ struct AdoptBench: AsyncParsableCommand {
 
   private func makeData(_ bench: BenchLab) async throws {
     guard moments.contains(.staging) else { return }
-    bench.progress.say("\(dataSize) MiB of random data go to the store")
-    let folder = "\(bench.outside)/data"
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    for index in 0..<8 {
-      let size = dataSize * 1024 / 8
-      try await Child.checked(
-        "dd", ["if=/dev/urandom", "of=\(folder)/part-\(index)", "bs=1024", "count=\(size)", "status=none"])
-    }
-    try await bench.addDataset("random", folder)
-    try FileManager.default.removeItem(atPath: folder)
+    try await bench.addRandomData("random", mebibytes: dataSize)
   }
 
   private func figures(_ rounds: [AdoptRound]) -> [Figure] {

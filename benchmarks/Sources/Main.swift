@@ -10,5 +10,8 @@ struct BatonBench: AsyncParsableCommand {
       Each brings up a testbed of its own below --scratch and takes it down again. A goal that is not met is told and \
       written, and is no failure of the program. benchmarks/README.md says what the figures mean.
       """,
-    subcommands: [DemoBench.self, AdoptBench.self, DeadlineBench.self, SubmitBench.self, FanoutBench.self])
+    subcommands: [
+      DemoBench.self, AdoptBench.self, DeadlineBench.self, SubmitBench.self, FanoutBench.self,
+      HandoffBench.self, GoodputBench.self,
+    ])
 }

@@ -15,7 +15,8 @@ struct DemoResult: Sendable, Hashable, Codable {
   var accuracyInterrupted: Double?
   /// The last `test_accuracy` of the uninterrupted run.
   var accuracyUninterrupted: Double?
-  /// From the last step in the first lease to the first one in the second, less the time when there was no lease.
+  /// From the last step in the first lease to the first one in the second, less the time when there was no lease: the
+  /// run's first handoff, as `baton run show` has it.
   var handoffSeconds: Double?
   /// How long the whole demo took.
   var secondsTotal: Double
@@ -66,24 +67,5 @@ struct DemoResult: Sendable, Hashable, Codable {
       found.append("the accuracy of the \(name) run is \(value), below \(Self.accuracyLeast)")
     }
     return found
-  }
-}
-
-/// How long a run stood still between two leases.
-enum Handoff {
-  /// From the last value of attempt 1 to the first of attempt 2, less what of it lay in `gap`.
-  ///
-  /// Nil where the series knows no times, or has no second attempt.
-  static func length(_ series: MetricSeries, gap: Period?) -> TimeSpan? {
-    guard let times = series.recordedAt, times.count == series.steps.count,
-      let next = series.attempts.indices.dropFirst().first(where: { series.attempts[$0] != series.attempts[$0 - 1] })
-    else { return nil }
-    let (last, first) = (times[next - 1], times[next])
-    var still = first - last
-    if let gap {
-      let overlap = min(first, gap.end) - max(last, gap.start)
-      if overlap > .zero { still = still - overlap }
-    }
-    return still
   }
 }

@@ -42,12 +42,12 @@ struct DemoStory: Sendable {
         "mnist version \(data.version): \(counted(data.objects, "file")), \(data.total), content \(data.contentID.prefix(12))"
       )
       let nodes = lab.nodes.map(\.name)
-      let (first, second) = try await makeLeases(client, nodes)
-      let interrupted = try await runInterrupted(client, first, second)
+      let second = try await makeLeases(client, nodes)
+      let interrupted = try await runInterrupted(client)
       _ = try await client.deleteLease(second.name)
       heading(5, "The same job in one lease, without interruption")
       let uninterrupted = try await runUninterrupted(client, Array(nodes.prefix(2)))
-      return try await conclude(client, interrupted, uninterrupted, first, second)
+      return try await conclude(client, interrupted, uninterrupted)
     }
   }
 
@@ -58,7 +58,8 @@ struct DemoStory: Sendable {
     }
   }
 
-  private func makeLeases(_ client: BatonClient, _ nodes: [String]) async throws -> (LeaseView, LeaseView) {
+  /// Makes both, and gives the second.
+  private func makeLeases(_ client: BatonClient, _ nodes: [String]) async throws -> LeaseView {
     heading(3, "Two leases that share no node, with \(gap) between them")
     let first = try await client.createLease(
       LeaseRequest(name: "first", nodeNames: Array(nodes.prefix(2)), duration: Self.duration(leaseLength)))
@@ -67,12 +68,10 @@ struct DemoStory: Sendable {
         name: "second", nodeNames: Array(nodes.dropFirst(2).prefix(2)), start: (first.end + gap).iso8601,
         duration: Self.duration(Self.longLease)))
     say(LeaseText.table([first, second], context.times()).rendered(width: nil, paint: context.console.paint))
-    return (first, second)
+    return second
   }
 
-  private func runInterrupted(
-    _ client: BatonClient, _ first: LeaseView, _ second: LeaseView
-  ) async throws -> JobView {
+  private func runInterrupted(_ client: BatonClient) async throws -> JobView {
     heading(4, "A job that needs longer than the first lease lasts")
     let job = try await submit(client, name: "mnist")
     let end = try await DemoFollower(story: self, client: client).follow(job)
@@ -108,7 +107,7 @@ struct DemoStory: Sendable {
   }
 
   private func conclude(
-    _ client: BatonClient, _ interrupted: JobView, _ uninterrupted: JobView, _ first: LeaseView, _ second: LeaseView
+    _ client: BatonClient, _ interrupted: JobView, _ uninterrupted: JobView
   ) async throws -> DemoResult {
     let (one, other) = ("\(interrupted.id.run)", "\(uninterrupted.id.run)")
     let comparison = try await client.compare(one, other, metric: "loss")
@@ -118,14 +117,14 @@ struct DemoStory: Sendable {
     let result = DemoResult(
       stepsCompared: comparison.stepsCompared, stepsEqual: comparison.stepsEqual, stepsLost: comparison.onlyInOther,
       stepsRedone: run.stepsRedone, accuracyInterrupted: accuracy(run), accuracyUninterrupted: accuracy(otherRun),
-      handoffSeconds: Handoff.length(series, gap: Period(start: first.end, end: second.start))?.seconds,
-      secondsTotal: 0)
+      handoffSeconds: run.handoffs?.first?.besideGap.seconds, secondsTotal: 0)
     say(
       "\n"
         + RunText.plot(series, of: run)
         .rendered(width: min(context.console.width, 110), height: 12, paint: context.console.paint))
     say("\n" + RunText.comparison(comparison) + "\n")
     say(Self.facts(result).rendered(paint: context.console.paint))
+    for handoff in run.handoffs ?? [] { say("handoff \(handoff.from) -> \(handoff.to): \(handoff)") }
     say("\nlook at it: \(client.url)/runs/\(interrupted.id.run.rawValue)")
     return result
   }

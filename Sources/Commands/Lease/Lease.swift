@@ -5,5 +5,7 @@ struct Lease: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lease",
     abstract: "Get nodes for a while, and give them back.",
-    subcommands: [LeaseCreate.self, LeaseList.self, LeaseShow.self, LeaseExtend.self, LeaseDelete.self])
+    subcommands: [
+      LeaseCreate.self, LeaseList.self, LeaseShow.self, LeaseExtend.self, LeaseDrill.self, LeaseDelete.self,
+    ])
 }

@@ -68,6 +68,7 @@ enum JobText {
     facts.add("step", job.lastStep.map { "\($0)" })
     facts.add("checkpoint", job.checkpointStep == nil ? nil : checkpoint(job, times))
     facts.add("lost if it ended now", job.loss?.description)
+    facts.add("handoff", job.handoff?.description)
     return facts
   }
 

@@ -32,6 +32,7 @@ enum LeaseText {
     facts.add("end", times.both(lease.end))
     facts.add("nodes", lease.nodes.map(\.name).joined(separator: ", "))
     facts.add("jobs", lease.jobs.isEmpty ? nil : lease.jobs.map { "\($0)" }.joined(separator: ", "))
+    for ahead in lease.stagingAhead ?? [] { facts.add(ahead.node.name, "\(ahead)") }
     return facts
   }
 
@@ -102,6 +103,7 @@ enum NodeText {
     facts.add("last seen", node.lastSeen.map(times.both) ?? "never")
     facts.add("lease", node.lease.map { "\($0)" } ?? (node.heldByOthers ? "in use by another project" : nil))
     facts.add("job", node.job.map { "\($0)" })
+    facts.add("data", node.stagingAhead.map { "\($0)" })
     for (name, version) in node.software.sorted(by: { $0.key < $1.key }) { facts.add(name, version) }
     return facts
   }

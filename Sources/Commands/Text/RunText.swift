@@ -19,6 +19,9 @@ enum RunText {
     facts.add("code", code(run.provenance.source))
     var sections = [facts.rendered(width: width, paint: paint)]
     if !run.attempts.isEmpty { sections.append(attempts(run.attempts, times).rendered(width: width, paint: paint)) }
+    if let all = run.handoffs, !all.isEmpty {
+      sections.append(handoffs(all).rendered(width: width, paint: paint))
+    }
     if !run.checkpoints.isEmpty {
       let earlier = run.checkpoints.count - checkpointsMost
       let table = checkpoints(run.checkpoints.suffix(checkpointsMost), times).rendered(width: width, paint: paint)
@@ -49,6 +52,21 @@ enum RunText {
         .init(times.absolute(attempt.createdAt)), .init(ran.map { "\($0)" } ?? "-"),
         .init(attempt.outcome?.rawValue ?? attempt.state.rawValue), .init(attempt.detail ?? ""),
       ])
+    }
+    return table
+  }
+
+  /// Where the time between attempts went.
+  private static func handoffs(_ handoffs: [Handoff]) -> Table {
+    var table = Table(
+      [.init("HANDOFF"), .init("STOOD STILL", isRight: true)]
+        + Handoff.Step.allCases.enumerated().map { index, step in
+          .init(step.title.uppercased(), isRight: true, drops: 10 + index)
+        })
+    for handoff in handoffs {
+      table.add(
+        [.init("\(handoff.from) -> \(handoff.to)"), .init("\(handoff.total)")]
+          + Handoff.Step.allCases.map { .init("\(handoff.length(of: $0))") })
     }
     return table
   }

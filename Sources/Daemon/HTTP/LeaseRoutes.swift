@@ -46,6 +46,28 @@ enum LeaseRoutes {
       return try await .json(view(record, call))
     },
     Route(
+      method: .post, path: "/leases/{lease}/drill", access: .user,
+      summary:
+        "Server-sent events: `drill` with a DrillProgress, while a lease's end is played without giving nodes back",
+      takes: DrillRequest.self
+    ) { call in
+      let lease = try await find(call)
+      let request = try await call.optionalBody(DrillRequest.self) ?? DrillRequest()
+      guard lease.state == .active else {
+        throw APIFailure(
+          .wrongState,
+          "\(lease.id) '\(lease.name)' is \(lease.state.rawValue): only the end of an ACTIVE lease can be played")
+      }
+      let drill = LeaseDrill(
+        services: call.services, actor: call.principal.actor, lease: lease, stops: request.stop ?? false)
+      return StreamRoutes.events { send in
+        let report = try await drill.run { check in
+          try await send(.init(name: "drill", value: DrillProgress(check: check)))
+        }
+        try await send(.init(name: "drill", value: DrillProgress(report: report)))
+      }
+    },
+    Route(
       method: .delete, path: "/leases/{lease}", access: .user,
       summary: "Give a lease up: what runs in it ends at once", gives: LeaseView.self
     ) { call in

@@ -15,7 +15,8 @@ extension LeaseView {
         id: record.id, name: record.name, project: projects[record.project] ?? "\(record.project)",
         state: record.state, degraded: record.isDegraded, start: record.period.start, end: record.period.end,
         nodes: record.nodes.map { NodeRef(id: $0, name: names[$0] ?? "\($0)") },
-        jobs: attempts.filter { $0.lease == record.id }.map(\.job))
+        jobs: attempts.filter { $0.lease == record.id }.map(\.job),
+        stagingAhead: record.state == .active ? services.ahead.on(record.nodes) : nil)
     }
   }
 }
@@ -43,7 +44,8 @@ extension NodeView {
         }, cores: isKnown ? record.facts.cores : nil, memory: isKnown ? record.facts.memory : nil,
         diskTotal: isKnown ? record.facts.diskTotal : nil, diskFree: isKnown ? record.facts.diskFree : nil,
         lastSeen: record.lastSeenAt, lease: isForeign ? nil : lease?.id, job: isForeign ? nil : attempt?.job,
-        heldByOthers: isForeign, software: record.facts.other)
+        heldByOthers: isForeign, software: record.facts.other,
+        stagingAhead: isForeign ? nil : services.ahead.on(record.id))
     }
   }
 }
@@ -91,9 +93,10 @@ extension JobView {
 
   /// One job as it is shown.
   static func build(_ id: JobID, _ services: Services) async throws -> JobView {
-    guard let view = try await build([services.store.job(id)], services).first else {
+    guard var view = try await build([services.store.job(id)], services).first else {
       throw StoreError.notFound(kind: "job", name: "\(id)")
     }
+    view.handoff = Handoff.all(of: try await services.store.moments(of: id)).last
     return view
   }
 }

@@ -16,6 +16,7 @@ extension AttemptDriver {
     let job = try await services.store.job(attempt.job)
     if attempt.killAskedAt != nil { stops.wants(.kill(.cancelled)) }
     if job.cancelRequestedAt != nil { stops.wants(.stop(.cancelled)) }
+    if attempt.leaveAskedAt != nil { stops.wants(.stop(.leaseEnd)) }
     if let limit = job.spec.time.limit, job.ran >= limit { stops.wants(.stop(.timeLimit)) }
     let lease = try await services.store.lease(attempt.lease)
     if !lease.state.isFinal {
@@ -121,6 +122,9 @@ extension AttemptDriver {
       if services.progress.note(now, for: attempt.job) { services.hub.publish(.job(attempt.job)) }
       return
     }
+    if case .restored(_, _, let took) = entry.event {
+      _ = try await services.store.recordRestore(attempt.id, node: targets[rank].id, took: took, by: epoch)
+    }
     if case .staged = entry.event {
       for dataset in brief.datasets where dataset.mode == .copy {
         _ = try await services.store.setReplica(
@@ -182,6 +186,7 @@ extension AgentEvent {
     case .serving: "serving"
     case .peerDistrusted: "peerDistrusted"
     case .evicted: "evicted"
+    case .restored: "restored"
     case .staged: "staged"
     case .stagingFailed: "stagingFailed"
     case .launched: "launched"

@@ -61,6 +61,7 @@ struct Controller: Service {
       group.addTask { await LeaseWatcher(services: services, epoch: epoch).run() }
       group.addTask { await SchedulingLoop(services: services, epoch: epoch).run() }
       group.addTask { await Dispatcher(services: services, epoch: epoch).run() }
+      group.addTask { await AheadStager(services: services, epoch: epoch).run() }
       group.addTask { await Settler(services: services, epoch: epoch).run() }
       group.addTask { await Prober(services: services, epoch: epoch).run() }
       group.addTask {

@@ -13,6 +13,9 @@ struct ProbeSchedule: Sendable {
 
   private struct Row {
     var isDrained: Bool
+    var isLeased = false
+    /// Until when it is asked more often: somebody has just got it, and it may be on its way up.
+    var awaitedUntil: ContinuousClock.Instant?
     var next: ContinuousClock.Instant
     var isProbed = false
     /// Probes in a row without an answer.
@@ -25,6 +28,9 @@ struct ProbeSchedule: Sendable {
   private static let missesToSuspect = 2
   /// Silent for this many: DEAD.
   private static let missesToDeath = 20
+
+  /// A node that was just leased and does not answer is asked this often, for so long.
+  private static let awaiting = (every: Duration.seconds(2), atMost: Duration.seconds(900))
 
   private let interval: Duration
   private let places: Int
@@ -53,6 +59,19 @@ struct ProbeSchedule: Sendable {
     rows = known
   }
 
+  /// These are in leases that have begun: one that was not before is due at once, and asked more often until it answers.
+  mutating func know(leased: Set<NodeID>, at now: ContinuousClock.Instant) {
+    for (node, row) in rows {
+      let isLeased = leased.contains(node)
+      guard isLeased != row.isLeased else { continue }
+      rows[node]?.isLeased = isLeased
+      rows[node]?.awaitedUntil = isLeased ? now + Self.awaiting.atMost : nil
+      guard isLeased else { continue }
+      rows[node]?.next = now
+      rows[node]?.isWantedAgain = row.isProbed
+    }
+  }
+
   /// The nodes to probe now, those first that have waited longest; each counts as being probed from here on.
   mutating func takeDue(at now: ContinuousClock.Instant) -> Set<NodeID> {
     var taken: Set<NodeID> = []
@@ -71,8 +90,11 @@ struct ProbeSchedule: Sendable {
   mutating func probed(_ node: NodeID, answered: Bool, at now: ContinuousClock.Instant) -> NodeState? {
     guard var row = rows[node] else { return nil }
     row.isProbed = false
-    row.misses = answered ? 0 : row.misses + 1
-    row.next = row.isWantedAgain ? now : now + interval
+    if answered { row.awaitedUntil = nil }
+    let isAwaited = row.awaitedUntil.map { now < $0 } ?? false
+    // One that is on its way up is not dead for being asked often.
+    row.misses = answered ? 0 : min(row.misses + 1, isAwaited ? Self.missesToDeath - 1 : .max)
+    row.next = row.isWantedAgain ? now : now + (isAwaited ? min(Self.awaiting.every, interval) : interval)
     row.isWantedAgain = false
     rows[node] = row
     switch row.misses {

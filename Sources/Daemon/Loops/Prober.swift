@@ -25,7 +25,7 @@ struct Prober: Sendable {
     let bell = Bell()
     let token = services.hub.listen { change in
       switch change {
-      case .node, .everything: bell.ring()
+      case .node, .lease, .everything: bell.ring()
       default: break
       }
     }
@@ -36,8 +36,10 @@ struct Prober: Sendable {
         var pause = Self.pauseAfterError
         do {
           let nodes = try await services.store.nodes()
+          let leased = try await services.store.leases().filter { $0.state == .active }.flatMap(\.nodes)
           let due = probes.schedule.withLock {
             $0.know(nodes.map { .init(id: $0.id, isDrained: $0.isDrained) }, at: .now)
+            $0.know(leased: Set(leased), at: .now)
             return $0.takeDue(at: .now)
           }
           for node in nodes where due.contains(node.id) {

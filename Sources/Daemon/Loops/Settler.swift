@@ -15,6 +15,8 @@ struct Settler: Sendable {
   private static let patience = Duration.seconds(20)
   private static let pauseAfterError = Duration.seconds(2)
   private static let pageSize = 1000
+  /// So many are settled at a time.
+  private static let most = 8
 
   let services: Services
   let epoch: ControllerEpoch
@@ -32,15 +34,28 @@ struct Settler: Sendable {
     while !Task.isCancelled {
       var pause = Self.patience
       do {
-        for attempt in try await services.store.unsettledAttempts() {
-          let isDone = await hasSettled(attempt)
-          if !isDone { pause = Self.pauseAfterError }
-        }
+        let isAllDone = await haveSettled(try await services.store.unsettledAttempts())
+        if !isAllDone { pause = Self.pauseAfterError }
       } catch {
         services.logger.warning("settler: \(error)")
         pause = Self.pauseAfterError
       }
       await bell.sleep(atMost: pause)
+    }
+  }
+
+  /// Whether all is known of `attempts` now.
+  ///
+  /// Several at a time: all that ran in a lease end together, and the run of each stands still until this is done.
+  private func haveSettled(_ attempts: [AttemptRecord]) async -> Bool {
+    await withTaskGroup(of: Bool.self) { group in
+      var isAllDone = true
+      for (index, attempt) in attempts.enumerated() {
+        if index >= Self.most, let isDone = await group.next() { isAllDone = isAllDone && isDone }
+        group.addTask { await hasSettled(attempt) }
+      }
+      for await isDone in group { isAllDone = isAllDone && isDone }
+      return isAllDone
     }
   }
 

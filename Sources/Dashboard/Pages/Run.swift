@@ -87,6 +87,7 @@ private struct RunModel {
   let hasMetrics: Bool
   let attempts: [Attempt]
   let noAttempt: Empty?
+  let handoffChart: String?
   let checkpoints: [Checkpoint]
   let noCheckpoint: Empty?
   let provenance: ProvenanceModel
@@ -134,6 +135,7 @@ private struct RunModel {
       ? Empty(
         title: "It has not run yet", advice: "Why it waits, lease by lease:", command: "baton explain \(run.job.id)")
       : nil
+    handoffChart = HandoffChart(run.handoffs ?? [])?.html
     checkpoints = run.checkpoints.reversed().map {
       Checkpoint(
         step: grouped($0.step), badge: Badge($0.state), size: "\($0.bytes)", attempt: $0.attemptNumber,

@@ -33,7 +33,7 @@ struct Stager: Sendable {
   var pieceSize = TransferPlan.pieceSize
   /// Bytes that are free on the disk.
   var room: @Sendable (_ root: String) -> ByteCount = { ByteCount((try? Disk.room(at: $0).free) ?? 0) }
-  /// Told what happens: `staging`, `peerDistrusted`, `evicted`.
+  /// Told what happens: `staging`, `peerDistrusted`, `evicted`, `restored`.
   var report: @Sendable (AgentEvent) -> Void
 
   private var replicas: Replicas { Replicas(node: node) }
@@ -88,7 +88,12 @@ struct Stager: Sendable {
       report(.staging(done: $0.done, total: $0.total, rate: $0.rate, eta: $0.eta))
     }
     for one in missing { try await fetch(one, meter) }
-    if let resume { try await fetch(resume, meter) }
+    if let resume {
+      let began = BootInstant.now()
+      try await fetch(resume, meter)
+      report(
+        .restored(step: wishes.resume?.order.step ?? 0, bytes: ByteCount(resume.total), took: .now() - began))
+    }
     try await Self.pool.run { try linkDatasets() }
     return there + total
   }

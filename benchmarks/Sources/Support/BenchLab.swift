@@ -69,6 +69,20 @@ struct BenchLab: Sendable {
       "\(options.binFolder)/baton", ["data", "add", name, folder], environment: ["BATON_CONFIG": configuration])
   }
 
+  /// Brings random bytes into the store as a data set of eight files.
+  func addRandomData(_ name: String, mebibytes: Int) async throws {
+    progress.say("\(mebibytes) MiB of random data go to the store")
+    let folder = "\(outside)/data"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for index in 0..<8 {
+      let size = mebibytes * 1024 / 8
+      try await Child.checked(
+        "dd", ["if=/dev/urandom", "of=\(folder)/part-\(index)", "bs=1024", "count=\(size)", "status=none"])
+    }
+    try await addDataset(name, folder)
+    try FileManager.default.removeItem(atPath: folder)
+  }
+
   private func addNodes() async throws {
     try await withClient { client in
       for node in description.nodes {
