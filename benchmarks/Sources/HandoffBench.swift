@@ -108,6 +108,7 @@ private struct HandoffRound {
     guard let node = bench.description.nodes.first(where: { $0.name == name }) else { return }
     let left = end.secondsSinceEpoch - wallClock() - 0.3
     if left > 0 { try await Task.sleep(for: .seconds(left)) }
-    try? FileManager.default.removeItem(atPath: "\(node.rootPath)/agent")
+    let agent = "\(node.rootPath)/agent"
+    if FileManager.default.fileExists(atPath: agent) { try FileManager.default.removeItem(atPath: agent) }
   }
 }
