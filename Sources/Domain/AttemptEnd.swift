@@ -6,6 +6,8 @@ public struct AttemptEnd: Hashable, Sendable {
     case job
     /// The node or the way to it had trouble.
     case node
+    /// The object store did not answer, or refused.
+    case store
     /// The checkpoint to resume from is not what its manifest says; it is marked, and the one before it is used.
     case checkpoint
   }
@@ -26,7 +28,7 @@ public struct AttemptEnd: Hashable, Sendable {
   public var nodeFailures: Int
   /// Whether it came further than any attempt before it: a newer checkpoint, or a step that none had reached.
   public var brokeNewGround: Bool
-  /// Attempts in a row that were LOST without breaking new ground, before this one.
+  /// Attempts in a row that were LOST without breaking new ground, or never ran for want of the store, before this one.
   public var lostInRow: Int
   /// So many of those are one too many: the job is HELD.
   public var lostMost: Int
@@ -110,7 +112,7 @@ extension JobSpec {
     case .leaseEnded:
       return survivesLease ? JobFate(waiting, "LeaseEnded") : JobFate(.failed, "LeaseEnded")
     case .lost:
-      return loss(end, waiting)
+      return inVain(end, waiting, "NodesLost")
     case .elsewhere:
       return end.madeProgress ? JobFate(waiting, "Elsewhere") : nodeTrouble(end, waiting, "Elsewhere")
     case .failed:
@@ -122,6 +124,8 @@ extension JobSpec {
     case .stagingFailed where end.stagingFault == .checkpoint:
       // As often as there are checkpoints: each is marked but once.
       return JobFate(waiting, "CheckpointCorrupt")
+    case .stagingFailed where end.stagingFault == .store:
+      return inVain(end, waiting, "StoreUnavailable")
     case .stagingFailed:
       return nodeTrouble(end, waiting, "StagingFailed")
     case .launchFailed:
@@ -132,10 +136,11 @@ extension JobSpec {
     }
   }
 
-  /// Losing nodes is nobody's fault, and yet a program that kills its nodes would do so for ever.
-  private func loss(_ end: AttemptEnd, _ waiting: JobState) -> JobFate {
-    let losses = end.brokeNewGround ? 0 : end.lostInRow + 1
-    var fate = JobFate(losses < end.lostMost ? waiting : .held, "NodesLost")
+  /// Nobody is to blame who loses nodes, or has no store, and yet somebody has to look where it happens for ever: a
+  /// program may kill its nodes, a credential may have been revoked.
+  private func inVain(_ end: AttemptEnd, _ waiting: JobState, _ reason: String) -> JobFate {
+    let losses = end.outcome == .lost && end.brokeNewGround ? 0 : end.lostInRow + 1
+    var fate = JobFate(losses < end.lostMost ? waiting : .held, reason)
     fate.lostInRow = losses
     return fate
   }

@@ -9,19 +9,20 @@ public struct GangOutcome: Hashable, Sendable {
   public let exitCode: Int?
   /// In a sentence, with the rank or node that decided.
   public let detail: String
-  /// Whether it would have ended so on any other nodes too: data that is missing, corrupt or too large.
-  public let isFaultOfJob: Bool
+  /// Whose fault it is that staging failed, as far as the nodes can tell.
+  public let stagingFault: AttemptEnd.StagingFault
   /// The object that is missing from the store, or is not what its manifest says, where staging failed for that.
   public let badObject: String?
 
   /// An outcome that was decided elsewhere.
   public init(
-    outcome: AttemptOutcome, exitCode: Int?, detail: String, isFaultOfJob: Bool = false, badObject: String? = nil
+    outcome: AttemptOutcome, exitCode: Int?, detail: String, stagingFault: AttemptEnd.StagingFault = .node,
+    badObject: String? = nil
   ) {
     self.outcome = outcome
     self.exitCode = exitCode
     self.detail = detail
-    self.isFaultOfJob = isFaultOfJob
+    self.stagingFault = stagingFault
     self.badObject = badObject
   }
 
@@ -65,7 +66,7 @@ public struct GangOutcome: Hashable, Sendable {
       if let staging = outcome.staging {
         return GangOutcome(
           outcome: .stagingFailed, exitCode: nil, detail: "node rank \(node): \(staging)",
-          isFaultOfJob: staging.isFaultOfJob, badObject: staging.badObject)
+          stagingFault: staging.fault, badObject: staging.badObject)
       }
       if let error = outcome.launchError {
         return GangOutcome(outcome: .launchFailed, exitCode: nil, detail: "node rank \(node): \(error)")
@@ -137,12 +138,13 @@ public struct GangOutcome: Hashable, Sendable {
 }
 
 extension StagingFailure {
-  /// Whether it would fail on any other node too.
-  var isFaultOfJob: Bool {
+  /// Whose fault it is, as far as the node can tell.
+  var fault: AttemptEnd.StagingFault {
     switch self {
-    case .missing, .corrupt, .changed: true
+    case .missing, .corrupt, .changed: .job
+    case .store: .store
     // Another job may hold the room that the planner saw; if none ever has it, the planner says so.
-    case .diskTooSmall, .failed: false
+    case .diskTooSmall, .failed: .node
     }
   }
 
@@ -150,7 +152,7 @@ extension StagingFailure {
   var badObject: String? {
     switch self {
     case .missing(let key), .corrupt(let key), .changed(let key): key
-    case .diskTooSmall, .failed: nil
+    case .diskTooSmall, .store, .failed: nil
     }
   }
 }
@@ -165,6 +167,7 @@ extension StagingFailure: CustomStringConvertible {
     case .corrupt(let key): "the object '\(key)' is not what its manifest says, also after fetching it again"
     case .changed(let key):
       "the object '\(key)' was replaced since its data set was registered: register it again as a new version"
+    case .store(let why): "the object store: \(why)"
     case .failed(let why): why
     }
   }

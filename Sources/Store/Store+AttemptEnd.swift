@@ -38,9 +38,11 @@ extension Store {
     let fate = found.spec.fate(after: found.end)
     var detail = ending.detail
     if fate.state == .held {
-      let advice =
-        "lost \(fate.lostInRow) times in a row without a new checkpoint or step: look at its nodes and its log, "
-        + "then `baton release \(job)`"
+      let cause =
+        ending.outcome == .lost
+        ? "lost \(fate.lostInRow) times in a row without a new checkpoint or step: look at its nodes and its log"
+        : "begun \(fate.lostInRow) times in a row in vain: see that the object store answers"
+      let advice = "\(cause), then `baton release \(job)`"
       detail = [detail, advice].compactMap(\.self).joined(separator: "; ")
     }
     let exitCode = fate.state == .completed ? 0 : fate.state.isFinal ? ending.exitCode : nil

@@ -82,15 +82,18 @@ public struct EventFilter: Hashable, Sendable {
   public var action: String?
   /// Only those with a smaller number: the next page.
   public var before: EventID?
+  /// Only those with a greater number.
+  public var after: EventID?
 
   /// All events.
   public init() {}
 }
 
 extension Store {
-  /// Lists events, newest first, at most `limit`.
+  /// Lists events, newest first, at most `limit`: the newest ones, and with `after` those that come next.
   public func events(_ filter: EventFilter = EventFilter(), limit: Int = 100) async throws -> [EventRecord] {
-    try await pool.query(
+    let direction: SQL = filter.after == nil ? "DESC" : "ASC"
+    let found = try await pool.query(
       """
       SELECT id, at, actor, action, subject_kind, subject_id, project_id, detail
       FROM event
@@ -100,9 +103,11 @@ extension Store {
         AND (\(filter.action)::text IS NULL OR action = \(filter.action)::text
           OR starts_with(action, \(filter.action)::text || '.'))
         AND (\(filter.before)::bigint IS NULL OR id < \(filter.before)::bigint)
-      ORDER BY id DESC LIMIT \(limit)
+        AND (\(filter.after)::bigint IS NULL OR id > \(filter.after)::bigint)
+      ORDER BY id \(direction) LIMIT \(limit)
       """
     ).map(EventRecord.init)
+    return filter.after == nil ? found : found.reversed()
   }
 
   /// Appends one line to the audit log, as part of the transaction that it tells of.

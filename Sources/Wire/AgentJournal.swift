@@ -95,7 +95,9 @@ public enum StagingFailure: Hashable, Sendable, Codable {
   case corrupt(key: String)
   /// An object was replaced since its manifest was written.
   case changed(key: String)
-  /// The store does not answer, or another error of reading or writing.
+  /// The store does not answer, or refuses.
+  case store(String)
+  /// Another error of reading or writing.
   case failed(String)
 }
 

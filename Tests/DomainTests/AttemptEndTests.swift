@@ -72,6 +72,18 @@ import Testing
     // Trouble before the ranks ran neither counts nor takes back; whatever else ends an attempt does.
     #expect(spec().fate(after: end(.stagingFailed) { $0.lostInRow = 3 }).lostInRow == 3)
     #expect(spec().fate(after: end(.leaseEnded) { $0.lostInRow = 3 }).lostInRow == 0)
+    // A store that is away fails no job, and holds it once somebody has to look.
+    for (earlier, state) in [(0, JobState.pending), (4, .held)] {
+      let away = end(.stagingFailed) {
+        $0.stagingFault = .store
+        $0.lostInRow = earlier
+        $0.nodeFailures = 2
+        $0.brokeNewGround = true
+      }
+      let fate = spec().fate(after: away)
+      #expect(fate.state == state && fate.reason == "StoreUnavailable" && !fate.isNodeFailure)
+      #expect(fate.lostInRow == earlier + 1)
+    }
     let late = end(.lost) {
       $0.lostInRow = 9
       $0.ran = .hours(2)

@@ -303,12 +303,12 @@ private func stored(_ step: Int) -> StoredCheckpoint {
   }
 
   @Test func missingDataIsTheJobsFaultAndADeadStoreOrAFullDiskIsNot() {
-    #expect(outcome(ended([], staging: .missing(key: "blobs/ab/abc")))?.isFaultOfJob == true)
+    #expect(outcome(ended([], staging: .missing(key: "blobs/ab/abc")))?.stagingFault == .job)
     let full = outcome(ended([], staging: .diskTooSmall(needed: .gibibytes(2), room: .gibibytes(1))))
-    #expect(full?.isFaultOfJob == false)
-    let dead = outcome(ended([], staging: .failed("the store does not answer")))
+    #expect(full?.stagingFault == .node)
+    let dead = outcome(ended([], staging: .store("it does not answer")))
     #expect(dead?.outcome == .stagingFailed)
-    #expect(dead?.isFaultOfJob == false)
+    #expect(dead?.stagingFault == .store)
   }
 
   @Test func aLostNodeExplainsWhatTheOthersDid() {

@@ -1,6 +1,7 @@
 import Foundation
 import ObjectStorage
 import Synchronization
+import TestKit
 import Testing
 
 /// What stores do on bad days of network and server: the right bytes, or an error that names the cause; never others.
@@ -23,7 +24,6 @@ struct FaultTests {
 
   static let kinds: [StoreKind] = [.swift, .s3, .delegatedSwift, .delegatedS3]
   static let listing: [StoreKind] = [.swift, .s3]
-  static let s3Skewed = "<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>"
   static let content = [UInt8]((0..<700_000).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 2) })
 
   static let reads: [Case] = [
@@ -56,7 +56,7 @@ struct FaultTests {
     Case(name: "a revoked token", fault: .revokedToken, outcome: .right, kinds: [.swift]),
     Case(
       name: "a clock that the store refuses once",
-      fault: answer(403, ["Date: Sat, 01 Jan 2000 00:00:00 GMT"], s3Skewed, times: 1),
+      fault: .skewed(times: 1),
       outcome: .fails(.denied, naming: "2000"), kinds: [.delegatedS3]),
   ]
 
@@ -207,7 +207,7 @@ struct FaultTests {
     try await kind.with(
       patience: HTTPPatience(connectSeconds: 5, silenceSeconds: 3), pacing: pauses.pacing,
       through: { server in
-        let proxy = try FaultProxy(to: server)
+        let proxy = try FaultProxy(to: server, mark: "/t-")
         made.withLock { $0 = proxy }
         return proxy.address
       }

@@ -64,6 +64,11 @@ import Testing
       #expect(events.last?.detail == ["name": "train"])
       filter.before = events.first?.id
       #expect(try await f.store.events(filter, limit: 1).map(\.action) == ["job.hold"])
+      // Whoever reads on gets what comes next, and not what is newest.
+      filter.before = nil
+      filter.after = events.last?.id
+      #expect(try await f.store.events(filter, limit: 1).map(\.id) == [events[events.count - 2].id])
+      #expect(try await f.store.events(filter).map(\.id) == events.dropLast().map(\.id))
       filter = EventFilter()
       filter.project = f.project
       filter.action = "job"

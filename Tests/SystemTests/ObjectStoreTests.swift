@@ -47,8 +47,10 @@ import Wire
   }
 
   /// Lends a container of its own, with the file that opens it.
-  private static func with(
-    _ door: Door, _ body: (LabSettings.ObjectStoreChoice) async throws -> Void
+  ///
+  /// - Parameter through: where requests are sent instead of the object store itself.
+  static func with(
+    _ door: Door, through: String? = nil, _ body: (LabSettings.ObjectStoreChoice) async throws -> Void
   ) async throws {
     let servers = try await OpenStack.shared
     let name = "system-\(UUID().uuidString.lowercased())"
@@ -58,7 +60,11 @@ import Wire
     case .swift:
       let user = SwiftAuthentication.v1(url: swift.authURL, user: swift.user, key: swift.password)
       try await SwiftObjectStore(SwiftSettings(container: name), authentication: user).createContainer()
-      file = ["swift": ["auth_url": swift.authURL, "user": swift.user, "key": swift.password]]
+      file = [
+        "swift": [
+          "auth_url": through.map { $0 + "/auth/v1.0" } ?? swift.authURL, "user": swift.user, "key": swift.password,
+        ]
+      ]
     case .applicationCredential:
       let user = SwiftAuthentication.applicationCredential(
         url: keystone.authURL, id: keystone.applicationID, secret: keystone.applicationSecret)
@@ -75,7 +81,7 @@ import Wire
       try await S3ObjectStore(
         S3Settings(endpoint: swift.url, bucket: name), accessKey: swift.accessKey, secretKey: swift.secretKey
       ).createBucket()
-      file = ["s3": ["endpoint": swift.url, "access_key": swift.accessKey, "secret_key": swift.secretKey]]
+      file = ["s3": ["endpoint": through ?? swift.url, "access_key": swift.accessKey, "secret_key": swift.secretKey]]
     }
     let credentials = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
     let isWritten = FileManager.default.createFile(

@@ -3,6 +3,7 @@ import Domain
 import Foundation
 import Lab
 import Postgres
+import TestKit
 import Testing
 import Wire
 
@@ -69,11 +70,27 @@ extension SystemFixture {
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     try file.truncate(atOffset: UInt64(size.bytes))
     try file.close()
-    let sum = try await Self.run("/usr/bin/sha256sum", [path]).output.prefix(64)
-    try await client.uploadBlob(sha256: String(sum), path: path, size: size)
-    let entry = ManifestEntry(path: "zeros", size: size.bytes, sha256: String(sum))
-    let manifest = try #require(Manifest([entry]))
-    return try await client.registerDataset(DatasetRequest(name: name, source: "a test", manifest: manifest))
+    return try await register(path, as: "zeros", of: name, size: size).dataset
+  }
+
+  /// Registers a data set of one file, called as itself, in which no two stretches are equal; its SHA-256 beside it.
+  func noise(_ name: String, _ size: ByteCount) async throws -> (dataset: DatasetView, sha256: String) {
+    let path = "\(folder)/\(name)"
+    var random = SeededGenerator(seed: 7)
+    var bytes: [UInt8] = []
+    while bytes.count < size.bytes { withUnsafeBytes(of: random.next()) { bytes += $0 } }
+    try Data(bytes.prefix(Int(size.bytes))).write(to: URL(fileURLWithPath: path))
+    return try await register(path, as: name, of: name, size: size)
+  }
+
+  private func register(
+    _ path: String, as file: String, of name: String, size: ByteCount
+  ) async throws -> (dataset: DatasetView, sha256: String) {
+    let sum = String(try await Self.run("/usr/bin/sha256sum", [path]).output.prefix(64))
+    try await client.uploadBlob(sha256: sum, path: path, size: size)
+    let manifest = try #require(Manifest([ManifestEntry(path: file, size: size.bytes, sha256: sum)]))
+    let dataset = try await client.registerDataset(DatasetRequest(name: name, source: "a test", manifest: manifest))
+    return (dataset, sum)
   }
 
   /// The database, as somebody who goes past Baton reaches it.

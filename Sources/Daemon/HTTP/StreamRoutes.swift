@@ -72,13 +72,15 @@ enum StreamRoutes {
       }
     },
     Route(
-      method: .get, path: "/events", access: .viewer, summary: "The audit log, newest first",
+      method: .get, path: "/events", access: .viewer, summary: "The audit log, newest first; with `after` the lines that come next",
       gives: Listing<EventView>.self
     ) { call in
-      let filter = try filter(call)
+      var filter = try filter(call)
       let limit = try call.number("limit", within: 1...1000, standard: 100)
-      let after = try call.number("after", within: 0...Int.max, standard: 0)
-      let records = try await call.services.store.events(filter, limit: limit).filter { $0.id.rawValue > Int64(after) }
+      if call.query("after") != nil {
+        filter.after = EventID(Int64(try call.number("after", within: 0...Int.max, standard: 0)))
+      }
+      let records = try await call.services.store.events(filter, limit: limit)
       return try await .json(Listing(now: call.services.store.now(), items: records.map(EventView.init)))
     },
     Route(

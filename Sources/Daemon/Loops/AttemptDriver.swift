@@ -223,7 +223,7 @@ struct AttemptDriver {
   private func stagingFault(_ outcome: GangOutcome) async throws -> AttemptEnd.StagingFault {
     guard let resume = brief.resume, let id = attempt.resumeCheckpoint,
       outcome.badObject?.hasPrefix(resume.prefix) == true
-    else { return outcome.isFaultOfJob ? .job : .node }
+    else { return outcome.stagingFault }
     do {
       let found = try await verifyCheckpoint(services.objects, prefix: resume.prefix)
       guard found.manifestSHA256 == resume.manifestSHA256 else {

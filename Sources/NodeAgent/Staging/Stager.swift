@@ -54,7 +54,7 @@ struct Stager: Sendable {
       throw failure
     } catch let error as ObjectStoreError {
       if error.code == .notFound { throw StagingFailure.missing(key: error.key) }
-      throw StagingFailure.failed(error.description)
+      throw StagingFailure.store(error.description)
     } catch let error as SystemError where error.isOutOfSpace {
       throw StagingFailure.diskTooSmall(needed: asked, room: room(node.root))
     } catch {

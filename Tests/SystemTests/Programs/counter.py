@@ -8,6 +8,7 @@ a rank lives, so that two of the same rank at one time are found out however the
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import select
@@ -30,6 +31,7 @@ def arguments():
     parser.add_argument("--partial-in", type=int, help="the attempt whose last save stays step-N.tmp")
     parser.add_argument("--save-at", type=int, help="saves by itself at this step")
     parser.add_argument("--fill-at", type=int, help="fills the node's disk from this step on")
+    parser.add_argument("--check", help="PATH:SHA256 of a file of the job's data, which has to be right")
     parser.add_argument("--daemon", action="store_true", help="leaves a process behind that forgot its parents")
     return parser.parse_args()
 
@@ -141,7 +143,16 @@ class Program:
         if self.options.fill_at == self.step:
             self.fill()
 
+    def check(self):
+        path, expected = self.options.check.split(":")
+        with open(f"{self.environment['BATON_DATA_DIR']}/{path}", "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            sys.exit(f"{path} is {found}, not {expected}")
+
     def run(self):
+        if self.options.check:
+            self.check()
         self.lock_of_rank = self.lock(f"job-{self.job}-rank-{self.rank}")
         wake = self.listen()
         print(f"rank {self.rank} of attempt {self.attempt}", flush=True)

@@ -1,15 +1,15 @@
 import Foundation
 import Glibc
 import Synchronization
-import TestKit
 
 /// Stands between a client and a real server, and does what networks and servers do on bad days.
 ///
 /// One request a connection, each on a thread of its own: what it reads, it forwards unchanged but for
 /// `Connection: close`, so that signatures stay good.
-final class FaultProxy: Sendable {
+public final class FaultProxy: Sendable {
   /// What goes wrong; `times` counts the requests that are met.
-  enum Fault: Hashable, Sendable {
+  public enum Fault: Hashable, Sendable {
+    /// Nothing.
     case none
     /// Answers itself.
     case answer(status: Int, headers: [String], body: String, times: Int)
@@ -29,6 +29,8 @@ final class FaultProxy: Sendable {
     case otherTag
     /// Shows a clock that is wrong by an hour.
     case otherDate
+    /// Says, in S3's words, that the client's clock is wrong, and shows one of the year 2000.
+    case skewed(times: Int)
     /// Refuses the first token that is seen, for ever.
     case revokedToken
   }
@@ -36,6 +38,8 @@ final class FaultProxy: Sendable {
   private struct State {
     var fault = Fault.none
     var methods: Set<String> = []
+    var name = ""
+    var waiting: [(seen: Int, CheckedContinuation<Void, Never>)] = []
     var met = 0
     var seen = 0
     var logins = 0
@@ -44,17 +48,22 @@ final class FaultProxy: Sendable {
     var held: [Int32] = []
   }
 
-  let address: String
+  /// Where it listens: `http://127.0.0.1:PORT`.
+  public let address: String
   private let listener: Int32
   private let upstream: UInt16
+  private let mark: String
   private let state = Mutex(State())
 
-  /// Listens on a free port and forwards to `http://127.0.0.1:PORT`.
-  init(to server: String) throws {
+  /// Listens on a free port and forwards to `server`, `http://127.0.0.1:PORT`.
+  ///
+  /// - Parameter mark: faults meet only requests with this in their path, such as the name of a container.
+  public init(to server: String, mark: String) throws {
     guard let port = server.split(separator: ":").last.flatMap({ UInt16($0) }) else {
       throw OpenStackFailure(reason: "no port in \(server)")
     }
     upstream = port
+    self.mark = mark
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var local = Self.loopback(0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -70,11 +79,12 @@ final class FaultProxy: Sendable {
     Thread.detachNewThread { [self] in accept() }
   }
 
-  /// From now on requests by `methods` that name an object or a listing meet `fault`.
-  func set(_ fault: Fault, on methods: Set<String>) {
+  /// From now on requests by `methods` with `name` in their path meet `fault`.
+  public func set(_ fault: Fault, on methods: Set<String>, naming name: String = "") {
     state.withLock {
       $0.fault = fault
       $0.methods = methods
+      $0.name = name
       $0.met = 0
       $0.seen = 0
       $0.token = nil
@@ -82,13 +92,25 @@ final class FaultProxy: Sendable {
   }
 
   /// Requests by the methods of the last fault that came since.
-  var seen: Int { state.withLock { $0.seen } }
+  public var seen: Int { state.withLock { $0.seen } }
+
+  /// Waits until so many of them came.
+  public func met(_ count: Int) async {
+    await withCheckedContinuation { continuation in
+      let isMet = state.withLock { state in
+        if state.seen >= count { return true }
+        state.waiting.append((count, continuation))
+        return false
+      }
+      if isMet { continuation.resume() }
+    }
+  }
 
   /// Tokens that were asked for.
-  var logins: Int { state.withLock { $0.logins } }
+  public var logins: Int { state.withLock { $0.logins } }
 
   /// Refuses connections from now on, and lets those go that hang.
-  func close() {
+  public func close() {
     let held: [Int32]? = state.withLock { state in
       guard !state.isClosed else { return nil }
       state.isClosed = true
@@ -145,9 +167,11 @@ final class FaultProxy: Sendable {
   private func meet(_ request: Message) -> Fault {
     state.withLock { state in
       if request.path.hasPrefix("/auth/") { state.logins += 1 }
-      let isData = request.path.contains("/t-")
+      let isData = request.path.contains(mark) && (state.name.isEmpty || request.path.contains(state.name))
       guard isData, state.methods.contains(request.method) else { return .none }
       state.seen += 1
+      for waiting in state.waiting where waiting.seen <= state.seen { waiting.1.resume() }
+      state.waiting.removeAll { $0.seen <= state.seen }
       let times: Int
       switch state.fault {
       case .none, .otherTag, .otherDate: return state.fault
@@ -156,12 +180,15 @@ final class FaultProxy: Sendable {
         if state.token == nil { state.token = token }
         return token == state.token ? .answer(status: 401, headers: [], body: "revoked", times: 1) : .none
       case .answer(_, _, _, let count), .reset(let count), .hang(let count), .lose(let count), .cut(_, let count),
-        .shorten(_, let count), .flip(_, let count):
+        .shorten(_, let count), .flip(_, let count), .skewed(let count):
         times = count
       }
       guard state.met < times else { return .none }
       state.met += 1
-      return state.fault
+      guard case .skewed = state.fault else { return state.fault }
+      return .answer(
+        status: 403, headers: ["Date: Sat, 01 Jan 2000 00:00:00 GMT"],
+        body: "<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>", times: times)
     }
   }
 
