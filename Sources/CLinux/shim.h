@@ -32,3 +32,9 @@ static inline int baton_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBRE
 
 /// The calling process gets `signal` when its parent thread ends. 0, or -1 with errno.
 static inline int baton_die_with_parent(int signal) { return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0); }
+
+/// The calling thread reads and writes only when nobody else does (1), or as usual (0); 0, or -1 with errno.
+/// glibc has no function for this call; the numbers are those of linux/ioprio.h.
+static inline int baton_set_io_idle(int is_idle) {
+  return (int)syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, (is_idle ? 3 /* IOPRIO_CLASS_IDLE */ : 0) << 13);
+}

@@ -154,8 +154,8 @@ public struct GangState: Hashable, Sendable {
     case .ended(let outcome):
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)
-    case .accepted, .stagingFailed, .peerDistrusted, .evicted, .restored, .firstLine, .checkpointAsked, .rankEnded,
-      .unknown:
+    case .accepted, .stagingFailed, .peerDistrusted, .evicted, .restored, .firstLine, .checkpointAsked,
+      .lastSavePlanned, .rankEnded, .unknown:
       return []
     }
   }

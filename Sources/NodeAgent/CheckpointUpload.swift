@@ -1,9 +1,14 @@
+import CLinux
 import Domain
 import Glibc
 import ObjectStorage
+import Synchronization
 import Wire
 
-/// Brings one local checkpoint into the store, as a commit: files, read back, part, and the manifest last.
+/// Brings one local checkpoint into the store, as a commit: chunks, read back, part, and the manifest last.
+///
+/// A file is read once, chunk by chunk; while one is hashed, others are sent and read back. Chunks that the base has are
+/// named where they are.
 struct CheckpointUpload: Sendable {
   enum Outcome: Hashable, Sendable {
     /// The checkpoint exists.
@@ -23,10 +28,31 @@ struct CheckpointUpload: Sendable {
   var folder: AttemptFolder
   var checkpoint: LocalCheckpoint
   var store: any ObjectStore
+  var base: CheckpointBase
+  var limiter: UploadLimiter
   /// It is not worth it once one of these newer steps is whole.
   var newer: [Int] = []
+  /// Where files are cut.
+  var chunkLength = CheckpointChunk.length
 
+  /// Chunks on their way at once.
+  private static let lanes = 8
   static let pool = BlockingPool(label: "baton.checkpoints", width: 4)
+  /// Keys that a lane has taken on: a checkpoint may have the same bytes many times.
+  private let taken = Claims()
+
+  init(
+    order: AttemptOrder, folder: AttemptFolder, checkpoint: LocalCheckpoint, store: any ObjectStore,
+    base: CheckpointBase, limiter: UploadLimiter, newer: [Int] = []
+  ) {
+    self.order = order
+    self.folder = folder
+    self.checkpoint = checkpoint
+    self.store = store
+    self.base = base
+    self.limiter = limiter
+    self.newer = newer
+  }
 
   private var prefix: String { prefix(of: checkpoint.step) }
   private func prefix(of step: Int) -> String {
@@ -41,11 +67,10 @@ struct CheckpointUpload: Sendable {
         let key = ObjectLayout.manifest(checkpoint: prefix(of: step))
         if try await retrying({ try await store.head(key) }) != nil { return .cancelled }
       }
-      let files = try await Self.pool.run { try hashed() }
-      try await upload(files)
-      let part = CheckpointPart(
-        nodeRank: order.nodeRank, layout: checkpoint.layout, ranks: checkpoint.ranks, files: files)
-      try await putOnce(ObjectLayout.part(checkpoint: prefix, nodeRank: order.nodeRank), try part.encoded())
+      let files = try await stored()
+      let part = try await putPart(
+        CheckpointPart(nodeRank: order.nodeRank, layout: checkpoint.layout, ranks: checkpoint.ranks, files: files))
+      base.isNow(part.files)
       return try await commit(part)
     } catch let rejection as Rejection {
       return .rejected(rejection.reason)
@@ -58,22 +83,31 @@ struct CheckpointUpload: Sendable {
     }
   }
 
-  /// All files with their hashes; rejected where anything changes meanwhile.
-  private func hashed() throws -> Manifest {
-    let before = try listing()
+  /// All files, with chunks that are in the store and were read back; rejected where anything changes meanwhile.
+  private func stored() async throws -> ChunkedFiles {
+    let before = try await Self.pool.run { try listing() }
     if before.isEmpty { throw Rejection(reason: "it holds no file") }
-    var entries: [ManifestEntry] = []
-    for (name, status) in before.sorted(by: { $0.key < $1.key }) {
-      let found = try ContentHash.of(file: "\(path)/\(name)")
-      if found.size != status.size { throw Rejection(reason: "\(name) changed while it was read") }
-      entries.append(ManifestEntry(path: name, size: found.size, sha256: found.sha256))
+    guard Manifest(before.map { ManifestEntry(path: $0.key, size: $0.value.size, sha256: "") }) != nil else {
+      throw Rejection(reason: "it has a file name that is no path")
     }
-    let after = try listing()
+    let index = try await base.index(order, store)
+    limiter.begins(before.values.reduce(.zero) { $0 + ByteCount($1.size) })
+    let atOnce = min(Self.lanes, before.count)
+    let files = try await withThrowingTaskGroup(of: ChunkedFile.self) { group in
+      var files: [ChunkedFile] = []
+      for (position, (name, status)) in before.sorted(by: { $0.key < $1.key }).enumerated() {
+        if position >= atOnce, let file = try await group.next() { files.append(file) }
+        group.addTask { try await store(name, status.size, index, lanes: Self.lanes / atOnce) }
+      }
+      for try await file in group { files.append(file) }
+      return files
+    }
+    let after = try await Self.pool.run { try listing() }
     if let changed = Set(before.keys).union(after.keys).filter({ before[$0] != after[$0] }).min() {
-      throw Rejection(reason: "\(changed) changed while it was read")
+      throw Rejection(reason: "\(changed) changed while it was stored")
     }
-    guard let manifest = Manifest(entries) else { throw Rejection(reason: "it has a file name that is no path") }
-    return manifest
+    guard let found = ChunkedFiles(files) else { throw Rejection(reason: "its files do not fit together") }
+    return found
   }
 
   private func listing() throws -> [String: Disk.Status] {
@@ -97,45 +131,118 @@ struct CheckpointUpload: Sendable {
     return found
   }
 
-  private func upload(_ files: Manifest) async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      for (index, entry) in files.entries.enumerated() {
-        if index >= 4 { try await group.next() }
-        group.addTask { try await upload(entry) }
+  /// Reads a file once, and stores it chunk by chunk, `lanes` of them at a time.
+  private func store(_ name: String, _ size: Int64, _ index: ChunkIndex, lanes: Int) async throws -> ChunkedFile {
+    try await withThrowingTaskGroup(of: (Int, CheckpointChunk).self) { group in
+      var whole = ContentHash()
+      var chunks: [Int: CheckpointChunk] = [:]
+      var offset: Int64 = 0
+      var count = 0
+      while offset < size {
+        let range = offset..<min(size, offset + chunkLength)
+        let (hashed, sha256) = try await limiter.working { [whole] in
+          try await Self.pool.run { try hash(name, range, whole) }
+        }
+        whole = hashed
+        if count >= lanes, let (position, chunk) = try await group.next() { chunks[position] = chunk }
+        group.addTask { [count] in (count, try await store(name, range, sha256: sha256, index)) }
+        offset = range.upperBound
+        count += 1
       }
-      try await group.waitForAll()
+      for try await (position, chunk) in group { chunks[position] = chunk }
+      return ChunkedFile(
+        path: name, size: size, sha256: whole.hex(), chunks: chunks.sorted { $0.key < $1.key }.map(\.value))
     }
   }
 
-  private func upload(_ entry: ManifestEntry) async throws {
-    let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
+  /// Adds a stretch of a file to the hash of the whole, and hashes it by itself.
+  private func hash(_ name: String, _ range: Range<Int64>, _ before: ContentHash) throws -> (ContentHash, String) {
+    // Training reads its data from the same disk.
+    let isGentle = limiter.isGentle && baton_set_io_idle(1) == 0
+    defer { if isGentle { _ = baton_set_io_idle(0) } }
+    let file = try Disk.open("\(path)/\(name)", O_RDONLY)
+    var (whole, chunk) = (before, ContentHash())
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let limit = Int(min(1 << 20, range.upperBound - offset))
+      let bytes = try Disk.read(file, at: offset, limit: limit, path: name)
+      if bytes.isEmpty { throw Rejection(reason: "\(name) changed while it was read") }
+      whole.update(bytes)
+      chunk.update(bytes)
+      offset += Int64(bytes.count)
+    }
+    return (whole, chunk.hex())
+  }
+
+  /// A chunk that is in the store: the base's where that is there, or else one of this checkpoint, read back.
+  private func store(
+    _ name: String, _ range: Range<Int64>, sha256: String, _ index: ChunkIndex
+  ) async throws -> CheckpointChunk {
+    let size = Int64(range.count)
+    if let key = index.key(sha256: sha256, size: size) {
+      // It was read back when it was committed.
+      let found = try await limiter.working { try await retrying { try await store.head(key) } }
+      if found?.size == size { return CheckpointChunk(key: key, size: size, sha256: sha256) }
+    }
+    let chunk = CheckpointChunk(
+      key: ObjectLayout.chunk(checkpoint: prefix, sha256: sha256), size: size, sha256: sha256)
+    guard taken.claim(chunk.key) else { return chunk }
+    try await limiter.admit(size)
+    try await limiter.working {
+      try await send(chunk, name, range)
+      try await readBack(chunk)
+    }
+    return chunk
+  }
+
+  private func send(_ chunk: CheckpointChunk, _ name: String, _ range: Range<Int64>) async throws {
     do {
       try await retrying {
         _ = try await store.put(
-          key, from: .file(path: "\(path)/\(entry.path)"), sha256: entry.sha256, replacing: false)
+          chunk.key, from: .slice(path: "\(path)/\(name)", range), sha256: chunk.sha256, replacing: false)
       }
     } catch let error as ObjectStoreError {
       switch error.code {
-      case .exists: break  // From an earlier try, or another node's copy of the same; what it is, is read below.
+      case .exists: break  // From an earlier try, or of another node; what it is, is read now.
       case .checksumMismatch, .sourceUnreadable:
-        throw Rejection(reason: "\(entry.path) changed while it was uploaded")
+        throw Rejection(reason: "\(name) changed while it was uploaded")
       default: throw error
       }
     }
+  }
+
+  private func readBack(_ chunk: CheckpointChunk) async throws {
     do {
-      try await retrying { try await verifyObject(store, key: key, size: entry.size, sha256: entry.sha256) }
+      try await retrying {
+        try await verifyObject(store, key: chunk.key, size: chunk.size, sha256: chunk.sha256)
+      }
     } catch let error as ObjectStoreError where error.code == .checksumMismatch {
-      throw Rejection(reason: "the store holds another content of \(entry.path), and objects are written once")
+      throw Rejection(reason: "the store holds other bytes as \(chunk.key), and objects are written once")
     }
   }
 
-  /// Writes an object that has the same bytes whoever writes it.
-  private func putOnce(_ key: String, _ bytes: [UInt8]) async throws {
+  /// Writes an object, unless there is one already; returns what is there.
+  private func putOnce(_ key: String, _ bytes: [UInt8]) async throws -> [UInt8] {
     do {
       try await retrying { _ = try await store.put(key, from: .bytes(bytes), sha256: nil, replacing: false) }
     } catch let error as ObjectStoreError where error.code == .exists {}
-    let found = try await retrying { try await store.bytes(key) }
-    if found != bytes { throw Rejection(reason: "the store holds another \(key), and objects are written once") }
+    return try await retrying { try await store.bytes(key) }
+  }
+
+  private func mismatch(_ key: String) -> Rejection {
+    Rejection(reason: "the store holds another \(key), and objects are written once")
+  }
+
+  /// The part that counts: where an earlier try wrote one of the same content, its chunks were read back then.
+  private func putPart(_ own: CheckpointPart) async throws -> CheckpointPart {
+    let key = ObjectLayout.part(checkpoint: prefix, nodeRank: order.nodeRank)
+    let bytes = try own.encoded()
+    let found = try await putOnce(key, bytes)
+    if found == bytes { return own }
+    guard let earlier = try? CheckpointPart(decoding: found), earlier.layout == own.layout, earlier.ranks == own.ranks,
+      earlier.files.entries == own.files.entries
+    else { throw mismatch(key) }
+    return earlier
   }
 
   /// Writes the manifest if every rank's part is there.
@@ -154,8 +261,26 @@ struct CheckpointUpload: Sendable {
       let manifest = CheckpointManifest(
         run: order.job.run, number: order.number, step: checkpoint.step, worldSize: order.worldSize, parts: parts)
     else { throw Rejection(reason: "the parts of the nodes do not fit together") }
-    let bytes = try manifest.encoded()
-    try await putOnce(ObjectLayout.manifest(checkpoint: prefix), bytes)
-    return .stored(prefix: prefix, manifestSHA256: ContentHash.of(bytes), bytes: manifest.files.total)
+    return try await putManifest(manifest)
   }
+
+  /// The last object; another node may have found the same content elsewhere, and been first.
+  private func putManifest(_ manifest: CheckpointManifest) async throws -> Outcome {
+    let key = ObjectLayout.manifest(checkpoint: prefix)
+    let bytes = try manifest.encoded()
+    let found = try await putOnce(key, bytes)
+    if found != bytes {
+      guard let other = try? CheckpointManifest(decoding: found), other.hasSameContent(as: manifest) else {
+        throw mismatch(key)
+      }
+    }
+    return .stored(prefix: prefix, manifestSHA256: ContentHash.of(found), bytes: manifest.files.total)
+  }
+}
+
+/// Who is first to claim a name has it.
+private final class Claims: Sendable {
+  private let names = Mutex<Set<String>>([])
+
+  func claim(_ name: String) -> Bool { names.withLock { $0.insert(name).inserted } }
 }

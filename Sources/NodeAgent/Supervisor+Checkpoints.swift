@@ -35,7 +35,11 @@ extension Supervisor {
       if let askedAt { saveTimes[checkpoint.step] = .now() - askedAt }
       askedAt = nil
       if terminated != nil { afterStop.insert(checkpoint.step) }
-      note(.checkpointLocal(step: checkpoint.step, bytes: size(of: folder.checkpoint(step: checkpoint.step))))
+      let bytes = size(of: folder.checkpoint(step: checkpoint.step))
+      sizes[checkpoint.step] = bytes
+      rule.expects(bytes)
+      note(.checkpointLocal(step: checkpoint.step, bytes: bytes))
+      tellPlan()
       for skipped in queue.add(checkpoint) { settle(skipped.step) }
     }
   }
@@ -50,13 +54,42 @@ extension Supervisor {
   func beginUpload() {
     guard let checkpoint = queue.begin() else { return }
     let newer = queue.stepsInParts.filter { $0 > checkpoint.step }
-    let work = CheckpointUpload(order: order, folder: folder, checkpoint: checkpoint, store: store, newer: newer)
+    let limiter = UploadLimiter(interval: gentleInterval)
+    self.limiter = limiter
+    let work = CheckpointUpload(
+      order: order, folder: folder, checkpoint: checkpoint, store: store, base: base, limiter: limiter, newer: newer)
     let mailbox = mailbox
     upload = Task.detached {
       let begun = BootInstant.now()
       let outcome = await work.run()
-      mailbox.post(.uploaded(checkpoint, outcome, took: .now() - begun))
+      mailbox.post(.uploaded(checkpoint, outcome, took: .now() - begun - limiter.paused))
     }
+  }
+
+  /// Between saves, while an upload need not hurry; nil where it has to, or nothing is asked for on a schedule.
+  private var gentleInterval: TimeSpan? {
+    guard case .running = phase, terminated == nil, let every = order.checkpointEvery, every > .zero,
+      BootInstant.now() < rule.fullSpeedAt(end: end, interval: every)
+    else { return nil }
+    return every
+  }
+
+  /// When the upload under way has to stop being gentle; nil where it does not hold back.
+  var fullSpeedAt: BootInstant? {
+    guard limiter?.isGentle == true, let every = order.checkpointEvery else { return nil }
+    return rule.fullSpeedAt(end: end, interval: every)
+  }
+
+  /// Tells when the last save begins, where that is news.
+  func tellPlan() {
+    guard case .running = phase, terminated == nil else { return }
+    let lead = rule.lead
+    if let planned = plannedLead {
+      let change = abs((lead - planned).seconds)
+      guard change > max(0.5, planned.seconds / 10) else { return }
+    }
+    plannedLead = lead
+    note(.lastSavePlanned(lead: lead, doneBefore: rule.doneBefore))
   }
 
   func uploaded(_ checkpoint: LocalCheckpoint, _ outcome: CheckpointUpload.Outcome, took: TimeSpan) {
@@ -64,9 +97,10 @@ extension Supervisor {
     let over = queue.finished(outcome.ending)
     guard !over.isEmpty else { return }
     let step = checkpoint.step
+    limiter = nil
     switch outcome {
     case .stored(let prefix, let digest, let bytes):
-      rule.measured(save: saveTimes[step], upload: took)
+      learn(step, took)
       let isLast = if case .saving = phase { true } else { afterStop.contains(step) }
       note(
         .checkpointStored(
@@ -74,7 +108,7 @@ extension Supervisor {
             step: step, prefix: prefix, manifestSHA256: digest, bytes: bytes, saveTook: saveTimes[step],
             uploadTook: took, isFinal: isLast && queue.isEmpty)))
     case .partStored:
-      rule.measured(save: saveTimes[step], upload: took)
+      learn(step, took)
     case .rejected(let reason):
       note(.checkpointRejected(step: step, reason: reason))
     case .cancelled:
@@ -82,8 +116,14 @@ extension Supervisor {
     }
     for checkpoint in over {
       saveTimes[checkpoint.step] = nil
+      sizes[checkpoint.step] = nil
       settle(checkpoint.step)
     }
+  }
+
+  private func learn(_ step: Int, _ took: TimeSpan) {
+    rule.measured(save: saveTimes[step], upload: took, bytes: sizes[step] ?? .zero)
+    tellPlan()
   }
 
   /// Keeps the newest two of the checkpoints that need no more work; those that wait are not touched.

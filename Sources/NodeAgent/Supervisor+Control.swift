@@ -43,6 +43,10 @@ extension Supervisor {
       end = .now() + remaining
       if let access { store = access.open() }
       return .ok
+    case .lastSave(let lead):
+      rule.isTold(lead)
+      tellPlan()
+      return .ok
     case .peers(let ports):
       exchange?.peersServe(on: ports)
       return .ok

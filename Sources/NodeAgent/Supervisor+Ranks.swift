@@ -47,6 +47,7 @@ extension Supervisor {
       }
       launchedAt = .now()
       note(.launched(pids: ranks.map(\.pid)))
+      tellPlan()
       readFirstLines()
     } catch {
       outcome.launchError = "\(error)"
@@ -127,6 +128,7 @@ extension Supervisor {
     guard terminated == nil else { return }
     let now = BootInstant.now()
     terminated = (now, false)
+    limiter?.release()
     askedAt = askedAt ?? now
     for rank in ranks where rank.end == nil {
       let handlers = ProcessTable.topmostHandlers(of: SIGTERM, at: rank.pid)

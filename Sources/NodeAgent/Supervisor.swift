@@ -58,7 +58,9 @@ final class Supervisor {
   let remains: Remains?
 
   var end: BootInstant
-  var rule: DeadlineRule
+  var rule: LastSave
+  /// The lead that the journal tells; nil before the ranks were started.
+  var plannedLead: TimeSpan?
   var phase = Phase.staging
   var ranks: [Rank] = []
   var outcome = NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [])
@@ -69,6 +71,9 @@ final class Supervisor {
   var local: LocalCheckpoints?
   var queue: CheckpointQueue
   var upload: Task<Void, Never>?
+  /// Of the upload under way.
+  var limiter: UploadLimiter?
+  let base = CheckpointBase()
   var background: [Task<Void, Never>] = []
   /// Serves other nodes while the gang stages.
   var exchange: Exchange?
@@ -77,6 +82,8 @@ final class Supervisor {
   /// When the checkpoint that is awaited was asked for.
   var askedAt: BootInstant?
   var saveTimes: [Int: TimeSpan] = [:]
+  /// Of those that are not settled.
+  var sizes: [Int: ByteCount] = [:]
   /// Steps that became complete after SIGTERM: what a program saves then is its last.
   var afterStop: Set<Int> = []
   var launchedAt: BootInstant?
@@ -93,7 +100,7 @@ final class Supervisor {
     order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
     store = order.store.open()
     end = receivedAt + order.leaseRemaining
-    rule = DeadlineRule(lastSaveLead: order.lastSaveLead, grace: order.grace)
+    rule = LastSave(assumed: order.lastSaveLead, grace: order.grace)
     queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1)
     mailbox = try Mailbox()
     logs = try FolderWatch()
@@ -201,6 +208,7 @@ final class Supervisor {
       } else {
         moments.append(rule.stopAt(end: end))
         if let next = nextAsk { moments.append(next) }
+        if let moment = fullSpeedAt { moments.append(moment) }
       }
     case .saving:
       if !isRecording { moments.append(rule.recordAt(end: end)) }
@@ -215,6 +223,7 @@ final class Supervisor {
       hardEnd()
       return
     }
+    if let moment = fullSpeedAt, now >= moment { limiter?.release() }
     switch phase {
     case .staging, .staged:
       if now >= rule.stopAt(end: end) { stop(.leaseEnd) }
@@ -252,6 +261,7 @@ final class Supervisor {
   }
 
   private func ranksEnded() {
+    limiter?.release()
     killTree()
     readCheckpoints()
     for finding in local?.unfinished() ?? [] { take(finding) }

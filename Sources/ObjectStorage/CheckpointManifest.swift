@@ -17,11 +17,11 @@ public struct CheckpointPart: Hashable, Sendable, Codable {
   public var layout: CheckpointLayout
   /// Global ranks whose folders are among them; all of the node's for `whole`.
   public var ranks: [Int]
-  /// Its files, by their path below `data/`.
-  public var files: Manifest
+  /// Its files.
+  public var files: ChunkedFiles
 
   /// A contribution.
-  public init(nodeRank: Int, layout: CheckpointLayout, ranks: [Int], files: Manifest) {
+  public init(nodeRank: Int, layout: CheckpointLayout, ranks: [Int], files: ChunkedFiles) {
     self.nodeRank = nodeRank
     self.layout = layout
     self.ranks = ranks
@@ -30,8 +30,13 @@ public struct CheckpointPart: Hashable, Sendable, Codable {
 }
 
 /// What makes a checkpoint exist: the last object to be written, the same bytes whoever writes it.
+///
+/// Version 1 named one object a file, `data/<path>`; it is read as if each file were one chunk.
 public struct CheckpointManifest: Hashable, Sendable, Codable {
-  /// Of this format: 1.
+  /// What is written today.
+  public static let version = 2
+
+  /// Of this format: 2, also where version 1 was read.
   public var version: Int
   /// Its run.
   public var run: RunID
@@ -43,23 +48,23 @@ public struct CheckpointManifest: Hashable, Sendable, Codable {
   public var layout: CheckpointLayout
   /// Ranks of the attempt that wrote it.
   public var worldSize: Int
-  /// Its files, by their path below `data/`.
-  public var files: Manifest
+  /// Its files.
+  public var files: ChunkedFiles
 
   /// The checkpoint that `parts` make together; nil while a rank's part is missing, or where two parts disagree.
   public init?(run: RunID, number: Int, step: Int, worldSize: Int, parts: [CheckpointPart]) {
     guard let layout = parts.first?.layout, parts.allSatisfy({ $0.layout == layout }) else { return nil }
-    let entries: [ManifestEntry]
+    let all: [ChunkedFile]
     switch layout {
     case .whole:
-      entries = parts[0].files.entries
+      all = parts[0].files.files
       guard parts.allSatisfy({ $0.files == parts[0].files }) else { return nil }
     case .sharded:
       guard Set(parts.flatMap(\.ranks)) == Set(0..<worldSize) else { return nil }
-      entries = parts.flatMap(\.files.entries)
+      all = parts.flatMap(\.files.files)
     }
-    guard let files = Manifest(entries) else { return nil }
-    version = 1
+    guard let files = ChunkedFiles(all) else { return nil }
+    version = Self.version
     self.run = run
     self.number = number
     self.step = step
@@ -68,16 +73,50 @@ public struct CheckpointManifest: Hashable, Sendable, Codable {
     self.files = files
   }
 
+  /// Whether both are the same checkpoint with the same files, wherever the chunks are.
+  public func hasSameContent(as other: CheckpointManifest) -> Bool {
+    run == other.run && number == other.number && step == other.step && layout == other.layout
+      && worldSize == other.worldSize && files.entries == other.files.entries
+  }
+
   /// The bytes whose hash the database knows: JSON with sorted keys, the same for the same values everywhere.
   public func encoded() throws -> [UInt8] { try Self.encode(self) }
 
   /// Reads what `encoded` wrote; throws for another version, whose words may mean something else.
   public init(decoding bytes: [UInt8]) throws {
     self = try JSONDecoder().decode(CheckpointManifest.self, from: Data(bytes))
-    guard version == 1 else {
-      throw DecodingError.dataCorrupted(
-        DecodingError.Context(codingPath: [], debugDescription: "version \(version) of the format is not known"))
+  }
+
+  /// Reads version 1 or 2.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let written = try container.decode(Int.self, forKey: .version)
+    version = Self.version
+    run = try container.decode(RunID.self, forKey: .run)
+    number = try container.decode(Int.self, forKey: .number)
+    step = try container.decode(Int.self, forKey: .step)
+    layout = try container.decode(CheckpointLayout.self, forKey: .layout)
+    worldSize = try container.decode(Int.self, forKey: .worldSize)
+    switch written {
+    case 1:
+      let prefix = ObjectLayout.checkpoint(run: run, step: step, number: number)
+      let found = ChunkedFiles(
+        try container.decode(Manifest.self, forKey: .files).entries.map { entry in
+          let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
+          let chunk = CheckpointChunk(key: key, size: entry.size, sha256: entry.sha256)
+          return ChunkedFile(path: entry.path, size: entry.size, sha256: entry.sha256, chunks: [chunk])
+        })
+      guard let found else { throw Self.unreadable("its files do not fit together", decoder) }
+      files = found
+    case Self.version:
+      files = try container.decode(ChunkedFiles.self, forKey: .files)
+    default:
+      throw Self.unreadable("version \(written) of the format is not known", decoder)
     }
+  }
+
+  private static func unreadable(_ why: String, _ decoder: any Decoder) -> DecodingError {
+    .dataCorrupted(DecodingError.Context(codingPath: decoder.codingPath, debugDescription: why))
   }
 
   static func encode(_ value: some Encodable) throws -> [UInt8] {

@@ -16,18 +16,22 @@ public func readCheckpointManifest(
   do { return try CheckpointManifest(decoding: bytes) } catch { throw CheckpointFault.badManifest("\(error)") }
 }
 
-/// Hands the bytes of one file of the checkpoint at `prefix` to `receive`, from `offset` on, in order.
+/// Hands the bytes of one file of a checkpoint to `receive`, from `offset` on, in order, chunk by chunk.
 ///
-/// Whoever gets them compares the whole with the entry's SHA-256.
-/// - Throws: `CheckpointFault.missing` when it is not in the store, `.corrupt` when it has another length; what
+/// Whoever gets them compares the whole with the file's SHA-256.
+/// - Throws: `CheckpointFault.missing` when a chunk is not in the store, `.corrupt` when it has another length; what
 ///   `receive` throws; `ObjectStoreError` when the store cannot tell.
 public func readCheckpointFile(
-  _ store: any ObjectStore, prefix: String, entry: ManifestEntry, from offset: Int64 = 0,
+  _ store: any ObjectStore, _ file: ChunkedFile, from offset: Int64 = 0,
   _ receive: @Sendable ([UInt8]) async throws -> Void
 ) async throws {
-  let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
-  guard let info = try await store.head(key) else { throw CheckpointFault.missing(key: key) }
-  guard info.size == entry.size else { throw CheckpointFault.corrupt(key: key) }
-  guard offset < entry.size else { return }
-  try await store.get(key, range: offset > 0 ? offset..<entry.size : nil, ifTag: info.tag, receive)
+  var begin: Int64 = 0
+  for chunk in file.chunks {
+    let skipped = max(0, offset - begin)
+    begin += chunk.size
+    guard skipped < chunk.size else { continue }
+    guard let info = try await store.head(chunk.key) else { throw CheckpointFault.missing(key: chunk.key) }
+    guard info.size == chunk.size else { throw CheckpointFault.corrupt(key: chunk.key) }
+    try await store.get(chunk.key, range: skipped > 0 ? skipped..<chunk.size : nil, ifTag: info.tag, receive)
+  }
 }

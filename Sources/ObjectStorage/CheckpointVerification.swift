@@ -32,6 +32,9 @@ public struct VerifiedCheckpoint: Hashable, Sendable {
   public var manifest: CheckpointManifest
 }
 
+/// Of a checkpoint, so many files are read at once.
+private let filesAtOnce = 4
+
 /// Reads everything of the checkpoint at `prefix`, and compares it with its manifest.
 ///
 /// - Parameter progress: told after each file how many bytes of it were read.
@@ -43,10 +46,12 @@ public func verifyCheckpoint(
   let manifest = try decodedManifest(bytes)
   let named = ObjectLayout.checkpoint(run: manifest.run, step: manifest.step, number: manifest.number)
   guard named == prefix else { throw CheckpointFault.badManifest("it is of \(named)") }
-  for entry in manifest.files.entries {
-    let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
-    if let fault = try await fault(store, key: key, entry: entry) { throw fault }
-    await progress(entry.size)
+  try await withThrowingTaskGroup(of: Int64.self) { group in
+    for (index, file) in manifest.files.files.enumerated() {
+      if index >= filesAtOnce, let read = try await group.next() { await progress(read) }
+      group.addTask { try await verify(file, store) }
+    }
+    for try await read in group { await progress(read) }
   }
   return VerifiedCheckpoint(manifestSHA256: ContentHash.of(bytes), manifest: manifest)
 }
@@ -61,17 +66,29 @@ private func decodedManifest(_ bytes: [UInt8]) throws(CheckpointFault) -> Checkp
   do { return try CheckpointManifest(decoding: bytes) } catch { throw .badManifest("\(error)") }
 }
 
-private func fault(_ store: any ObjectStore, key: String, entry: ManifestEntry) async throws -> CheckpointFault? {
-  do {
-    try await verifyObject(store, key: key, size: entry.size, sha256: entry.sha256)
-    return nil
-  } catch let error as ObjectStoreError {
-    switch error.code {
-    case .notFound: return .missing(key: key)
-    case .checksumMismatch: return .corrupt(key: key)
-    default: throw error
+/// Reads a file's chunks in order: each has to be what it is called, and all of them together the file; returns its length.
+private func verify(_ file: ChunkedFile, _ store: any ObjectStore) async throws -> Int64 {
+  let whole = ContentMeasure()
+  for chunk in file.chunks {
+    do {
+      let measure = ContentMeasure()
+      try await store.get(chunk.key) { piece in
+        measure.add(piece)
+        whole.add(piece)
+      }
+      guard measure.result == (chunk.sha256, chunk.size) else { throw CheckpointFault.corrupt(key: chunk.key) }
+    } catch let error as ObjectStoreError {
+      switch error.code {
+      case .notFound: throw CheckpointFault.missing(key: chunk.key)
+      case .checksumMismatch: throw CheckpointFault.corrupt(key: chunk.key)
+      default: throw error
+      }
     }
   }
+  guard whole.result == (file.sha256, file.size) else {
+    throw CheckpointFault.badManifest("the chunks of \(file.path) are not the file")
+  }
+  return file.size
 }
 
 /// Reads an object to its end and compares it; `ObjectStoreError` `.checksumMismatch` where it differs.

@@ -39,13 +39,24 @@ public enum ObjectLayout {
     return checkpoint(run: found.run, step: step, number: number) == prefix ? found : nil
   }
 
+  /// The folder of the checkpoint that the object `key` lies in; nil for what is in none.
+  public static func checkpoint(of key: String) -> String? {
+    let parts = key.split(separator: "/", maxSplits: 4, omittingEmptySubsequences: false)
+    guard parts.count == 5 else { return nil }
+    let prefix = parts.prefix(4).joined(separator: "/") + "/"
+    return parseCheckpoint(prefix: prefix) == nil ? nil : prefix
+  }
+
   /// The manifest of a checkpoint, written last.
   public static func manifest(checkpoint prefix: String) -> String { prefix + "manifest.json" }
 
   /// What node `nodeRank` contributed to a checkpoint.
   public static func part(checkpoint prefix: String, nodeRank: Int) -> String { prefix + "part-\(nodeRank).json" }
 
-  /// A file of a checkpoint.
+  /// A chunk that a checkpoint was the first to have.
+  public static func chunk(checkpoint prefix: String, sha256: String) -> String { prefix + "chunks/" + sha256 }
+
+  /// A file of a checkpoint whose manifest is of version 1.
   public static func data(checkpoint prefix: String, path: String) -> String { prefix + "data/" + path }
 
   /// What one node kept of an attempt; ends with a slash.

@@ -84,7 +84,8 @@ extension Store {
 
   /// The DURABLE checkpoints of a job as retention sees them, oldest first.
   ///
-  /// Held is what somebody pinned, the job's latest, and what a live attempt resumes from. The value is that of
+  /// Held is what somebody pinned, the job's latest, and what an attempt resumes from or stored last whose nodes may
+  /// still be storing checkpoints: those name chunks of it. The value is that of
   /// `metric` at the checkpoint's step or, where it is not measured at every step, the last one before, by that attempt
   /// or one that it went on from.
   public func retentionCandidates(of job: JobID, metric: String? = nil) async throws -> [RetentionCandidate] {
@@ -129,7 +130,7 @@ extension Store {
 
   /// Marks a checkpoint PRUNED, before its objects are removed, so that nobody resumes from half of one.
   ///
-  /// `.stale` where it is PRUNED already, is the latest of its job, a live attempt resumes from it, somebody pinned it,
+  /// `.stale` where it is PRUNED already, or held, as `retentionCandidates` has it; where somebody pinned it,
   /// or a controller says so whose turn is over.
   public func markPruned(_ checkpoint: CheckpointID, by actor: Actor) async throws -> Guarded<CheckpointID> {
     try await permitted(to: actor) { transaction in
@@ -154,7 +155,13 @@ extension Store {
 
   private static let isHeld: SQL = """
     EXISTS (SELECT 1 FROM job j WHERE j.latest_checkpoint_id = c.id)
-      OR EXISTS (SELECT 1 FROM attempt l WHERE l.resume_checkpoint_id = c.id AND l.state <> 'ENDED')
+      OR EXISTS (
+        SELECT 1 FROM attempt l LEFT JOIN attempt_unsettled u ON u.attempt_id = l.id
+        WHERE l.resume_checkpoint_id = c.id AND (l.state <> 'ENDED' OR u.attempt_id IS NOT NULL))
+      OR EXISTS (
+        SELECT 1 FROM attempt l LEFT JOIN attempt_unsettled u ON u.attempt_id = l.id
+        WHERE l.id = c.attempt_id AND (l.state <> 'ENDED' OR u.attempt_id IS NOT NULL)
+          AND c.step = (SELECT max(o.step) FROM checkpoint o WHERE o.job_id = c.job_id AND o.attempt_id = l.id))
       OR checkpoint_is_pinned(c.id)
     """
 

@@ -140,7 +140,7 @@ public struct PruneRequest: Hashable, Sendable, Codable {
 public struct PruneReport: Hashable, Sendable, Codable {
   /// Removed, or with `dryRun` what would be.
   public var pruned: [CheckpointView]
-  /// Their sizes together.
+  /// What that freed; with `dryRun` their sizes together, which is more where others have the same chunks.
   public var freed: ByteCount
   /// Whether nothing was done.
   public var dryRun: Bool

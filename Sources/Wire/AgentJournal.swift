@@ -75,6 +75,9 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case checkpointStored(StoredCheckpoint)
   /// `step-N` cannot be used; the ranks go on.
   case checkpointRejected(step: Int, reason: String)
+  /// The last save will begin `lead` before the lease's end, and is forecast to be durable `doneBefore` it; nil while nothing
+  /// was measured on this node. Told when the ranks were started, and when it changes by a tenth.
+  case lastSavePlanned(lead: TimeSpan, doneBefore: TimeSpan?)
   /// SIGTERM was sent.
   case stopping(StopCause)
   /// A rank ended: exactly one of `code` and `signal` is told.
@@ -113,7 +116,8 @@ public struct StoredCheckpoint: Hashable, Sendable, Codable {
   public var bytes: ByteCount
   /// From asking to `step-N` being complete; nil where nobody had asked.
   public var saveTook: TimeSpan?
-  /// From complete on the node to read back from the store.
+  /// From complete on the node to read back from the store, without the pauses that were made to leave the network to the
+  /// program: what it would take at a lease's end.
   public var uploadTook: TimeSpan
   /// Whether it is the last one of the attempt.
   public var isFinal: Bool

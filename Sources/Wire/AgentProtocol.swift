@@ -225,6 +225,8 @@ public enum ControlCommand: Hashable, Sendable, Codable {
   case kill(StopCause)
   /// The lease's end moved; with it, where the access to the store ends with the lease, a new one.
   case deadline(leaseRemaining: TimeSpan, leaseEnd: Timestamp, store: StoreAccess?)
+  /// The last save takes `lead` before the lease's end, by what all nodes measured; one that measured more itself keeps to that.
+  case lastSave(lead: TimeSpan)
   /// On which ports the nodes serve what they have, in rank order; nil for one that serves nothing.
   case peers(ports: [Int?])
 }

@@ -7,20 +7,19 @@ import Wire
 @testable import NodeAgent
 
 @Suite struct PartTests {
-  @Test func theLastSaveStartsAsLateAsItsCostAllows() {
-    var rule = DeadlineRule(lastSaveLead: .seconds(10), grace: .seconds(5))
+  @Test func theEndOfALeaseIsCutIntoSaveUploadAndRecord() {
+    var rule = LastSave(assumed: .seconds(10), grace: .seconds(5))
     let end = BootInstant(microseconds: 100_000_000)
     #expect(end - rule.stopAt(end: end) == .seconds(10))
-    for _ in 0..<20 { rule.measured(save: .seconds(2), upload: .seconds(2)) }
-    #expect(end - rule.stopAt(end: end) == .seconds(10))
     // A save past the grace would have been cut off by SIGKILL.
-    for _ in 0..<2 { rule.measured(save: .seconds(60), upload: .seconds(7)) }
+    for _ in 0..<2 { rule.measured(save: .seconds(60), upload: .seconds(7), bytes: .mebibytes(1)) }
     #expect(rule.cost == .seconds(12))
-    #expect(end - rule.stopAt(end: end) == .seconds(19))
-    #expect(rule.killAt(stoppedAt: end - .seconds(19), end: end) == end - .seconds(14))
+    #expect(end - rule.stopAt(end: end) == .seconds(16))
+    #expect(rule.killAt(stoppedAt: end - .seconds(16), end: end) == end - .seconds(11))
     #expect(rule.killAt(stoppedAt: end - .seconds(3), end: end) == end - .seconds(2))
     #expect(rule.hasTimeToUpload(from: end - .seconds(9), end: end))
     #expect(!rule.hasTimeToUpload(from: end - .seconds(8), end: end))
+    #expect(end - rule.fullSpeedAt(end: end, interval: .seconds(60)) == .seconds(46))
   }
 
   @Test(arguments: [

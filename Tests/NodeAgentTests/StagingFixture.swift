@@ -99,7 +99,7 @@ final class StagingFixture {
   }
 }
 
-/// A store that counts what is read of blobs, and does what a test wants before it reads.
+/// A store that counts what is read of blobs and what is put, and does what a test wants before that.
 final class CountingStore: ObjectStore {
   struct Reading: Hashable, Sendable {
     var key: String
@@ -109,12 +109,22 @@ final class CountingStore: ObjectStore {
   let base: FileObjectStore
   private let state = Mutex<[Reading]>([])
   private let hook = Mutex<(@Sendable (Reading) async throws -> Void)?>(nil)
+  private let putState = Mutex<[String: Int64]>([:])
+  private let putHook = Mutex<(@Sendable (String) async -> Void)?>(nil)
 
   init(_ base: FileObjectStore) { self.base = base }
 
   /// What was read of blobs.
   var readings: [Reading] { state.withLock { $0 } }
   var bytesRead: Int64 { readings.reduce(0) { $0 + Int64($1.range.count) } }
+
+  /// What was put and not there before: lengths by key.
+  var puts: [String: Int64] { putState.withLock { $0 } }
+
+  func forgetPuts() { putState.withLock { $0 = [:] } }
+
+  /// Called before each put with its key.
+  func beforePut(_ body: (@Sendable (String) async -> Void)?) { putHook.withLock { $0 = body } }
 
   func forget() { state.withLock { $0 = [] } }
 
@@ -136,7 +146,10 @@ final class CountingStore: ObjectStore {
   func put(
     _ key: String, from source: ObjectSource, sha256: String?, replacing: Bool
   ) async throws(ObjectStoreError) -> ObjectInfo {
-    try await base.put(key, from: source, sha256: sha256, replacing: replacing)
+    if let hook = putHook.withLock({ $0 }) { await hook(key) }
+    let info = try await base.put(key, from: source, sha256: sha256, replacing: replacing)
+    putState.withLock { $0[key] = info.size }
+    return info
   }
   func head(_ key: String) async throws(ObjectStoreError) -> ObjectInfo? { try await base.head(key) }
   func list(prefix: String, after marker: String?, limit: Int) async throws(ObjectStoreError) -> ObjectPage {

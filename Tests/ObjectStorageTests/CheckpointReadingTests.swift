@@ -1,40 +1,37 @@
 import Domain
 import Foundation
-import ObjectStorage
 import Synchronization
 import Testing
+
+@testable import ObjectStorage
 
 @Suite(.timeLimit(.minutes(2)))
 struct CheckpointReadingTests {
   private let prefix = ObjectLayout.checkpoint(run: RunID(4), step: 120, number: 2)
 
-  /// A checkpoint of one file, and the hash of its manifest.
-  private func put(_ store: FileObjectStore, _ text: String) async throws -> (CheckpointManifest, sha256: String) {
-    let info = try await store.put(
-      ObjectLayout.data(checkpoint: prefix, path: "deep/w"), from: .bytes(Array(text.utf8)))
-    let entry = ManifestEntry(path: "deep/w", size: info.size, sha256: try #require(info.sha256))
-    let part = CheckpointPart(nodeRank: 0, layout: .whole, ranks: [0], files: try #require(Manifest([entry])))
-    let manifest = try #require(CheckpointManifest(run: RunID(4), number: 2, step: 120, worldSize: 1, parts: [part]))
+  /// A checkpoint of one file in chunks, and the hash of its manifest.
+  private func put(_ store: FileObjectStore, _ texts: [String]) async throws -> (CheckpointManifest, sha256: String) {
+    let manifest = try await Checkpoints.manifest(
+      store, prefix: prefix, run: 4, step: 120, number: 2, ["deep/w": texts])
     let stored = try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
     return (manifest, try #require(stored.sha256))
   }
 
-  private func read(_ store: FileObjectStore, _ entry: ManifestEntry, from offset: Int64 = 0) async throws -> String {
+  private func read(_ store: FileObjectStore, _ file: ChunkedFile, from offset: Int64 = 0) async throws -> String {
     let found = Mutex<[UInt8]>([])
-    try await readCheckpointFile(store, prefix: prefix, entry: entry, from: offset) { bytes in
-      found.withLock { $0 += bytes }
-    }
+    try await readCheckpointFile(store, file, from: offset) { bytes in found.withLock { $0 += bytes } }
     return String(decoding: found.withLock { $0 }, as: UTF8.self)
   }
 
   @Test func readsAFileFromAnyOffsetToItsEnd() async throws {
     try await FileObjectStoreTests.with { store in
-      let (manifest, sha256) = try await put(store, "weights")
+      let (manifest, sha256) = try await put(store, ["wei", "g", "hts"])
       #expect(try await readCheckpointManifest(store, prefix: prefix, sha256: sha256) == manifest)
-      let entry = try #require(manifest.files.entries.first)
-      #expect(try await read(store, entry) == "weights")
-      #expect(try await read(store, entry, from: 3) == "ghts")
-      #expect(try await read(store, entry, from: 7) == "")
+      let file = try #require(manifest.files.files.first)
+      let text = "weights"
+      for offset in 0...text.count {
+        #expect(try await read(store, file, from: Int64(offset)) == text.dropFirst(offset))
+      }
     }
   }
 
@@ -43,7 +40,7 @@ struct CheckpointReadingTests {
       await #expect(throws: CheckpointFault.unfinished) {
         try await readCheckpointManifest(store, prefix: prefix, sha256: "a")
       }
-      _ = try await put(store, "weights")
+      _ = try await put(store, ["weights"])
       await #expect {
         try await readCheckpointManifest(store, prefix: prefix, sha256: String(repeating: "a", count: 64))
       } throws: {
@@ -54,22 +51,32 @@ struct CheckpointReadingTests {
 
   @Test func readsNoFileOfAnotherLengthNorOneThatIsGone() async throws {
     try await FileObjectStoreTests.with { store in
-      let (manifest, _) = try await put(store, "weights")
-      let entry = try #require(manifest.files.entries.first)
-      let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
+      let (manifest, _) = try await put(store, ["weights"])
+      let file = try #require(manifest.files.files.first)
+      let key = try #require(file.chunks.first?.key)
       try await store.put(key, from: .bytes(Array("weight".utf8)))
-      await #expect(throws: CheckpointFault.corrupt(key: key)) { try await read(store, entry) }
+      await #expect(throws: CheckpointFault.corrupt(key: key)) { try await read(store, file) }
       try await store.delete(key)
-      await #expect(throws: CheckpointFault.missing(key: key)) { try await read(store, entry) }
+      await #expect(throws: CheckpointFault.missing(key: key)) { try await read(store, file) }
     }
   }
 
   @Test func tellsHowFarAReadingBackIs() async throws {
     try await FileObjectStoreTests.with { store in
-      _ = try await put(store, "weights")
+      _ = try await put(store, ["weights"])
       var read: Int64 = 0
       _ = try await verifyCheckpoint(store, prefix: prefix) { read += $0 }
       #expect(read == 7)
+    }
+  }
+
+  @Test func readsAFileThatVersion1Wrote() async throws {
+    try await FileObjectStoreTests.with { store in
+      try await Checkpoints.putVersion1(store, prefix: prefix, run: 4, step: 120, number: 2, ["w": "weights"])
+      let bytes = try await store.bytes(ObjectLayout.manifest(checkpoint: prefix))
+      let manifest = try await readCheckpointManifest(store, prefix: prefix, sha256: ContentHash.of(bytes))
+      #expect(manifest.files.entries.map(\.path) == ["w"])
+      #expect(try await read(store, try #require(manifest.files.files.first), from: 3) == "ghts")
     }
   }
 }

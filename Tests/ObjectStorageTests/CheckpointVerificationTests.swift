@@ -1,26 +1,24 @@
 import Domain
 import Foundation
-import ObjectStorage
 import Testing
+
+@testable import ObjectStorage
 
 @Suite(.timeLimit(.minutes(2)))
 struct CheckpointVerificationTests {
   private let prefix = ObjectLayout.checkpoint(run: RunID(4), step: 120, number: 2)
 
-  private func put(_ store: FileObjectStore, _ files: [String: String]) async throws -> CheckpointManifest {
-    var entries: [ManifestEntry] = []
-    for (path, text) in files {
-      let info = try await store.put(
-        ObjectLayout.data(checkpoint: prefix, path: path), from: .bytes(Array(text.utf8)))
-      entries.append(ManifestEntry(path: path, size: info.size, sha256: try #require(info.sha256)))
-    }
-    let part = CheckpointPart(nodeRank: 0, layout: .whole, ranks: [0], files: try #require(Manifest(entries)))
-    return try #require(CheckpointManifest(run: RunID(4), number: 2, step: 120, worldSize: 1, parts: [part]))
+  private func put(_ store: FileObjectStore, _ files: [String: [String]]) async throws -> CheckpointManifest {
+    try await Checkpoints.manifest(store, prefix: prefix, run: 4, step: 120, number: 2, files)
+  }
+
+  private func key(_ text: String) -> String {
+    ObjectLayout.chunk(checkpoint: prefix, sha256: ContentHash.of(Array(text.utf8)))
   }
 
   @Test func findsAWholeCheckpoint() async throws {
     try await FileObjectStoreTests.with { store in
-      let manifest = try await put(store, ["w": "1", "deep/o": "2"])
+      let manifest = try await put(store, ["w": ["1", "23"], "deep/o": ["2"], "empty": []])
       await #expect(throws: CheckpointFault.unfinished) { try await verifyCheckpoint(store, prefix: prefix) }
       let info = try await store.put(
         ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
@@ -30,11 +28,11 @@ struct CheckpointVerificationTests {
     }
   }
 
-  @Test func findsAFlippedByteAndAMissingFile() async throws {
+  @Test func findsAFlippedByteInAChunkAndAMissingChunk() async throws {
     try await FileObjectStoreTests.with { store in
-      let manifest = try await put(store, ["w": "12345"])
+      let manifest = try await put(store, ["w": ["ab", "12345"]])
       try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
-      let key = ObjectLayout.data(checkpoint: prefix, path: "w")
+      let key = key("12345")
       // Behind the store's back, so that its own checksum still says what was put.
       let file = try #require(FileHandle(forWritingAtPath: "\(store.root)/\(key)"))
       file.write(Data("x".utf8))
@@ -47,7 +45,7 @@ struct CheckpointVerificationTests {
 
   @Test func refusesTheManifestOfAnother() async throws {
     try await FileObjectStoreTests.with { store in
-      let manifest = try await put(store, ["w": "1"])
+      let manifest = try await put(store, ["w": ["1"]])
       let other = ObjectLayout.checkpoint(run: RunID(4), step: 121, number: 2)
       try await store.put(ObjectLayout.manifest(checkpoint: other), from: .bytes(try manifest.encoded()))
       await #expect { try await verifyCheckpoint(store, prefix: other) } throws: {
@@ -58,8 +56,8 @@ struct CheckpointVerificationTests {
 
   @Test func refusesAManifestOfAnotherFormat() async throws {
     try await FileObjectStoreTests.with { store in
-      var manifest = try await put(store, ["w": "1"])
-      manifest.version = 2
+      var manifest = try await put(store, ["w": ["1"]])
+      manifest.version = 3
       try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
       await #expect { try await verifyCheckpoint(store, prefix: prefix) } throws: {
         if case .badManifest = $0 as? CheckpointFault { true } else { false }
@@ -67,12 +65,56 @@ struct CheckpointVerificationTests {
     }
   }
 
+  @Test func findsChunksThatAreRightAndNotTheFile() async throws {
+    try await FileObjectStoreTests.with { store in
+      let manifest = try await put(store, ["w": ["1", "2"]])
+      var file = try #require(manifest.files.files.first)
+      file.chunks.reverse()
+      let part = CheckpointPart(
+        nodeRank: 0, layout: .whole, ranks: [0], files: try #require(ChunkedFiles([file])))
+      let wrong = CheckpointManifest(run: RunID(4), number: 2, step: 120, worldSize: 1, parts: [part])
+      try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try #require(wrong).encoded()))
+      await #expect(throws: CheckpointFault.badManifest("the chunks of w are not the file")) {
+        try await verifyCheckpoint(store, prefix: prefix)
+      }
+    }
+  }
+
+  @Test func readsWhatVersion1Wrote() async throws {
+    try await FileObjectStoreTests.with { store in
+      try await Checkpoints.putVersion1(store, prefix: prefix, run: 4, step: 120, number: 2, ["w": "1", "deep/o": "2"])
+      let found = try await verifyCheckpoint(store, prefix: prefix).manifest
+      #expect(found.files.files.map { $0.chunks.map(\.key) } == [[prefix + "data/deep/o"], [prefix + "data/w"]])
+      #expect(try CheckpointManifest(decoding: found.encoded()) == found)
+      try await store.delete(prefix + "data/w")
+      await #expect(throws: CheckpointFault.missing(key: prefix + "data/w")) {
+        try await verifyCheckpoint(store, prefix: prefix)
+      }
+    }
+  }
+
+  @Test func refusesFilesWhoseChunksDoNotAddUp() {
+    let sha256 = String(repeating: "a", count: 64)
+    func files(_ size: Int64, _ chunks: [Int64]) -> ChunkedFiles? {
+      ChunkedFiles([
+        ChunkedFile(
+          path: "w", size: size, sha256: sha256,
+          chunks: chunks.map { CheckpointChunk(key: "k", size: $0, sha256: sha256) })
+      ])
+    }
+    #expect(files(3, [1, 2]) != nil && files(0, []) != nil)
+    #expect(files(3, [1]) == nil && files(3, [2, 2]) == nil && files(-1, []) == nil)
+    #expect(files(3, [.max, .max]) == nil && files(3, [-1, 4]) == nil)
+  }
+
   @Test func makesTheSameManifestFromPartsInAnyOrder() throws {
     func part(_ node: Int, _ ranks: [Int]) throws -> CheckpointPart {
-      let entries = ranks.map {
-        ManifestEntry(path: "rank-\($0)/w", size: 1, sha256: String(repeating: "a", count: 64))
+      let sha256 = String(repeating: "a", count: 64)
+      let files = ranks.map {
+        ChunkedFile(
+          path: "rank-\($0)/w", size: 1, sha256: sha256, chunks: [CheckpointChunk(key: "k", size: 1, sha256: sha256)])
       }
-      return CheckpointPart(nodeRank: node, layout: .sharded, ranks: ranks, files: try #require(Manifest(entries)))
+      return CheckpointPart(nodeRank: node, layout: .sharded, ranks: ranks, files: try #require(ChunkedFiles(files)))
     }
     func manifest(_ parts: [CheckpointPart]) -> CheckpointManifest? {
       CheckpointManifest(run: RunID(1), number: 1, step: 1, worldSize: 4, parts: parts)

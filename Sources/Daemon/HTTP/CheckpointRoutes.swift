@@ -82,23 +82,22 @@ enum CheckpointRoutes {
       let manifest = try await manifest(of: checkpoint, call)
       return try .json(
         CheckpointFiles(
-          checkpoint: checkpoint.id, manifestSHA256: checkpoint.manifestHash ?? "", files: manifest.files))
+          checkpoint: checkpoint.id, manifestSHA256: checkpoint.manifestHash ?? "", files: manifest.files.manifest))
     },
     Route(
       method: .get, path: "/checkpoints/{checkpoint}/data", access: .viewer,
       summary: "The bytes of the file that `path` names, from the offset `from` on"
     ) { call in
       let checkpoint = try await find(call)
-      let prefix = try stored(checkpoint)
       let path = call.query("path") ?? ""
-      let files = try await manifest(of: checkpoint, call).files
-      guard let entry = files.entries.first(where: { $0.path == path }) else {
+      let files = try await manifest(of: checkpoint, call).files.files
+      guard let file = files.first(where: { $0.path == path }) else {
         throw APIFailure(.notFound, "\(checkpoint.id) has no file '\(path)'")
       }
-      let offset = try call.number("from", within: 0...Int(entry.size), standard: 0)
+      let offset = try call.number("from", within: 0...Int(file.size), standard: 0)
       let objects = call.services.objects
       return .stream(contentType: "application/octet-stream") { send in
-        try await readCheckpointFile(objects, prefix: prefix, entry: entry, from: Int64(offset)) { bytes in
+        try await readCheckpointFile(objects, file, from: Int64(offset)) { bytes in
           await send(ByteBuffer(bytes: bytes))
         }
       }
@@ -182,6 +181,7 @@ enum CheckpointRoutes {
     let pruner = Pruner(services: call.services, actor: call.principal.actor)
     var wanted: [CheckpointRecord]
     var refused: [String] = []
+    var freed: ByteCount?
     if let named = request.checkpoints {
       let all = try await store.checkpoints(of: job.id)
       let held = Set(try await store.retentionCandidates(of: job.id).filter(\.isHeld).map(\.id))
@@ -202,19 +202,14 @@ enum CheckpointRoutes {
       wanted = try await pruner.unwanted(of: job, at: store.now())
     }
     if !request.dryRun {
-      var gone: [CheckpointRecord] = []
-      for record in wanted {
-        if try await pruner.prune(record) {
-          gone.append(record)
-        } else {
-          refused.append("\(record.id) is needed by now")
-        }
-      }
-      wanted = try await store.checkpoints(of: job.id).filter { record in gone.contains { $0.id == record.id } }
+      let gone = try await pruner.prune(wanted, of: job.id)
+      refused += wanted.filter { !gone.checkpoints.contains($0.id) }.map { "\($0.id) is needed by now" }
+      wanted = try await store.checkpoints(of: job.id).filter { gone.checkpoints.contains($0.id) }
+      freed = gone.bytes
     }
     return PruneReport(
       pruned: try await CheckpointView.build(wanted, latest: job.latestCheckpoint, call.services),
-      freed: wanted.reduce(.zero) { $0 + $1.size }, dryRun: request.dryRun, refused: refused)
+      freed: freed ?? wanted.reduce(.zero) { $0 + $1.size }, dryRun: request.dryRun, refused: refused)
   }
 }
 

@@ -26,6 +26,7 @@ extension AttemptDriver {
     await tellPeers()
     await tellLaunch()
     try await tellSave()
+    await tellLead()
     await tellStop()
     return nil
   }
@@ -66,6 +67,18 @@ extension AttemptDriver {
     saves.wereTold(await tell(.checkpoint, nodeRanks: saves.untold(of: ranks)))
     guard saves.untold(of: ranks).isEmpty else { return }
     _ = try await services.store.markCheckpointTold(attempt.id, asked: asked, by: epoch)
+  }
+
+  /// Tells nodes how long the last save takes by what others measured.
+  ///
+  /// Those that store no checkpoint learn nothing themselves. Told again where it has changed by a tenth.
+  mutating func tellLead() async {
+    guard lastSave.hasMeasured, stops.wanted == nil else { return }
+    let lead = lastSave.lead
+    if leads.text.map({ abs((lead - $0).seconds) > $0.seconds / 10 }) ?? true { leads.says(lead) }
+    let wanted = leads.text ?? lead
+    let ranks = leads.untold(of: heard.sorted().filter { !gang.isOver(nodeRank: $0) })
+    leads.wereTold(await tell(.lastSave(lead: wanted), nodeRanks: ranks))
   }
 
   /// Tells nodes to stop, where that is wanted.
@@ -195,6 +208,7 @@ extension AgentEvent {
     case .checkpointLocal: "checkpointLocal"
     case .checkpointStored: "checkpointStored"
     case .checkpointRejected: "checkpointRejected"
+    case .lastSavePlanned: "lastSavePlanned"
     case .stopping: "stopping"
     case .rankEnded: "rankEnded"
     case .ended: "ended"

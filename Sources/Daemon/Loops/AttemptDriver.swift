@@ -33,6 +33,9 @@ struct AttemptDriver {
   var stops = StopLedger()
   /// When somebody asked for a checkpoint.
   var saves = Notice<Timestamp>()
+  /// What the last save takes by what the nodes measured, and how long before the lease's end that makes it begin.
+  var lastSave: LastSave
+  var leads = Notice<TimeSpan>()
   var offsets: [Int64]
 
   /// Drives until the attempt is over.
@@ -43,6 +46,7 @@ struct AttemptDriver {
     var driver = AttemptDriver(
       services: services, epoch: epoch, brief: briefing.brief, targets: briefing.targets, attempt: attempt,
       gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: briefing.brief.stagingTotal),
+      lastSave: LastSave(assumed: briefing.brief.lastSave, grace: briefing.brief.spec.checkpoint.grace),
       offsets: attempt.nodes.map(\.metricsOffset))
     let channel = AsyncChannel<DriverInput>()
     let outcome = try await withThrowingTaskGroup(of: Void.self, returning: GangOutcome?.self) { group in
@@ -191,7 +195,8 @@ struct AttemptDriver {
     await tellLaunch()
   }
 
-  private func commit(_ stored: StoredCheckpoint) async throws {
+  private mutating func commit(_ stored: StoredCheckpoint) async throws {
+    lastSave.measured(save: stored.saveTook, upload: stored.uploadTook, bytes: stored.bytes)
     let result = try await services.store.commitCheckpoint(
       CheckpointCommit(
         attempt: attempt.id, step: Int64(stored.step), manifestHash: stored.manifestSHA256, size: stored.bytes,
@@ -222,7 +227,7 @@ struct AttemptDriver {
   /// A node's word is not enough to give up a checkpoint: it is read back, and marked where it is no checkpoint any more.
   private func stagingFault(_ outcome: GangOutcome) async throws -> AttemptEnd.StagingFault {
     guard let resume = brief.resume, let id = attempt.resumeCheckpoint,
-      outcome.badObject?.hasPrefix(resume.prefix) == true
+      outcome.badObject?.hasPrefix(ObjectLayout.checkpoints(of: attempt.job.run)) == true
     else { return outcome.stagingFault }
     do {
       let found = try await verifyCheckpoint(services.objects, prefix: resume.prefix)

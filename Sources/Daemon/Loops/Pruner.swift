@@ -2,28 +2,39 @@ import Domain
 import ObjectStorage
 import Store
 
-/// Removes checkpoints from the object store.
+/// Removes checkpoints that nobody keeps from the object store, and none of the chunks that others share with them.
 struct Pruner: Sendable {
-  private static let pageSize = 1000
+  /// What was removed.
+  struct Pruned: Sendable {
+    var checkpoints: [CheckpointID] = []
+    /// What that freed: less than their sizes where others have the same chunks.
+    var bytes = ByteCount.zero
+  }
 
   let services: Services
   let actor: Actor
 
-  /// Removes `checkpoint`; false where it is held, or was removed already.
+  /// Removes those of `checkpoints`, which are all of `job`, that nobody holds and that were not removed before.
   ///
-  /// Marked first, removed then: nobody resumes from half of one, and a process that dies in between leaves only waste.
-  func prune(_ checkpoint: CheckpointRecord) async throws -> Bool {
-    guard let prefix = checkpoint.objectPrefix,
-      case .done = try await services.store.markPruned(checkpoint.id, by: actor)
-    else { return false }
-    try await services.objects.delete(ObjectLayout.manifest(checkpoint: prefix))
-    var marker: String?
-    repeat {
-      let page = try await services.objects.list(prefix: prefix, after: marker, limit: Self.pageSize)
-      for entry in page.entries { try await services.objects.delete(entry.key) }
-      marker = page.next
-    } while marker != nil
-    return true
+  /// Marked first, removed then: nobody resumes from half of one, and a process that dies in between leaves only waste,
+  /// which goes when the next checkpoint of the job does. Chunks that another checkpoint of the job names stay.
+  /// - Throws: also where a checkpoint that is kept cannot be read, after the marking and before anything is removed.
+  func prune(_ checkpoints: [CheckpointRecord], of job: JobID) async throws -> Pruned {
+    var result = Pruned()
+    for checkpoint in checkpoints where checkpoint.objectPrefix != nil {
+      guard case .done(let id) = try await services.store.markPruned(checkpoint.id, by: actor) else { continue }
+      result.checkpoints.append(id)
+    }
+    if result.checkpoints.isEmpty { return result }
+    // Read after the marking: from now on no attempt begins with any of them.
+    let all = try await services.store.checkpoints(of: job)
+    result.bytes = try await CheckpointPruning(services.objects, run: job.run).remove(
+      pruned: Self.prefixes(of: all, in: .pruned), kept: Self.prefixes(of: all, in: .durable))
+    return result
+  }
+
+  private static func prefixes(of checkpoints: [CheckpointRecord], in state: CheckpointState) -> Set<String> {
+    Set(checkpoints.filter { $0.state == state }.compactMap(\.objectPrefix))
   }
 
   /// The checkpoints of `job` that its policy does not keep at `now`, oldest first.

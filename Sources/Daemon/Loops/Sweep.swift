@@ -64,10 +64,9 @@ struct Sweep: Sendable {
   }
 
   private func prune(_ job: JobRecord, at now: Timestamp, _ tally: inout Tally) async throws {
-    for checkpoint in try await pruner.unwanted(of: job, at: now) where try await pruner.prune(checkpoint) {
-      tally.pruned.append(checkpoint.id)
-      tally.bytesFreed = tally.bytesFreed + checkpoint.size
-    }
+    let pruned = try await pruner.prune(try await pruner.unwanted(of: job, at: now), of: job.id)
+    tally.pruned += pruned.checkpoints
+    tally.bytesFreed = tally.bytesFreed + pruned.bytes
   }
 
   /// Those first whose last reading back is the longest ago: what does not fit in this sweep is first in the next.

@@ -267,10 +267,10 @@ struct Stager: Sendable {
       throw StagingFailure.corrupt(key: key)
     }
     return TransferPlan(
-      manifest.files.entries.map { entry in
+      manifest.files.files.map { file in
         TransferFile(
-          path: entry.path, size: entry.size, sha256: entry.sha256,
-          key: ObjectLayout.data(checkpoint: resume.prefix, path: entry.path))
+          path: file.path, size: file.size, sha256: file.sha256,
+          sources: file.chunks.filter { $0.size > 0 }.map { TransferFile.Source(key: $0.key, size: $0.size) })
       }, pieceSize: pieceSize)
   }
 
