@@ -80,12 +80,23 @@ struct ChunkPruningTests {
   func noKeptManifestEverNamesADeletedKey(seed: UInt64) async throws {
     let store = InterruptedStore()
     let world = CheckpointWorld(store, seed: seed, nodes: seed % 2 == 0 ? 1 : 2)
-    store.interrupt { if world.roll(15) == 0 { try await world.act() } }
-    for _ in 0..<60 {
-      for _ in 0..<5 { try await world.act() }
-      for _ in 0..<2 {
+    // A few for each sweep: more, and nodes would store faster than sweeps prune, without an end.
+    let interruptions = Mutex(0)
+    store.interrupt {
+      guard world.roll(3) == 0,
+        interruptions.withLock({
+          $0 -= 1; return $0 >= 0
+        })
+      else { return }
+      try await world.act()
+    }
+    for _ in 0..<18 {
+      for _ in 0..<4 { try await world.act() }
+      for _ in 0..<4 {
         guard let (pruned, kept) = world.sweep() else { break }
+        interruptions.withLock { $0 = 3 }
         try await CheckpointPruning(store, run: RunID(4)).remove(pruned: pruned, kept: kept)
+        interruptions.withLock { $0 = 0 }
         try await world.check()
       }
     }
