@@ -28,6 +28,7 @@ may_pause=(
   Sources/Daemon/Loops/ Sources/Daemon/Support/Bell.swift Sources/Daemon/HTTP/StreamRoutes.swift
   Sources/Dashboard/Assets/baton.js
   Sources/Lab/Waiting.swift Sources/Lab/Watchdog.swift Sources/Lab/LabWarden.swift Sources/NodeAgent/ProcessTable.swift
+  Sources/NodeAgent/UploadLimiter.swift # its pace
   Sources/NodeAgent/Staging/ # peers that have nothing yet
   Sources/ObjectStorage/StoreRetryPolicy.swift Sources/Postgres/Backoff.swift
 )

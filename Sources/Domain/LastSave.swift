@@ -1,13 +1,17 @@
 /// When the last save of an attempt begins before a lease's end: as late as what was measured allows.
 ///
+/// Kept are the dearest save so far at today's size and, beside it, as much again and more while little was measured: the
+/// next one may be of a kind that was not met yet. What is kept beside is never more than the time between two saves, which
+/// is all that a lost last save costs.
+///
 /// A value that learns; time is never asked for.
 public struct LastSave: Hashable, Sendable {
   /// No last save is planned with less time than this, whatever was measured.
   public static let floor = TimeSpan.seconds(3)
-  /// What is kept beside the forecast: the network is slower today.
-  public static let factor = 1.25
-  /// What is kept beside both: signals, a store that answers late once.
+  /// What is kept beside all: signals, a store that answers late once.
   public static let margin = TimeSpan.seconds(1)
+  /// So many of the newest measurements count: a store that once stood still is forgotten.
+  public static let memory = 50
   private static let reserveMost = TimeSpan.seconds(2)
 
   private struct Cost: Hashable, Sendable {
@@ -20,15 +24,18 @@ public struct LastSave: Hashable, Sendable {
   public let assumed: TimeSpan
   /// From SIGTERM to SIGKILL.
   public let grace: TimeSpan
+  /// Between two saves: what is lost without the last one; nil where there is no schedule.
+  public let interval: TimeSpan?
   /// What others measured makes it this; nil where nobody told.
   public private(set) var told: TimeSpan?
   private var costs: [Cost] = []
   private var expected = ByteCount.zero
 
   /// A rule that has measured nothing.
-  public init(assumed: TimeSpan, grace: TimeSpan) {
+  public init(assumed: TimeSpan, grace: TimeSpan, interval: TimeSpan? = nil) {
     self.assumed = assumed
     self.grace = grace
+    self.interval = interval
   }
 
   /// Learns from a checkpoint.
@@ -38,6 +45,7 @@ public struct LastSave: Hashable, Sendable {
   ///   - upload: from complete to durable, hash and commit included, without pauses that were made to be gentle.
   ///   - bytes: its size.
   public mutating func measured(save: TimeSpan?, upload: TimeSpan, bytes: ByteCount) {
+    if costs.count == Self.memory { costs.removeFirst() }
     costs.append(Cost(save: min(save ?? .zero, grace), upload: upload, bytes: bytes))
     expects(bytes)
   }
@@ -51,31 +59,36 @@ public struct LastSave: Hashable, Sendable {
   /// Whether anything was measured here.
   public var hasMeasured: Bool { !costs.isEmpty }
 
-  /// The forecast: the 95th percentile, by nearest rank, of what saves and uploads of today's size would have taken.
+  /// The forecast: the most that any save and upload so far would have taken at today's size.
   public var cost: TimeSpan {
-    Self.percentile95(
-      costs.map { cost in
-        let scale = self.scale(cost)
-        return min(.seconds(cost.save.seconds * scale), grace) + .seconds(cost.upload.seconds * scale)
-      })
+    costs.map { cost in
+      let scale = self.scale(cost)
+      return min(.seconds(cost.save.seconds * scale), grace) + .seconds(cost.upload.seconds * scale)
+    }.max() ?? .zero
   }
 
   /// The same of the upload alone.
-  public var uploadCost: TimeSpan { Self.percentile95(costs.map { .seconds($0.upload.seconds * scale($0)) }) }
+  public var uploadCost: TimeSpan { costs.map { .seconds($0.upload.seconds * scale($0)) }.max() ?? .zero }
+
+  /// How many times the dearest of `samples` measurements is kept: 4 after the first one, and ever closer to 2.
+  ///
+  /// Where uploads vary by a fifth and one in fifty takes twice as long, no more than one in a thousand takes longer than
+  /// this, however few were measured.
+  public static func factor(samples: Int) -> Double { 2 + 2 / Double(max(1, samples)).squareRoot() }
 
   private func scale(_ cost: Cost) -> Double {
     cost.bytes > .zero ? max(1, Double(expected.bytes) / Double(cost.bytes.bytes)) : 1
   }
 
-  private static func percentile95(_ spans: [TimeSpan]) -> TimeSpan {
-    spans.isEmpty ? .zero : spans.sorted()[(spans.count * 95 + 99) / 100 - 1]
-  }
-
   /// How long before the end the save begins.
   public var lead: TimeSpan {
-    let own = hasMeasured ? .seconds(cost.seconds * Self.factor) + Self.margin : TimeSpan.zero
     guard hasMeasured || told != nil else { return assumed }
-    return max(Self.floor, own, told ?? .zero)
+    return max(Self.floor, hasMeasured ? own : .zero, told ?? .zero)
+  }
+
+  private var own: TimeSpan {
+    let beside = TimeSpan.seconds(cost.seconds * (Self.factor(samples: costs.count) - 1))
+    return cost + (interval.map { min($0, beside) } ?? beside) + Self.margin
   }
 
   /// How long before the end the save is forecast to be durable; nil while nothing was measured here.

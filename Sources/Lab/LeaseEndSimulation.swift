@@ -30,15 +30,34 @@ public struct LeaseEndSimulation: Sendable {
     mutating func between(_ least: Double, _ most: Double) -> Double { least + (most - least) * next() }
   }
 
+  /// Uploads that take longer than jitter explains: a store under load, a link that was rerouted.
+  public struct Tail: Sendable {
+    /// One upload in so many; 0 is none.
+    public var oneIn: Int
+    /// How many times as long it takes.
+    public var factor: Double
+
+    /// A tail.
+    public init(oneIn: Int, factor: Double) {
+      self.oneIn = oneIn
+      self.factor = factor
+    }
+  }
+
   private var chance: Chance
+  private let tail: Tail
 
   /// One series of leases.
-  public init(seed: UInt64) { chance = Chance(state: seed) }
+  public init(seed: UInt64, tail: Tail = Tail(oneIn: 50, factor: 2)) {
+    chance = Chance(state: seed)
+    self.tail = tail
+  }
 
   /// One lease: 4 to 40 saves, then its end.
   ///
   /// Sizes are from 100 MiB to 20 GiB and grow by up to a half in one of four runs; networks from 60 MiB/s to 1 GiB/s.
-  /// Around their mean the save varies by a tenth, and the upload by a fifth either way.
+  /// Around their mean the save varies by a tenth, and the upload by a fifth either way, but for the
+  /// tail's.
   public mutating func run() -> Ending {
     let size = 100 * 1_048_576 * pow(200, chance.next())
     let growth = chance.next() < 0.25 ? chance.between(0, 0.5) : 0
@@ -46,7 +65,7 @@ public struct LeaseEndSimulation: Sendable {
     let disk = chance.between(0.5, 3) * 1_073_741_824
     let interval = chance.between(60, 1200)
     let saves = Int(chance.between(4, 40))
-    var rule = LastSave(assumed: .seconds(10), grace: .seconds(600))
+    var rule = LastSave(assumed: .seconds(10), grace: .seconds(600), interval: .seconds(interval))
     var late = 0
     for index in 0..<saves {
       let bytes = size * (1 + growth * Double(index) / Double(saves))
@@ -66,8 +85,12 @@ public struct LeaseEndSimulation: Sendable {
   private mutating func cost(_ bytes: Double, _ disk: Double, _ network: Double) -> (save: Double, upload: Double) {
     let save = (0.2 + bytes / disk) * chance.between(0.9, 1.1)
     // Hashing goes on beside the sending; what is sent is read back.
-    let upload = 0.1 + 2 * bytes / network * chance.between(0.8, 1.2)
+    let upload = 0.1 + 2 * bytes / network * chance.between(0.8, 1.2) * outlier()
     return (save, upload)
+  }
+
+  private mutating func outlier() -> Double {
+    tail.oneIn > 0 && chance.next() * Double(tail.oneIn) < 1 ? tail.factor : 1
   }
 
   /// How long an upload takes that sends chunk by chunk at its pace.

@@ -100,7 +100,7 @@ final class Supervisor {
     order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
     store = order.store.open()
     end = receivedAt + order.leaseRemaining
-    rule = LastSave(assumed: order.lastSaveLead, grace: order.grace)
+    rule = LastSave(assumed: order.lastSaveLead, grace: order.grace, interval: order.checkpointEvery)
     queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1)
     mailbox = try Mailbox()
     logs = try FolderWatch()

@@ -1,5 +1,3 @@
-public import Domain
-
 /// Reads the manifest of the checkpoint at `prefix`, and no file of it.
 ///
 /// - Parameter sha256: what the bytes of `manifest.json` have to be.

@@ -169,12 +169,14 @@ public struct AttemptView: Hashable, Sendable, Codable {
   public var endedAt: Timestamp?
   /// The step it resumed from; nil at the beginning.
   public var resumedFromStep: Int?
+  /// When its last save will be; nil where its ranks do not run, or no node has told.
+  public var lastSave: LastSaveForecast?
 
   /// An attempt.
   public init(
     id: AttemptID, number: Int, lease: LeaseID, leaseName: String, leaseEnd: Timestamp, state: AttemptState,
     outcome: AttemptOutcome?, detail: String?, nodes: [NodeRef], createdAt: Timestamp, runningAt: Timestamp?,
-    endedAt: Timestamp?, resumedFromStep: Int?
+    endedAt: Timestamp?, resumedFromStep: Int?, lastSave: LastSaveForecast? = nil
   ) {
     self.id = id
     self.number = number
@@ -189,6 +191,21 @@ public struct AttemptView: Hashable, Sendable, Codable {
     self.runningAt = runningAt
     self.endedAt = endedAt
     self.resumedFromStep = resumedFromStep
+    self.lastSave = lastSave
+  }
+}
+
+/// The last save before a lease's end, as the nodes plan it by what they measured.
+public struct LastSaveForecast: Hashable, Sendable, Codable {
+  /// When the program is told to save and leave.
+  public var at: Timestamp
+  /// When the checkpoint is durable if it takes as long as the dearest so far; nil while nothing was measured.
+  public var doneBy: Timestamp?
+
+  /// A forecast.
+  public init(at: Timestamp, doneBy: Timestamp?) {
+    self.at = at
+    self.doneBy = doneBy
   }
 }
 

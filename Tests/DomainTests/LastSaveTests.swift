@@ -1,4 +1,5 @@
 import Domain
+import TestKit
 import Testing
 
 @Suite struct LastSaveTests {
@@ -10,7 +11,7 @@ import Testing
     rule.expects(.mebibytes(100))
     #expect(rule.lead == .seconds(10))
     rule.measured(save: .seconds(2), upload: .seconds(2), bytes: .mebibytes(100))
-    #expect(rule.lead == .seconds(6) && rule.doneBefore == .seconds(2))
+    #expect(rule.lead == .seconds(17) && rule.doneBefore == .seconds(13))
   }
 
   @Test func noLeadIsShorterThanTheFloor() {
@@ -20,14 +21,46 @@ import Testing
     #expect(rule.recordReserve == .seconds(0.75))
   }
 
-  @Test func oneSlowSaveInTwentyIsForecast() {
+  @Test func theDearestCountsUntilItIsForgotten() {
     var rule = rule()
-    for _ in 0..<38 { rule.measured(save: .seconds(1), upload: .seconds(3), bytes: .mebibytes(1)) }
-    #expect(rule.lead == .seconds(6))
-    for _ in 0..<2 { rule.measured(save: .seconds(1), upload: .seconds(11), bytes: .mebibytes(1)) }
-    #expect(rule.lead == .seconds(6))
     rule.measured(save: .seconds(1), upload: .seconds(11), bytes: .mebibytes(1))
-    #expect(rule.lead == .seconds(16))
+    for _ in 1..<LastSave.memory {
+      rule.measured(save: .seconds(1), upload: .seconds(3), bytes: .mebibytes(1))
+      #expect(rule.cost == .seconds(12))
+    }
+    rule.measured(save: .seconds(1), upload: .seconds(3), bytes: .mebibytes(1))
+    #expect(rule.cost == .seconds(4))
+  }
+
+  @Test func theFewerWereMeasuredTheMoreIsKept() {
+    #expect([0, 1, 4, 16].map(LastSave.factor) == [4, 4, 3, 2.5])
+    var rule = rule()
+    for _ in 0..<4 { rule.measured(save: .seconds(1), upload: .seconds(3), bytes: .mebibytes(1)) }
+    #expect(rule.lead == .seconds(13))
+  }
+
+  @Test func noMoreIsKeptBesideThanALostSaveCosts() {
+    var rule = LastSave(assumed: .seconds(10), grace: .seconds(30), interval: .seconds(5))
+    rule.measured(save: .seconds(2), upload: .seconds(18), bytes: .mebibytes(1))
+    #expect(rule.lead == .seconds(20 + 5 + 1))
+  }
+
+  @Test(arguments: UInt64(1)...50) func isNeverTooShortNorWithoutBound(seed: UInt64) {
+    var chance = SeededGenerator(seed: seed)
+    let interval = chance.next() % 2 == 0 ? nil : TimeSpan.seconds(Double.random(in: 1...900, using: &chance))
+    var rule = LastSave(assumed: .seconds(10), grace: .seconds(60), interval: interval)
+    var size = Int64.random(in: 1...4000, using: &chance)
+    for _ in 0..<120 {
+      if Int.random(in: 0..<5, using: &chance) == 0 { size += Int64.random(in: 0...500, using: &chance) }
+      let save = chance.next() % 3 == 0 ? nil : TimeSpan.seconds(Double.random(in: 0...90, using: &chance))
+      let upload = TimeSpan.seconds(Double.random(in: 0...300, using: &chance))
+      rule.measured(save: save, upload: upload, bytes: .mebibytes(size))
+      #expect(rule.cost >= upload + min(save ?? .zero, .seconds(60)), "what was just seen is forecast")
+      #expect(rule.lead >= LastSave.floor && rule.lead >= rule.cost + LastSave.margin)
+      #expect(rule.lead <= max(LastSave.floor, .seconds(4 * rule.cost.seconds + 0.001) + LastSave.margin))
+      if let interval { #expect(rule.lead <= max(LastSave.floor, rule.cost + interval + LastSave.margin)) }
+      #expect(rule.recordReserve < rule.lead)
+    }
   }
 
   @Test func costsGrowWithTheSize() {
@@ -52,7 +85,7 @@ import Testing
     rule.measured(save: .seconds(2), upload: .seconds(2), bytes: .mebibytes(1))
     #expect(rule.lead == .seconds(20))
     rule.measured(save: .seconds(20), upload: .seconds(20), bytes: .mebibytes(1))
-    #expect(rule.lead == .seconds(51))
+    #expect(rule.lead > .seconds(40 * 3))
   }
 
   @Test func anUploadTakesHalfOfTheInterval() {
@@ -63,5 +96,23 @@ import Testing
     #expect(pace.pause(at: .seconds(60)) == .seconds(22))
     #expect(pace.pause(at: .seconds(100)) < .zero)
     #expect(UploadPace(total: .mebibytes(1), interval: .hours(1), begun: .zero).rate == UploadPace.slowest)
+  }
+
+  @Test(arguments: UInt64(1)...20) func aPaceIsKeptAndIsThroughInTime(seed: UInt64) {
+    var chance = SeededGenerator(seed: seed)
+    let total = Int64.random(in: 1...20_000, using: &chance) << 20
+    let interval = TimeSpan.seconds(Double.random(in: 10...2000, using: &chance))
+    var pace = UploadPace(total: ByteCount(total), interval: interval, begun: .seconds(7))
+    var (now, sent) = (TimeSpan.seconds(7), Int64(0))
+    while sent < total {
+      // What is sent takes its own time, too.
+      now = now + max(.zero, pace.pause(at: now)) + .seconds(Double.random(in: 0...0.2, using: &chance))
+      #expect(Double(sent) <= pace.rate * (now - .seconds(7)).seconds + 1000)
+      let bytes = min(64 << 20, total - sent)
+      pace.sends(bytes)
+      sent += bytes
+    }
+    #expect((now - .seconds(7)).seconds <= interval.seconds / 2 + 0.2 * Double(total >> 26) + 0.2)
+    #expect(pace.rate >= UploadPace.slowest)
   }
 }

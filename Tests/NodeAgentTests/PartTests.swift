@@ -8,18 +8,18 @@ import Wire
 
 @Suite struct PartTests {
   @Test func theEndOfALeaseIsCutIntoSaveUploadAndRecord() {
-    var rule = LastSave(assumed: .seconds(10), grace: .seconds(5))
+    var rule = LastSave(assumed: .seconds(10), grace: .seconds(5), interval: .seconds(8))
     let end = BootInstant(microseconds: 100_000_000)
     #expect(end - rule.stopAt(end: end) == .seconds(10))
     // A save past the grace would have been cut off by SIGKILL.
     for _ in 0..<2 { rule.measured(save: .seconds(60), upload: .seconds(7), bytes: .mebibytes(1)) }
     #expect(rule.cost == .seconds(12))
-    #expect(end - rule.stopAt(end: end) == .seconds(16))
-    #expect(rule.killAt(stoppedAt: end - .seconds(16), end: end) == end - .seconds(11))
+    #expect(end - rule.stopAt(end: end) == .seconds(21))
+    #expect(rule.killAt(stoppedAt: end - .seconds(21), end: end) == end - .seconds(16))
     #expect(rule.killAt(stoppedAt: end - .seconds(3), end: end) == end - .seconds(2))
     #expect(rule.hasTimeToUpload(from: end - .seconds(9), end: end))
     #expect(!rule.hasTimeToUpload(from: end - .seconds(8), end: end))
-    #expect(end - rule.fullSpeedAt(end: end, interval: .seconds(60)) == .seconds(46))
+    #expect(end - rule.fullSpeedAt(end: end, interval: .seconds(60)) == .seconds(51))
   }
 
   @Test(arguments: [

@@ -30,6 +30,27 @@ import Testing
     }
   }
 
+  @Test func holdsWhatNodesMayStillNameUntilAllOfTheAttemptIsKnown() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let first = try await f.run(job, lease)
+      var ids: [CheckpointID] = []
+      for step in [10, 20] as [Int64] { ids.append(try await f.commit(first.id, step: step).checkpoint) }
+      _ = try await f.end(first.id, .lost)
+      let second = try await f.run(job, lease)
+      for step in [30, 40] as [Int64] { ids.append(try await f.commit(second.id, step: step).checkpoint) }
+      // The newest of a live attempt is what its next one is based on, also where it rotted.
+      _ = try await f.store.markCorrupt(ids[3], detail: "a flipped byte", by: f.actor)
+      #expect(try await f.store.markPruned(ids[3], by: f.actor) == .stale)
+      _ = try await f.store.endAttempt(AttemptEnding(attempt: second.id, outcome: .lost), by: f.epoch)
+      for id in [ids[1], ids[3]] { #expect(try await f.store.markPruned(id, by: f.actor) == .stale) }
+      #expect(try await f.store.retentionCandidates(of: job).map(\.isHeld) == [false, true, true])
+      _ = try await f.store.markSettled(second.id, by: f.epoch)
+      for id in [ids[1], ids[3]] { #expect(try await f.store.markPruned(id, by: f.actor) == .done(id)) }
+    }
+  }
+
   @Test func knowsTheMetricAtOrBeforeEachCheckpoint() async throws {
     try await StoreFixture.with { f in
       let lease = try await f.lease("exp", [f.node("n1")])

@@ -96,10 +96,7 @@ import Wire
       let rotten = try #require(waiting.checkpointStep)
       #expect(rotten > 10)
       let prefix = try #require(try await s.client.run("\(job)").checkpoints.first { $0.step == rotten }?.prefix)
-      let path = "\(s.lab.layout.objects)/\(prefix)data/state.json"
-      var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-      bytes[0] ^= 1
-      try bytes.write(to: URL(fileURLWithPath: path))
+      try s.rot(checkpoint: prefix)
       try await s.wiped("n1")
       try await s.lease("second")
       let end = try await s.wait(job, .completed)

@@ -25,10 +25,7 @@ import Wire
       #expect(Set(left.map(\.id)) == Set([saved[0].id, saved[saved.count - 1].id]))
 
       // A byte of what is pinned turns over in the store, where nobody looks but a sweep.
-      let file = "\(s.lab.layout.objects)/\(saved[0].prefix)data/state.json"
-      let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
-      chmod(file, 0o644)
-      try Data(bytes.map { $0 ^ 1 }).write(to: URL(fileURLWithPath: file))
+      try s.rot(checkpoint: saved[0].prefix)
       let second = try await s.client.sweep()
       #expect(second.corrupt == [saved[0].id])
       #expect(!second.isHealthy)

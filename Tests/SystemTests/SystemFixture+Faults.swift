@@ -40,6 +40,17 @@ extension SystemFixture {
     }
   }
 
+  /// Turns a bit of a checkpoint over in the store, where only reading back finds it.
+  func rot(checkpoint prefix: String) throws {
+    let folder = "\(lab.layout.objects)/\(prefix)chunks"
+    let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).min())
+    let file = "\(folder)/\(name)"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+    bytes[0] ^= 1
+    chmod(file, 0o644)
+    try bytes.write(to: URL(fileURLWithPath: file))
+  }
+
   /// Runs the CLI against this product.
   func baton(_ arguments: String...) async throws -> ProgramResult {
     try await Self.run(

@@ -63,6 +63,7 @@ enum JobText {
     if let attempt = job.attempt {
       facts.add("attempt", "\(attempt.number) on \(attempt.nodes.map(\.name).joined(separator: ", "))")
       facts.add("lease", "\(attempt.leaseName) (\(attempt.lease)), until \(times.both(attempt.leaseEnd))")
+      facts.add("last save", attempt.lastSave.map { lastSave($0, times) })
     }
     facts.add("staging", job.staging.map { "\($0.done) of \($0.total)" })
     facts.add("step", job.lastStep.map { "\($0)" })
@@ -70,6 +71,11 @@ enum JobText {
     facts.add("lost if it ended now", job.loss?.description)
     facts.add("handoff", job.handoff?.description)
     return facts
+  }
+
+  private static func lastSave(_ forecast: LastSaveForecast, _ times: TimeText) -> String {
+    "at \(times.both(forecast.at))"
+      + (forecast.doneBy.map { ", done by \(times.absolute($0))" } ?? ", nothing measured yet")
   }
 
   /// One line, for changes as they happen.

@@ -58,12 +58,17 @@ extension AttemptView {
     var leases: [LeaseID: LeaseRecord] = [:]
     for id in Set(records.map(\.lease)) { leases[id] = try await services.store.lease(id) }
     return records.map { record in
-      AttemptView(
+      let end = leases[record.lease]?.period.end ?? record.createdAt
+      let plan = record.state == .running ? services.progress.lastSave(of: record.id) : nil
+      return AttemptView(
         id: record.id, number: record.number, lease: record.lease, leaseName: leases[record.lease]?.name ?? "",
-        leaseEnd: leases[record.lease]?.period.end ?? record.createdAt, state: record.state, outcome: record.outcome,
+        leaseEnd: end, state: record.state, outcome: record.outcome,
         detail: record.reasonDetail, nodes: record.nodes.map { NodeRef(id: $0.node, name: names[$0.node] ?? "") },
         createdAt: record.createdAt, runningAt: record.runningAt, endedAt: record.endedAt,
-        resumedFromStep: record.resumeStep.map { Int($0) })
+        resumedFromStep: record.resumeStep.map { Int($0) },
+        lastSave: plan.map { plan in
+          LastSaveForecast(at: end - plan.lead, doneBy: plan.doneBefore.map { end - $0 })
+        })
     }
   }
 }

@@ -46,7 +46,9 @@ struct AttemptDriver {
     var driver = AttemptDriver(
       services: services, epoch: epoch, brief: briefing.brief, targets: briefing.targets, attempt: attempt,
       gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: briefing.brief.stagingTotal),
-      lastSave: LastSave(assumed: briefing.brief.lastSave, grace: briefing.brief.spec.checkpoint.grace),
+      lastSave: LastSave(
+        assumed: briefing.brief.lastSave, grace: briefing.brief.spec.checkpoint.grace,
+        interval: briefing.brief.spec.checkpoint.every),
       offsets: attempt.nodes.map(\.metricsOffset))
     let channel = AsyncChannel<DriverInput>()
     let outcome = try await withThrowingTaskGroup(of: Void.self, returning: GangOutcome?.self) { group in
@@ -69,6 +71,7 @@ struct AttemptDriver {
       return nil
     }
     _ = services.progress.note(nil, for: attempt.job)
+    services.progress.forget(attempt.id)
     if let outcome {
       try await driver.finish(outcome)
     } else if driver.attempt.state == .ended {

@@ -2,10 +2,19 @@ import Domain
 import Synchronization
 import Wire
 
-/// What is seen of running attempts and not worth a row: how far staging is.
+/// What is seen of running attempts and not worth a row: how far staging is, and when the last save will be.
 ///
 /// Lost with the process, on purpose.
 final class LiveProgress: Sendable {
+  /// The last save of an attempt before its lease's end.
+  struct LastSavePlan: Hashable, Sendable {
+    /// So long before the end it begins.
+    var lead: TimeSpan
+    /// So long before the end it is forecast to be durable; nil while nothing was measured.
+    var doneBefore: TimeSpan?
+  }
+
+  private let plans = Mutex<[AttemptID: [Int: LastSavePlan]]>([:])
   private let staging = Mutex<[JobID: JobView.StagingProgress]>([:])
 
   /// How far the staging of `job` is; nil when it does not stage.
@@ -23,4 +32,17 @@ final class LiveProgress: Sendable {
       return true
     }
   }
+
+  /// When the last save of `attempt` begins on the node that begins first; nil where none has told.
+  func lastSave(of attempt: AttemptID) -> LastSavePlan? {
+    plans.withLock { $0[attempt]?.values.max { $0.lead < $1.lead } }
+  }
+
+  /// Notes what node `rank` plans.
+  func note(_ plan: LastSavePlan, for attempt: AttemptID, rank: Int) {
+    plans.withLock { $0[attempt, default: [:]][rank] = plan }
+  }
+
+  /// Nothing of `attempt` is worth knowing any more.
+  func forget(_ attempt: AttemptID) { plans.withLock { $0[attempt] = nil } }
 }

@@ -28,6 +28,8 @@ struct JobRow {
   let isAtRisk: Bool
   /// The same in GPU-hours; nil where no ranks run.
   let workAtRisk: String?
+  let lastSave: Moment?
+  let lastSaveDone: String?
   let stagingMeter: String?
   let stagingText: String?
 
@@ -49,6 +51,9 @@ struct JobRow {
     let live = job.state.hasAttempt ? job.attempt : nil
     leaseName = live?.leaseName
     left = live.flatMap { Countdown(to: $0.leaseEnd, from: now) }
+    let forecast = live?.lastSave
+    lastSave = (forecast?.at).map(Moment.init)
+    lastSaveDone = forecast.map { $0.doneBy.map { "done by " + Moment($0).text } ?? "nothing measured yet" }
     step = job.lastStep.map(grouped)
     checkpoint = job.checkpointStep.map { "step " + grouped($0) }
     checkpointAge = job.checkpointAt.map { age($0, at: now) + " ago" }
