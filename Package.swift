@@ -121,7 +121,8 @@ let package = Package(
 
     // Measurements: `make bench NAME=...`.
     .executableTarget(
-      name: "baton-bench", dependencies: ["Lab", "SSH", "APIClient", "Wire", "Domain", arguments],
+      name: "baton-bench",
+      dependencies: ["Lab", "SSH", "APIClient", "ObjectStorage", "Wire", "Domain", arguments],
       path: "benchmarks/Sources", swiftSettings: strict),
 
     // Tests.

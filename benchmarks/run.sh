@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-name=${1:?say which: demo, adopt, deadline, submit, fanout, handoff or goodput}
+name=${1:?say which: demo, adopt, deadline, lease-end, checkpoint-cost, submit, fanout, handoff or goodput}
 shift
 if [ "$name" = demo ] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
 exec .build-bench/release/baton-bench "$name" --bin .build-bench/release --node-bin .build-node/release --migrations migrations \

@@ -11,7 +11,7 @@ struct BatonBench: AsyncParsableCommand {
       written, and is no failure of the program. benchmarks/README.md says what the figures mean.
       """,
     subcommands: [
-      DemoBench.self, AdoptBench.self, DeadlineBench.self, SubmitBench.self, FanoutBench.self,
-      HandoffBench.self, GoodputBench.self,
+      DemoBench.self, AdoptBench.self, DeadlineBench.self, LeaseEndBench.self, CheckpointCostBench.self,
+      SubmitBench.self, FanoutBench.self, HandoffBench.self, GoodputBench.self,
     ])
 }

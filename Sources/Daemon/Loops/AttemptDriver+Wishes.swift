@@ -138,6 +138,10 @@ extension AttemptDriver {
     if case .restored(_, _, let took) = entry.event {
       _ = try await services.store.recordRestore(attempt.id, node: targets[rank].id, took: took, by: epoch)
     }
+    if case .lastSavePlanned(let lead, let doneBefore) = entry.event {
+      services.progress.note(.init(lead: lead, doneBefore: doneBefore), for: attempt.id, rank: rank)
+      services.hub.publish(.job(attempt.job))
+    }
     if case .staged = entry.event {
       for dataset in brief.datasets where dataset.mode == .copy {
         _ = try await services.store.setReplica(

@@ -23,14 +23,16 @@ struct BeatProgram: Sendable {
   ///
   /// On more than one node it saves nothing.
   /// Told to leave, it saves at once and then stays for `linger` seconds, as a program does that is slow to leave.
+  /// A save is `size`; it is asked for one `every` so many seconds, where that is said.
   func job(
-    _ name: String, steps: Int, nodes: Int = 1, linger: Int = 0, lease: String? = nil, data: String? = nil
+    _ name: String, steps: Int, nodes: Int = 1, linger: Int = 0, lease: String? = nil, data: String? = nil,
+    size: ByteCount = .mebibytes(1), every: Int? = nil
   ) -> String {
     """
     name: \(name)
     resources: {nodes: \(nodes)}
-    run: [bash, \(script), \(log), "\(steps)", "\(linger)"]
-    checkpoint: {grace: 30s}
+    run: [bash, \(script), \(log), "\(steps)", "\(linger)", "\(size.bytes)"]
+    checkpoint: {grace: 30s\(every.map { ", every: \($0)s" } ?? "")}
     \(lease.map { "lease: {use: \($0)}" } ?? "")
     \(data.map { "data: [\($0)]" } ?? "")
 
@@ -49,7 +51,7 @@ struct BeatProgram: Sendable {
   private static let text = """
     #!/bin/bash
     # The program of Baton's benches: counts to $2, tells $1 of each step. Written by baton-bench.
-    log=$1 steps=$2 linger=$3
+    log=$1 steps=$2 linger=$3 size=$4
     asked= leave= saved=
     trap 'asked=1' USR1
     trap 'leave=1' TERM
@@ -62,7 +64,7 @@ struct BeatProgram: Sendable {
       [ "$saved" != "$step" ] && [ "$BATON_NUM_NODES" = 1 ] || return 0
       mkdir -p "$folder.tmp"
       echo "$step" >"$folder.tmp/step"
-      head -c 1048576 /dev/urandom >"$folder.tmp/state"
+      head -c "$size" /dev/urandom >"$folder.tmp/state"
       mv "$folder.tmp" "$folder"
       saved=$step
       say save
