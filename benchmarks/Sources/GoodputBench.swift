@@ -95,8 +95,9 @@ private struct GoodputRound {
       try await lease("short-\(index)", on: bench.nodeNames[index % 2], from: start + .seconds(index * length), length)
     }
     try await lease("long", on: bench.nodeNames[2], from: start, leases * length)
-    let many = try await client.submit(file: program.job("many", steps: 1_000_000))
+    // In this order: the first takes the long lease's node, so that the second never gets it.
     let one = try await client.submit(file: program.job("one", steps: 1_000_000, lease: "long"))
+    let many = try await client.submit(file: program.job("many", steps: 1_000_000))
     bench.progress.say("\(many) goes from lease to lease, \(one) stays in one, for \(leases * length) s")
     let end = start + .seconds(leases * length)
     try await waitUntil("the end of the leases", within: .seconds(leases * length + 60), every: .seconds(1)) {
