@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Starts OpenStack Swift, with its S3 interface, and where asked Keystone before it, on free loopback ports.
 
-    venv/bin/python openstack.py [--keystone]
+    venv/bin/python openstack.py [--keystone] [--memcached PROGRAM] [--host ADDRESS]
 
-Prints one line of JSON when all is up: where the servers are, and who may use them. They live until the standard
-input ends, however the process that holds it ended; then they are killed and their folder is removed.
+Prints one line of JSON when all is up: where the servers are, which processes they are, and who may use them. They live
+until the standard input ends, however the process that holds it ended; then they are killed and their folder is removed.
+With memcached, a request costs Swift about half. With another host than 127.0.0.1, Swift is reached there.
 """
+import argparse
 import base64
 import ctypes
 import json
@@ -125,7 +127,7 @@ recon_cache_path = {root}
 
 PROXY = """
 [DEFAULT]
-bind_ip = 127.0.0.1
+bind_ip = {host}
 bind_port = {port}
 workers = 0
 user = {user}
@@ -147,6 +149,10 @@ use = egg:swift#catch_errors
 use = egg:swift#gatekeeper
 [filter:healthcheck]
 use = egg:swift#healthcheck
+[filter:cache]
+use = egg:swift#memcache
+memcache_servers = {memcached}
+memcache_max_connections = 128
 [filter:listing_formats]
 use = egg:swift#listing_formats
 [filter:bulk]
@@ -208,7 +214,7 @@ password = {password}
 project_name = service
 """
 
-BEFORE = "catch_errors gatekeeper healthcheck listing_formats bulk tempurl"
+BEFORE = "catch_errors gatekeeper healthcheck {cache}listing_formats bulk tempurl"
 AFTER = "copy slo dlo versioned_writes symlink proxy-server"
 
 KEYSTONE = """
@@ -305,11 +311,13 @@ class Keystone:
                 "accessKey": ec2["access"], "secretKey": ec2["secret"]}
 
 
-def start(servers, with_keystone):
+def start(servers, with_keystone, memcached, host):
     root, user = servers.root, subprocess.check_output(["id", "-un"], text=True).strip()
     password = secrets.token_hex(12)
-    names = ["account", "container", "object", "proxy", "keystone", "keystone-proxy"]
+    names = ["account", "container", "object", "proxy", "keystone", "keystone-proxy", "memcached"]
     ports = dict(zip(names, free_ports(len(names))))
+    if memcached:
+        servers.spawn("memcached", [memcached, "-u", user, "-l", "127.0.0.1", "-p", str(ports["memcached"])])
     servers.write("conf/swift.conf", "[swift-hash]\nswift_hash_path_prefix = baton\nswift_hash_path_suffix = tests\n")
     for kind in ("account", "container", "object"):
         builder = servers.path("conf", f"{kind}.builder")
@@ -326,8 +334,9 @@ def start(servers, with_keystone):
 
     def proxy(name, auth):
         servers.write(f"conf/{name}.conf", PROXY.format(
-            port=ports[name], user=user, root=root, pipeline=f"{BEFORE} {auth} {AFTER}", keystone=keystone,
-            password=password, fernet=base64.urlsafe_b64encode(os.urandom(32)).decode(),
+            host=host, port=ports[name], user=user, root=root, keystone=keystone, password=password,
+            pipeline=f"{BEFORE.format(cache='cache ' if memcached else '')} {auth} {AFTER}",
+            memcached=f"127.0.0.1:{ports['memcached']}", fernet=base64.urlsafe_b64encode(os.urandom(32)).decode(),
             service=SERVICE.format(keystone=keystone, password=password)))
         servers.spawn(name, [f"{VENV}/swift-proxy-server", servers.path("conf", f"{name}.conf"), "verbose"])
 
@@ -336,7 +345,7 @@ def start(servers, with_keystone):
         servers.spawn(f"{kind}-updater", [
             sys.executable, "-c", SERVE_UPDATER.format(root=root, module=module, kind=kind),
             servers.path("conf", f"{kind}.conf"), "verbose"])
-    url = f"http://127.0.0.1:{ports['proxy']}"
+    url = f"http://{host}:{ports['proxy']}"
     result = {"folder": root, "swift": {
         "url": url, "authURL": url + "/auth/v1.0", "user": "test:tester", "password": password,
         "accessKey": "test:tester", "secretKey": password}}
@@ -353,21 +362,28 @@ def start(servers, with_keystone):
         servers.spawn("keystone", [sys.executable, "-c", SERVE_KEYSTONE.format(port=ports["keystone"])],
                       OS_KEYSTONE_CONFIG_DIR=servers.path("keystone"), OS_KEYSTONE_CONFIG_FILES="keystone.conf")
         servers.wait("keystone", keystone)
-        behind = f"http://127.0.0.1:{ports['keystone-proxy']}"
+        behind = f"http://{host}:{ports['keystone-proxy']}"
         result["keystone"] = {"url": behind, **Keystone(keystone, password).seed(behind)}
         # The order matters: with authtoken after s3token every S3 call is refused.
         proxy("keystone-proxy", "authtoken s3api s3token keystoneauth")
         servers.wait("keystone-proxy", behind + "/healthcheck")
-    for kind in ("account", "container", "object", "proxy"):
+    for kind in ("account", "container", "object"):
         servers.wait(kind, f"http://127.0.0.1:{ports[kind]}/healthcheck")
+    servers.wait("proxy", url + "/healthcheck")
+    result["processes"] = {name: child.pid for name, child in servers.children.items()}
     return result
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--keystone", action="store_true")
+    parser.add_argument("--memcached")
+    parser.add_argument("--host", default="127.0.0.1")
+    wanted = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     servers = Servers()
     try:
-        print(json.dumps(start(servers, "--keystone" in sys.argv[1:])), flush=True)
+        print(json.dumps(start(servers, wanted.keystone, wanted.memcached, wanted.host)), flush=True)
         while sys.stdin.buffer.read(4096):
             pass
     except (RuntimeError, OSError) as error:
