@@ -134,10 +134,12 @@ final class CountingStore: ObjectStore {
   func get(
     _ key: String, range: Range<Int64>?, ifTag: String?, _ receive: @Sendable ([UInt8]) async throws -> Void
   ) async throws {
-    guard key.hasPrefix("blobs/"), let range else {
+    guard key.hasPrefix("blobs/") else {
       return try await base.get(key, range: range, ifTag: ifTag, receive)
     }
-    let reading = Reading(key: key, range: range)
+    var whole: Range<Int64> = 0..<0
+    if range == nil { whole = 0..<(try await base.head(key)?.size ?? 0) }
+    let reading = Reading(key: key, range: range ?? whole)
     if let hook = hook.withLock({ $0 }) { try await hook(reading) }
     try await base.get(key, range: range, ifTag: ifTag, receive)
     state.withLock { $0.append(reading) }

@@ -39,6 +39,34 @@ import Testing
     #expect(state.next(at: .seconds(1)) == [.flush([2])])
   }
 
+  @Test func asksForNeighboursByOneRequestWhereThereIsEnoughForAllLanes() {
+    var limits = TransferState.Limits()
+    limits.storeLanes = 2
+    let plan = TransferPlan([TransferFile(path: "f", size: 240, sha256: nil, key: "k")], pieceSize: 10)
+    var state = TransferState(plan, limits: limits)
+    #expect(state.next(at: .zero) == [.run([0, 1, 2, 3]), .run([4, 5, 6, 7])])
+    for piece in 0...2 { _ = state.written(piece, from: nil, right: [], wrong: [], at: .seconds(1)) }
+    // Its last piece is still to come.
+    #expect(state.next(at: .seconds(1)) == [.flush([0, 1, 2])])
+    _ = state.written(3, from: nil, right: [], wrong: [], at: .seconds(1))
+    #expect(state.next(at: .seconds(1)) == [.run([8, 9, 10])])
+    for piece in 4...7 { _ = state.written(piece, from: nil, right: [], wrong: [], at: .seconds(2)) }
+    #expect(state.next(at: .seconds(2)) == [.run([11, 12, 13])])
+  }
+
+  @Test func putsPiecesOfOneFileOnlyIntoARequest() {
+    var limits = TransferState.Limits()
+    limits.storeLanes = 1
+    let files = ["a", "b", "c", "d"].map { TransferFile(path: $0, size: 30, sha256: nil, key: $0) }
+    var state = TransferState(TransferPlan(files, pieceSize: 10), limits: limits)
+    #expect(state.next(at: .zero) == [.run([0, 1, 2])])
+    for piece in 0...2 { _ = state.written(piece, from: nil, right: [], wrong: [], at: .zero) }
+    #expect(state.next(at: .zero) == [.flush([0, 1, 2]), .run([3, 4, 5])])
+    // Alternate pieces are another node's.
+    state = TransferState(TransferPlan(files, pieceSize: 10), rank: 0, count: 2, limits: limits)
+    #expect(state.next(at: .zero) == stored(0))
+  }
+
   @Test func bringsThePeersShareFromItsFarEndOnlyWhenPatienceIsOver() {
     var state = state()
     #expect(state.next(at: .zero) == stored(0, 2))

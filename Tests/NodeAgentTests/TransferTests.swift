@@ -45,6 +45,37 @@ struct TransferTests {
     }
   }
 
+  @Test func asksForNeighboursByOneRequest() async throws {
+    try await StagingFixture.with { fixture in
+      let file = (0..<64 * Self.pieceSize + 9).map { UInt8(truncatingIfNeeded: $0 / 7) }
+      let plan = try await plan(["f": file], fixture.store)
+      try await transfer(plan, fixture).run()
+      try fixture.expect(["f": file], in: fixture.scratch + "/partial")
+      #expect(fixture.store.bytesRead == plan.total)
+      #expect(fixture.store.readings.count < plan.pieces.count * 2 / 3)
+    }
+  }
+
+  /// Who waits for a piece of a request that fails hears why, and not only that it is over.
+  @Test func namesWhyARequestForSeveralPiecesFailed() async throws {
+    try await StagingFixture.with { fixture in
+      let plan = try await plan(["f": [UInt8](repeating: 1, count: 64 * Self.pieceSize)], fixture.store)
+      fixture.store.before { reading in if reading.range.lowerBound > 0 { throw Killed() } }
+      await #expect(throws: Killed.self) { try await transfer(plan, fixture).run() }
+    }
+  }
+
+  @Test func asksForASmallObjectAsAWhole() async throws {
+    try await StagingFixture.with { fixture in
+      let plan = try await plan(["f": [1, 2, 3]], fixture.store)
+      let source = try #require(plan.files.first?.sources.first)
+      #expect(source.isWhole)
+      // Longer than it should be: no more of it is read than that is known.
+      try await fixture.store.base.put(source.key, from: .bytes([UInt8](repeating: 1, count: 1 << 22)))
+      await #expect(throws: StagingFailure.corrupt(key: source.key)) { try await transfer(plan, fixture).run() }
+    }
+  }
+
   @Test func readsManySmallObjectsInFewPieces() throws {
     let files = (0..<1000).map { TransferFile(path: "\($0)", size: 1000, sha256: nil, key: "k\($0)") }
     let plan = TransferPlan(files)

@@ -7,8 +7,13 @@ struct PartialFolder: Sendable {
   let path: String
   let plan: TransferPlan
 
-  /// Files from this size on get their room before anything is written.
+  /// Files from this size on get their room before anything is written, and go to the disk one by one; smaller ones are
+  /// made when they come, and flushed together.
   private static let worthReserving: Int64 = 1 << 20
+  /// The mode of files that are published.
+  private static let sealed: mode_t = 0o444
+  /// What is hashed is read in stretches of this size.
+  private static let stretch = 256 << 10
   /// More files than this are flushed by one call for the file system.
   private static let flushedOneByOne = 16
 
@@ -46,18 +51,19 @@ struct PartialFolder: Sendable {
     return isRight
   }
 
-  /// Makes all folders and files in their length, with room for them: a disk that is too small says so now.
+  /// Makes all folders, and the large files in their length with room for them: a disk that is too small says so now.
   func prepare() throws(SystemError) {
     try Disk.makeFolders(path)
     var made: Set<String> = [path]
+    var sized: [Int] = []
     for (index, entry) in plan.files.enumerated() {
       let name = file(index)
-      let parent = Disk.parent(of: name)
-      if made.insert(parent).inserted { try Disk.makeFolders(parent) }
-      if let status = Disk.status(name) {
-        if !status.isFile { try Disk.removeTree(name) } else { chmod(name, 0o644) }
+      if !made.contains(Disk.parent(of: name)) {
+        try Disk.makeFolders(Disk.parent(of: name))
+        addFolders(above: name, to: &made)
       }
-      let file = try Disk.open(name, O_WRONLY | O_CREAT | O_NOFOLLOW)
+      guard entry.size == 0 || entry.size >= Self.worthReserving || plan.piecesOfFile[index].count > 1 else { continue }
+      let file = try openForWriting(name)
       if ftruncate(file.raw, off_t(entry.size)) != 0 { throw SystemError("cannot size", name, errno: errno) }
       // Not every file system can; then a full disk shows later.
       if entry.size >= Self.worthReserving, fallocate(file.raw, 0, 0, off_t(entry.size)) != 0,
@@ -65,25 +71,64 @@ struct PartialFolder: Sendable {
       {
         throw SystemError("cannot reserve room for", name, errno: errno)
       }
+      sized.append(index)
     }
-    try flushAll()
+    try flush(files: sized, folders: made)
   }
 
-  /// Writes fragments of a piece, and has the disk begin; true where `comparing` and other bytes were there before.
+  /// The folders in which a file lies, up to that of the transfer, which is among `folders`.
+  private func addFolders(above name: String, to folders: inout Set<String>) {
+    var parent = Disk.parent(of: name)
+    while folders.insert(parent).inserted { parent = Disk.parent(of: parent) }
+  }
+
+  /// Opens a file, making it where it is not there; one that was sealed is opened again.
+  private func openForWriting(
+    _ name: String, _ access: Int32 = O_WRONLY, mode: mode_t = 0o644
+  ) throws(SystemError) -> Descriptor {
+    do {
+      return try Disk.open(name, access | O_CREAT | O_NOFOLLOW, mode: mode)
+    } catch {
+      switch error.code {
+      case EACCES: chmod(name, 0o644)
+      case EISDIR, ELOOP: try Disk.removeTree(name)
+      default: throw error
+      }
+      return try Disk.open(name, access | O_CREAT | O_NOFOLLOW)
+    }
+  }
+
+  /// Writes fragments of a piece; true where `comparing` and other bytes were there before.
   func write(_ piece: Int, positions: [Int], _ bytes: [[UInt8]], comparing: Bool) throws(SystemError) -> Bool {
     var differs = false
     for (position, content) in zip(positions, bytes) {
       let fragment = plan.pieces[piece].fragments[position]
       let name = file(fragment.file)
-      let file = try Disk.open(name, comparing ? O_RDWR : O_WRONLY)
+      // Who makes a file may write it, whatever its mode: sealing it costs nothing then.
+      let isWhole = fragment.count == plan.files[fragment.file].size
+      let file = try openForWriting(name, comparing ? O_RDWR : O_WRONLY, mode: isWhole ? Self.sealed : 0o644)
       if comparing, try Disk.read(file, at: fragment.offset, limit: fragment.count, path: name) != content {
         differs = true
       }
-      if lseek(file.raw, off_t(fragment.offset), SEEK_SET) < 0 { throw SystemError("cannot seek", name, errno: errno) }
-      try Disk.write(content, to: file, path: name)
-      _ = sync_file_range(file.raw, off_t(fragment.offset), off_t(fragment.count), baton_begin_write_out)
+      try Disk.write(content, to: file, at: fragment.offset, path: name)
+      beginToFlush(
+        file, plan.files[fragment.file].size, fragment.offset..<fragment.offset + Int64(fragment.count))
     }
     return differs
+  }
+
+  /// Writes what comes next of a run.
+  func write(_ bytes: [UInt8], _ run: PieceRun) throws(SystemError) {
+    let name = file(run.file)
+    let file = try openForWriting(name)
+    try Disk.write(bytes, to: file, at: run.position, path: name)
+    if let whole = run.wrote(bytes.count) { beginToFlush(file, plan.files[run.file].size, whole) }
+  }
+
+  /// Has the disk begin; small files are better begun all at once, when they are flushed.
+  private func beginToFlush(_ file: borrowing Descriptor, _ size: Int64, _ range: Range<Int64>) {
+    guard size >= Self.worthReserving else { return }
+    _ = sync_file_range(file.raw, off_t(range.lowerBound), off_t(range.count), baton_begin_write_out)
   }
 
   /// The bytes of a piece.
@@ -105,21 +150,37 @@ struct PartialFolder: Sendable {
   /// Brings what was written of `pieces` to the disk.
   func flush(_ pieces: [Int]) throws(SystemError) {
     let files = Set(pieces.flatMap { plan.pieces[$0].fragments.map(\.file) })
-    guard files.count <= Self.flushedOneByOne else { return try flushAll() }
-    for index in files { try Disk.synchronize(try Disk.open(file(index), O_RDONLY), path: file(index)) }
+    // Small files were made since the folders were flushed.
+    let made = files.filter { plan.files[$0].size < Self.worthReserving }
+    try flush(files: Array(files), folders: Set(made.map { Disk.parent(of: file($0)) }))
   }
 
-  /// Brings all below the folder to the disk, names too.
-  func flushAll() throws(SystemError) {
-    let folder = try Disk.open(path, O_RDONLY | O_DIRECTORY)
-    if syncfs(folder.raw) != 0 { throw SystemError("cannot synchronize", path, errno: errno) }
+  /// Brings files, and the names in folders, to the disk: one by one where they are few, so that nothing waits for what
+  /// others write.
+  private func flush(files: [Int], folders: Set<String>) throws(SystemError) {
+    guard files.count + folders.count <= Self.flushedOneByOne else {
+      let folder = try Disk.open(path, O_RDONLY | O_DIRECTORY)
+      if syncfs(folder.raw) != 0 { throw SystemError("cannot synchronize", path, errno: errno) }
+      return
+    }
+    for index in files { try Disk.synchronize(try Disk.open(file(index), O_RDONLY), path: file(index)) }
+    for folder in folders { try Disk.synchronize(folder: folder) }
   }
 
   /// Adds the piece's part of `file` to `hash`, and drops it from the page cache where `drops`.
   func hash(_ file: Int, piece: Int, into hash: inout ContentHash, drops: Bool) throws(SystemError) {
+    let name = self.file(file)
+    let opened = try Disk.open(name, O_RDONLY)
     for fragment in plan.pieces[piece].fragments where fragment.file == file {
-      hash.update(try read(fragment))
-      if drops { try drop(file, fragment.offset, Int64(fragment.count)) }
+      var done = 0
+      while done < fragment.count {
+        let bytes = try Disk.read(
+          opened, at: fragment.offset + Int64(done), limit: min(Self.stretch, fragment.count - done), path: name)
+        guard !bytes.isEmpty else { throw SystemError("too short:", name, errno: EIO) }
+        hash.update(bytes)
+        done += bytes.count
+      }
+      if drops { _ = posix_fadvise(opened.raw, off_t(fragment.offset), off_t(fragment.count), POSIX_FADV_DONTNEED) }
     }
   }
 
@@ -129,9 +190,19 @@ struct PartialFolder: Sendable {
     _ = posix_fadvise(opened.raw, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
   }
 
+  private func seal(_ name: String) {
+    var found = stat()
+    if lstat(name, &found) == 0, found.st_mode & 0o7777 == Self.sealed { return }
+    chmod(name, Self.sealed)
+  }
+
   /// Makes all files read-only, before they are published.
   func seal() throws(SystemError) {
-    for index in plan.files.indices { chmod(file(index), 0o444) }
-    try flushAll()
+    var folders: Set<String> = [path]
+    for index in plan.files.indices {
+      seal(file(index))
+      addFolders(above: file(index), to: &folders)
+    }
+    try flush(files: Array(plan.files.indices), folders: folders)
   }
 }

@@ -97,8 +97,21 @@ struct Transfer: Sendable {
   ) {
     switch work {
     case .store(let piece, let comparing):
+      guard comparing || !plan.isPartOfLarge(piece) else {
+        group.addTask { try await bring(PieceRun([piece], plan)) }
+        return
+      }
       let wanted = state.wanted(piece)
       group.addTask { try await bring(piece, wanted, comparing: comparing) }
+    case .run(let pieces):
+      let run = PieceRun(pieces, plan)
+      for piece in pieces.dropLast() {
+        group.addTask {
+          try await run.landing(of: piece)
+          return .brought(piece: piece, rank: nil, right: [], wrong: [], differs: false)
+        }
+      }
+      group.addTask { try await bring(run) }
     case .peer(let piece, let rank):
       let wanted = state.wanted(piece)
       let limit = state.sendLimit
@@ -177,7 +190,7 @@ struct Transfer: Sendable {
           for (position, content) in some { bytes[position] = content }
         }
         group.addTask {
-          let all = try await reader.read(read.key, read.range, tag: read.tag)
+          let all = try await reader.read(read.key, read.range, tag: read.tag, isWhole: read.isWhole)
           guard read.positions.count > 1 else { return [(read.positions[0], all)] }
           return read.positions.map { position in
             let from = Int(fragments[position].start - read.range.lowerBound)
@@ -195,6 +208,19 @@ struct Transfer: Sendable {
         piece, positions: kept, kept.map { brought[$0] ?? [] }, comparing: comparing)
       return .brought(piece: piece, rank: nil, right: judged.right, wrong: judged.wrong, differs: differs)
     }
+  }
+
+  /// Writes what comes as it comes, so that no piece is held in memory; ends with the last of the run.
+  private func bring(_ run: PieceRun) async throws -> Event {
+    do {
+      try await reader.stream(run.key, run.range, tag: run.tag) { bytes in
+        try await Self.pool.run { () throws(SystemError) in try folder.write(bytes, run) }
+      }
+    } catch {
+      run.fail(error)
+      throw error
+    }
+    return .brought(piece: run.pieces[run.pieces.count - 1], rank: nil, right: [], wrong: [], differs: false)
   }
 
   /// Hashes the files that are whole in a piece.

@@ -11,6 +11,8 @@ struct TransferFile: Hashable, Sendable {
     var size: Int64
     /// What the store called this version of the object; nil where nobody knows.
     var tag: String?
+    /// Whether it is all of the object.
+    var isWhole = false
   }
 
   /// Below the folder of the transfer.
@@ -21,11 +23,11 @@ struct TransferFile: Hashable, Sendable {
   /// In order; their lengths add up to `size`.
   var sources: [Source]
 
-  /// A file that is one object.
+  /// A file that is one object, or with `start` a stretch inside of one.
   init(path: String, size: Int64, sha256: String?, key: String, start: Int64 = 0, tag: String? = nil) {
     self.init(
       path: path, size: size, sha256: sha256,
-      sources: size == 0 ? [] : [Source(key: key, start: start, size: size, tag: tag)])
+      sources: size == 0 ? [] : [Source(key: key, start: start, size: size, tag: tag, isWhole: start == 0)])
   }
 
   /// A file that is put together from `sources`.
@@ -50,6 +52,14 @@ struct TransferPlan: Sendable {
     /// Where in the object.
     var start: Int64
     var tag: String?
+    /// Whether it is all of the object.
+    var isWhole = false
+
+    /// Whether this is what comes after `other`, in its file and in its object.
+    func follows(_ other: Fragment) -> Bool {
+      file == other.file && key == other.key && tag == other.tag && offset == other.offset + Int64(other.count)
+        && start == other.start + Int64(other.count)
+    }
   }
 
   /// Fragments that are fetched, noted and handed to other nodes together.
@@ -64,6 +74,8 @@ struct TransferPlan: Sendable {
     var key: String
     var range: Range<Int64>
     var tag: String?
+    /// Whether `range` is all of the object.
+    var isWhole = false
     /// Positions in the piece's `fragments`.
     var positions: [Int]
   }
@@ -115,6 +127,11 @@ struct TransferPlan: Sendable {
 
   var total: Int64 { files.reduce(0) { $0 + $1.size } }
 
+  /// Whether a piece is a stretch of one file that is more than it.
+  func isPartOfLarge(_ piece: Int) -> Bool {
+    pieces[piece].fragments.count == 1 && piecesOfFile[pieces[piece].fragments[0].file].count > 1
+  }
+
   /// The requests that bring what of `piece` is in `wanted` (positions of fragments): neighbours in one object are one.
   static func reads(of piece: Piece, wanted: [Int]) -> [Read] {
     var reads: [Read] = []
@@ -128,7 +145,9 @@ struct TransferPlan: Sendable {
         reads[reads.count - 1].positions.append(position)
       } else {
         reads.append(
-          Read(key: fragment.key, range: fragment.start..<end, tag: fragment.tag, positions: [position]))
+          Read(
+            key: fragment.key, range: fragment.start..<end, tag: fragment.tag, isWhole: fragment.isWhole,
+            positions: [position]))
       }
     }
     return reads
@@ -144,7 +163,7 @@ struct TransferPlan: Sendable {
         fragments.append(
           Fragment(
             file: index, offset: offset, count: Int(count), key: source.key, start: source.start + done,
-            tag: source.tag))
+            tag: source.tag, isWhole: source.isWhole && count == source.size))
         done += count
         offset += count
       }

@@ -7,6 +7,8 @@ struct TransferState: Sendable {
   enum Work: Hashable, Sendable {
     /// Bring the piece from the store; `comparing` with what a peer gave.
     case store(piece: Int, comparing: Bool)
+    /// Bring these pieces from the store by one request: they are neighbours in one object, and parts of one file.
+    case run([Int])
     /// Ask a peer for the piece.
     case peer(piece: Int, rank: Int)
     /// Bring these pieces to the disk, and note them.
@@ -36,8 +38,10 @@ struct TransferState: Sendable {
 
   /// How long things may take, and how many go on at once.
   struct Limits: Hashable, Sendable {
-    /// Pieces from the store at once.
+    /// Requests for pieces to the store at once.
     var storeLanes = 6
+    /// So many pieces one request brings at most: a store works for each request, too.
+    var longestRun = 4
     /// Pieces from each peer at once.
     var peerLanes = 2
     /// Files hashed at once.
@@ -84,6 +88,8 @@ struct TransferState: Sendable {
   private var arePeersKnown = false
   private var peersSince = TimeSpan.zero
   private var storeFlying = 0
+  /// Pieces after which their request brings more.
+  private var goesOn: Set<Int> = []
   private var storeDone = 0
   private var storeDoneAt = TimeSpan.zero
   private var waitingForFlush: [Int] = []
@@ -169,9 +175,29 @@ struct TransferState: Sendable {
     while storeFlying < limits.storeLanes, let piece = nextForStore(at: now) {
       pieces[piece] = .flying
       storeFlying += 1
-      work.append(.store(piece: piece, comparing: suspects[piece] != nil))
+      let run = takeRun(after: piece)
+      work.append(run.count > 1 ? .run(run) : .store(piece: piece, comparing: suspects[piece] != nil))
     }
     return work
+  }
+
+  /// The piece and those of this node's share that follow it in its object; fewer where there would not be enough to
+  /// do for all lanes.
+  private mutating func takeRun(after first: Int) -> [Int] {
+    var run = [first]
+    guard suspects[first] == nil, plan.isPartOfLarge(first) else { return run }
+    let longest = min(limits.longestRun, (own.count - ownCursor) / (2 * limits.storeLanes))
+    while run.count < longest, ownCursor < own.count {
+      let (last, next) = (plan.pieces[run[run.count - 1]].fragments[0], own[ownCursor])
+      guard pieces[next] == .todo, suspects[next] == nil, plan.isPartOfLarge(next),
+        plan.pieces[next].fragments[0].follows(last)
+      else { break }
+      ownCursor += 1
+      pieces[next] = .flying
+      goesOn.insert(run[run.count - 1])
+      run.append(next)
+    }
+    return run
   }
 
   private mutating func nextHashes(_ work: inout [Work]) {
@@ -239,7 +265,7 @@ struct TransferState: Sendable {
   ///
   /// Returns a file that was wrong twice.
   mutating func written(_ piece: Int, from rank: Int?, right: [Int], wrong: [Int], at now: TimeSpan) -> Int? {
-    landed(rank, at: now)
+    landed(piece, rank, at: now)
     verified.formUnion(right)
     for file in wrong where !smallWasWrong.insert(file).inserted { return file }
     if !wrong.isEmpty {
@@ -253,12 +279,12 @@ struct TransferState: Sendable {
     return nil
   }
 
-  private mutating func landed(_ rank: Int?, at now: TimeSpan) {
+  private mutating func landed(_ piece: Int, _ rank: Int?, at now: TimeSpan) {
     if let rank {
       peers[rank]?.flying -= 1
       peers[rank]?.strikes = 0
     } else {
-      storeFlying -= 1
+      if goesOn.remove(piece) == nil { storeFlying -= 1 }
       storeDone += 1
       storeDoneAt = now
     }

@@ -51,6 +51,22 @@ package enum Disk {
     try result.get()
   }
 
+  /// Writes all of `bytes` at `offset`.
+  package static func write(
+    _ bytes: [UInt8], to file: borrowing Descriptor, at offset: Int64, path: String
+  ) throws(SystemError) {
+    let raw = file.raw
+    let failure = bytes.withUnsafeBytes { buffer -> Int32 in
+      var done = 0
+      while done < buffer.count, let base = buffer.baseAddress {
+        let count = pwrite(raw, base + done, buffer.count - done, Int(offset) + done)
+        if count >= 0 { done += count } else if errno != EINTR { return errno }
+      }
+      return 0
+    }
+    if failure != 0 { throw SystemError("cannot write", path, errno: failure) }
+  }
+
   /// Up to `limit` bytes at `offset`; empty at the end.
   package static func read(
     _ file: borrowing Descriptor, at offset: Int64, limit: Int, path: String
