@@ -3,8 +3,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-name=${1:?say which: demo, adopt, deadline, lease-end, checkpoint-cost, submit, fanout, handoff or goodput}
+name=${1:?say which: demo, adopt, deadline, lease-end, checkpoint-cost, submit, fanout, handoff, goodput, staging or staging-nodes}
 shift
 if [ "$name" = demo ] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
+case $name in
+  staging*)
+    scripts/servers/install.sh .build/servers
+    benchmarks/install-peers.sh .build/bench-peers
+    ;;
+esac
 exec .build-bench/release/baton-bench "$name" --bin .build-bench/release --node-bin .build-node/release --migrations migrations \
   --results benchmarks/results "$@"

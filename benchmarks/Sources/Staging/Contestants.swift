@@ -21,6 +21,9 @@ struct Contestant: Sendable {
   /// Where in `folder` the files are then; nil for all of it.
   var below: String?
 
+  var isBaton: Bool { name.hasPrefix("baton") }
+  var isPacked: Bool { name.hasSuffix("_packed") }
+
   /// As a person would type it.
   var shown: String {
     let variables = environment.keys.sorted().map { "\($0)=... " }.joined()
@@ -36,8 +39,8 @@ struct Peers: Sendable {
   let programs: ObjectServers.Programs
   let door: ObjectServers.Description.Door
   let container: String
-  /// Where runs may leave things.
-  let scratch: String
+  /// Where files are brought.
+  let target: String
 
   private var aws: [String: String] {
     ["AWS_ACCESS_KEY_ID": door.user, "AWS_SECRET_ACCESS_KEY": door.password, "AWS_DEFAULT_REGION": "us-east-1"]
@@ -45,7 +48,7 @@ struct Peers: Sendable {
 
   /// All that bring the objects below `prefix`.
   func all(_ set: SyntheticSet) -> [Contestant] {
-    let folder = "\(scratch)/peer"
+    let folder = "\(target)/peer"
     let source = "s3://\(container)/\(set.prefix)"
     // Many small requests: what the servers' single process can take. Few large ones: as shipped.
     let lanes = set.count > 100 ? ["--numworkers", "16"] : []
@@ -91,7 +94,10 @@ struct BatonStage: Sendable {
   let agent: String
   let servers: ObjectServers
   let container: String
+  /// Where orders are.
   let scratch: String
+  /// Where files are brought.
+  let target: String
 
   private static let lent = ["big", "many-big", "small", "blobs/", "datasets/", "packs/"]
 
@@ -118,7 +124,7 @@ struct BatonStage: Sendable {
     let name = "baton_\(door.rawValue)\(isPacked ? "_packed" : "")"
     let file = "\(scratch)/order-\(set.name)-\(name).json"
     try JSONEncoder().encode(order).write(to: URL(fileURLWithPath: file))
-    let folder = "\(scratch)/node"
+    let folder = "\(target)/node"
     return Contestant(
       name: name, door: door, command: [agent, "stage", "--root", folder], input: file, folder: folder,
       below: "datasets/\(version.contentID)")

@@ -22,19 +22,32 @@ struct Race: Sendable {
     let entrants = entrants.filter { only.isEmpty || only.contains($0.name) }
     for one in entrants { progress.say("\(set.name), \(one.name): \(one.shown)") }
     var runs: [String: [Measured]] = [:]
+    var kept: [String] = []
     for round in 0...times {
       for turn in entrants.indices {
         let one = entrants[(turn + round) % entrants.count]
         // The first round fills the servers' caches; a set that takes minutes has none to fill.
         if round == 0, set.total > 4 << 30 { continue }
         let measured = try await measure(set, one)
+        try putAside(set, one, &kept)
         progress.say(
           "\(set.name), \(round == 0 ? "warming up" : "round \(round)"), \(one.name): "
             + "\(Figure.text(measured.seconds)) s, \(measured.work)")
         if round > 0 { runs[one.name, default: []].append(measured) }
       }
     }
+    for folder in kept { try FileManager.default.removeItem(atPath: folder) }
     return Outcome(set: set, entrants: entrants, runs: runs)
+  }
+
+  /// Takes away what a run brought; many files stay until the set is over.
+  ///
+  /// ext4 without a journal searches long for inodes while many were deleted within the last half minute.
+  private func putAside(_ set: SyntheticSet, _ one: Contestant, _ kept: inout [String]) throws {
+    guard set.count > 1000 else { return try FileManager.default.removeItem(atPath: one.folder) }
+    let aside = "\(one.folder)-\(kept.count)"
+    try FileManager.default.moveItem(atPath: one.folder, toPath: aside)
+    kept.append(aside)
   }
 
   private func measure(_ set: SyntheticSet, _ one: Contestant) async throws -> Measured {
@@ -45,8 +58,8 @@ struct Race: Sendable {
     var measured = try await Measured.run(
       one.command, environment: one.environment, input: one.input, output: "\(scratch)/said.txt")
     measured.serverSeconds = servers.processorSeconds - before
+    measured.flushSeconds = await timed { await Measured.settle() }
     try check(set, one)
-    try FileManager.default.removeItem(atPath: one.folder)
     return measured
   }
 
@@ -66,53 +79,65 @@ extension Measured {
   /// What it cost, for people.
   var work: String {
     "CPU \(Figure.text(cpuSeconds)) s and \(Figure.text(serverSeconds)) s of the servers, "
-      + "peak \(Figure.text((peakBytes / 1_048_576).rounded())) MiB"
+      + "peak \(Figure.text((peakBytes / 1_048_576).rounded())) MiB, on the disk \(Figure.text(flushSeconds)) s later"
+  }
+
+  /// The middle of each value.
+  static func median(_ all: [Measured]) -> Measured {
+    var middle = Measured(
+      status: 0, seconds: all.map(\.seconds).median ?? 0, cpuSeconds: all.map(\.cpuSeconds).median ?? 0,
+      peakBytes: all.map(\.peakBytes).median ?? 0)
+    middle.serverSeconds = all.map(\.serverSeconds).median ?? 0
+    middle.flushSeconds = all.map(\.flushSeconds).median ?? 0
+    return middle
   }
 }
 
 extension Race.Outcome {
-  private func seconds(_ name: String) -> [Double] { (runs[name] ?? []).map(\.seconds) }
-
   private func figure(_ one: Contestant) -> Figure {
     let all = runs[one.name] ?? []
-    let middle = Measured(
-      status: 0, seconds: 0, cpuSeconds: all.map(\.cpuSeconds).median ?? 0,
-      peakBytes: all.map(\.peakBytes).median ?? 0, serverSeconds: all.map(\.serverSeconds).median ?? 0)
+    let work = Measured.median(all).work
     return .median(
-      "\(set.name)_\(one.name)", seconds(one.name), "s",
-      against: one.name.hasPrefix("baton") ? middle.work : "\(middle.work); \(one.shown)")
+      "\(set.name)_\(one.name)", all.map(\.seconds), "s", against: one.isBaton ? work : "\(work); \(one.shown)")
   }
 
-  /// One figure each, and Baton's ratios to the fastest peer: time over time, at most 1; or with `least` how many times
-  /// faster, at least that.
-  func figures(comparingBigWith least: Double?) -> [Figure] {
-    let peers = entrants.filter { !$0.name.hasPrefix("baton") }
-    func ratio(_ name: String, _ ours: [Contestant], _ theirs: [Contestant]) -> Figure? {
+  /// One figure each, and Baton's ratios to the fastest peer.
+  ///
+  /// - Parameter speedup: nil for time over time, which is to be at most 1; else how many times faster it is to be.
+  func figures(speedup: Double?) -> [Figure] {
+    let peers = entrants.filter { !$0.isBaton }
+    let plain = entrants.filter { $0.isBaton && !$0.isPacked }
+    let packed = entrants.filter(\.isPacked)
+    func ratio(
+      _ name: String, _ ours: [Contestant], _ theirs: [Contestant], _ value: (Measured) -> Double = { $0.seconds }
+    ) -> Figure? {
       func fastest(_ some: [Contestant]) -> (name: String, seconds: Double)? {
-        some.compactMap { one in seconds(one.name).median.map { (one.name, $0) } }.min { $0.1 < $1.1 }
+        some.compactMap { one in (runs[one.name] ?? []).map(value).median.map { (one.name, $0) } }.min { $0.1 < $1.1 }
       }
       guard let our = fastest(ours), let their = fastest(theirs) else { return nil }
       let against = "\(our.name) \(Figure.text(our.seconds)) s, \(their.name) \(Figure.text(their.seconds)) s"
-      guard let least else {
-        return Figure(
-          "\(set.name)_\(name)_ratio", our.seconds / their.seconds, "x", goal: .atMost(1), against: against)
+      guard let speedup else {
+        let value = our.seconds / their.seconds
+        return Figure("\(set.name)_\(name)_ratio", value, "x", goal: .atMost(1), against: against)
       }
-      return Figure(
-        "\(set.name)_\(name)_speedup", their.seconds / our.seconds, "x", goal: .atLeast(least), against: against)
+      let value = their.seconds / our.seconds
+      return Figure("\(set.name)_\(name)_speedup", value, "x", goal: .atLeast(speedup), against: against)
     }
-    let plain = entrants.filter { $0.name.hasPrefix("baton") && !$0.name.hasSuffix("_packed") }
-    let packed = entrants.filter { $0.name.hasSuffix("_packed") }
     let byDoor = Door.allCases.map { door in
       ratio(door.rawValue, plain.filter { $0.door == door }, peers.filter { $0.door == door })
     }
-    let ratios = byDoor + [ratio("overall", plain, peers), ratio("packed", packed, peers)]
+    let ratios =
+      byDoor + [
+        ratio("overall", plain, peers), ratio("durable", plain, peers) { $0.durableSeconds },
+        ratio("packed", packed, peers),
+      ]
     return entrants.map(figure) + ratios.compactMap { $0 }
   }
 
   /// The time of a packed set, and its files and bytes a second.
   func packedFigures() -> [Figure] {
     entrants.flatMap { one in
-      let all = seconds(one.name)
+      let all = (runs[one.name] ?? []).map(\.seconds)
       var whole = figure(one)
       whole.goal = set.count >= 600_000 ? .below(120) : nil
       return [

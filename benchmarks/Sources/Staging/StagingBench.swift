@@ -30,6 +30,10 @@ struct StagingBench: AsyncParsableCommand {
   @Option(parsing: .upToNextOption, help: "Only these contestants, as in baton_swift.")
   var only: [String] = []
 
+  @Option(
+    help: ArgumentHelp("Where files are brought: a disk, or a tmpfs. (default: as --scratch)", valueName: "folder"))
+  var target: String?
+
   @OptionGroup var options: BenchOptions
 
   static let smallSize = 10 << 10
@@ -59,11 +63,13 @@ struct StagingBench: AsyncParsableCommand {
   private func measure(
     _ servers: ObjectServers, _ scratch: String, _ progress: Progress
   ) async throws -> [Figure] {
+    let target = target.map { BenchOptions.absolute($0) } ?? scratch
     let writer = SetWriter(store: try await servers.container(Self.container), progress: progress)
     let baton = BatonStage(
-      agent: "\(options.nodeBinFolder)/baton-agent", servers: servers, container: Self.container, scratch: scratch)
+      agent: "\(options.nodeBinFolder)/baton-agent", servers: servers, container: Self.container, scratch: scratch,
+      target: target)
     let peers = Peers(
-      programs: ObjectServers.Programs(), door: servers.door, container: Self.container, scratch: scratch)
+      programs: ObjectServers.Programs(), door: servers.door, container: Self.container, target: target)
     let race = Race(servers: servers, scratch: scratch, progress: progress, only: only)
     var figures: [Figure] = []
     var large: [SyntheticSet] = []
@@ -72,14 +78,14 @@ struct StagingBench: AsyncParsableCommand {
     for set in large {
       let version = try await writer.plain(set)
       let entrants = try await doors(baton, set, version) + peers.all(set)
-      figures += try await race.run(set, entrants, times).figures(comparingBigWith: nil)
+      figures += try await race.run(set, entrants, times).figures(speedup: nil)
     }
     if small > 0 {
       let set = SyntheticSet(name: "small", count: small, size: Self.smallSize)
       let version = try await writer.plain(set)
       let packed = try await writer.packed(set, scratch: scratch)
       let entrants = try await doors(baton, set, version) + doors(baton, set, packed) + peers.all(set)
-      figures += try await race.run(set, entrants, times).figures(comparingBigWith: 1.5)
+      figures += try await race.run(set, entrants, times).figures(speedup: 1.5)
     }
     if packedFiles > 0 {
       let set = SyntheticSet(name: "packed", count: packedFiles, size: Self.smallSize)

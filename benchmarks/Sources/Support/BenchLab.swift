@@ -15,10 +15,10 @@ struct BenchLab: Sendable {
 
   /// Brings a lab up, lends it to `body`, and takes it down, also when `body` throws.
   ///
-  /// If this process is killed the lab goes as well; only its folder `outside` stays.
+  /// Objects are in a folder of the lab, or in `objectStore`. If this process is killed the lab goes as well; only its folder `outside` stays.
   static func with<T>(
     _ name: String, _ options: BenchOptions, nodes: Int, hasController: Bool = true, disk: ByteCount = .gibibytes(2),
-    _ body: (BenchLab) async throws -> T
+    objectStore: LabSettings.ObjectStoreChoice? = nil, _ body: (BenchLab) async throws -> T
   ) async throws -> T {
     let progress = Progress(name)
     let folder = options.scratchFolder(name)
@@ -31,7 +31,9 @@ struct BenchLab: Sendable {
       agent: "\(options.nodeBinFolder)/baton-agent",
       warden: hasController ? ["\(bin)/baton", "lab", "warden", "--lab", root] : nil,
       migrations: BenchOptions.absolute(options.migrations))
-    let settings = LabSettings(root: root, programs: programs, nodeCount: nodes, diskSize: disk, dieWithParent: true)
+    let settings = LabSettings(
+      root: root, programs: programs, nodeCount: nodes, diskSize: disk, dieWithParent: true,
+      objectStore: objectStore)
     let outcome: Result<T, any Error>
     do {
       progress.say("bringing up a lab of \(nodes) nodes in \(root)")

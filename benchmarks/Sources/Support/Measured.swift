@@ -13,6 +13,11 @@ struct Measured: Sendable, Decodable {
   var peakBytes: Double
   /// Of the servers that it asked, meanwhile.
   var serverSeconds = 0.0
+  /// From its end until all that it wrote was on the disk.
+  var flushSeconds = 0.0
+
+  /// Until what it brought is there after a loss of power.
+  var durableSeconds: Double { seconds + flushSeconds }
 
   private enum CodingKeys: String, CodingKey { case status, seconds, cpuSeconds, peakBytes }
 
