@@ -1,5 +1,3 @@
-public import Domain
-import NIOHTTP1
 public import Wire
 
 extension BatonClient {
@@ -61,36 +59,5 @@ extension BatonClient {
   /// Lets new attempts on a node again.
   public func undrainNode(_ node: String) async throws -> NodeView {
     try await answer(.post("nodes", node, "undrain", isRepeatable: true))
-  }
-
-  /// The newest version of every data set.
-  public func datasets() async throws -> Listing<DatasetView> { try await answer(.get("datasets")) }
-
-  /// All versions of one data set, newest first.
-  public func dataset(_ name: String) async throws -> Listing<DatasetView> { try await answer(.get("datasets", name)) }
-
-  /// Registers a version of a data set whose objects the store has.
-  ///
-  /// The same content twice is one version.
-  public func registerDataset(_ request: DatasetRequest) async throws -> DatasetView {
-    try await answer(.post("datasets", json: request, isRepeatable: true))
-  }
-
-  /// Which of `blobs` the store does not have.
-  public func missingBlobs(_ blobs: BlobList) async throws -> BlobList {
-    try await answer(.post("blobs", "missing", json: blobs, isRepeatable: true))
-  }
-
-  /// Sends a file's content under its hash.
-  ///
-  /// - Parameter progress: called with the number of bytes that were read for sending since the last call; bytes
-  ///   that are sent again are counted again.
-  /// - Throws: besides what every method throws, `.unreadableFile`.
-  public func uploadBlob(
-    sha256: String, path: String, size: ByteCount, progress: @escaping @Sendable (Int) -> Void = { _ in }
-  ) async throws {
-    let call = Call(
-      method: .PUT, path: ["blobs", sha256], body: .file(path: path, size: size.bytes, progress), isRepeatable: true)
-    _ = try await answer(call, as: BlobList.self)
   }
 }

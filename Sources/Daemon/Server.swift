@@ -26,11 +26,11 @@ struct Server {
     let binary = try settings.readAgent()
     let store = Store(
       pool, assumed: settings.assumed, lostMost: settings.lostAttemptsMost ?? AttemptEnd.lostMost)
-    let objects = try await settings.openObjectStore(store)
+    let (objects, sources) = try await settings.openObjectStore(store)
     let hub = WakeHub()
     let services = Services(
       settings: settings, store: store,
-      objects: objects,
+      objects: objects, sources: sources,
       agents: AgentClient(identity: .file(settings.ssh.keyPath), binary: binary, settings: settings.sessions), hub: hub,
       progress: LiveProgress(),
       leadership: Leadership(), logger: logger, agentVersion: String(binary.sha256.prefix(16)))

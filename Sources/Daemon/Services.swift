@@ -13,6 +13,8 @@ struct Services: Sendable {
   let settings: Settings
   let store: Store
   let objects: any ObjectStore
+  /// Where data sets are read in place.
+  let sources: DataSources
   let agents: AgentClient
   let hub: WakeHub
   let progress: LiveProgress
@@ -30,6 +32,31 @@ struct Services: Sendable {
     let run = ObjectLayout.run(job.run)
     return try await objects.delegate(
       read: [ObjectLayout.blobs, ObjectLayout.datasets, run], write: [run], until: end + .seconds(60))
+  }
+
+  /// How nodes reach data sets, and nothing else, until a lease ends at `end`.
+  ///
+  /// Throws `ObjectStoreError`.
+  func dataAccess(until end: Timestamp) async throws -> StoreAccess {
+    try await objects.delegate(
+      read: [ObjectLayout.blobs, ObjectLayout.datasets], write: [], until: end + .seconds(60))
+  }
+
+  /// What a node is told of a data set version until its lease ends at `end`, with access to where its objects are.
+  ///
+  /// Throws `ObjectStoreError`.
+  func datasetOrder(
+    _ version: DatasetVersionRecord, mode: StagingMode, until end: Timestamp
+  ) async throws -> DatasetOrder {
+    var source: DatasetSource?
+    // What is packed is read from Baton's own store.
+    if version.pack == nil, let origin = version.origin {
+      let store = try await sources.store(of: origin).delegate(read: [""], write: [], until: end + .seconds(60))
+      source = DatasetSource(store: store, prefix: "")
+    }
+    return DatasetOrder(
+      id: version.id, name: version.name, contentID: version.contentID, manifestKey: version.manifestKey,
+      total: version.size, mode: mode, source: source, packKey: version.pack?.key)
   }
 
   /// How long before its end a lease takes nothing new.

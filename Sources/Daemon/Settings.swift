@@ -55,6 +55,8 @@ struct Settings: Sendable, Codable {
 
   /// How large one object of a data set may be that somebody sends; bytes.
   var objectBytesLimit: Int64?
+  /// Below which places of the object store's account data sets may be read in place; nil for all but Baton's own.
+  var dataSources: [String]?
 
   enum CodingKeys: String, CodingKey {
     case database, listen, ssh, migrations, url
@@ -70,6 +72,7 @@ struct Settings: Sendable, Codable {
     case lastSaveSeconds = "last_save_seconds"
     case lostAttemptsMost = "lost_attempts_most"
     case objectBytesLimit = "object_bytes_most"
+    case dataSources = "data_sources"
   }
 
   /// Reads the file at `path`.
@@ -98,6 +101,13 @@ struct Settings: Sendable, Codable {
       settings.objectStore = "\(try ObjectStoreLocation(settings.objectStore))"
     } catch {
       throw SettingsError(path: path, problem: "object_store \(error)")
+    }
+    for source in settings.dataSources ?? [] {
+      do throws(ObjectStoreLocation.SyntaxError) {
+        _ = try ObjectStoreLocation(source)
+      } catch {
+        throw SettingsError(path: path, problem: "data_sources \(error)")
+      }
     }
     guard ["127.0.0.1", "::1", "localhost"].contains(settings.listen.host) else {
       throw SettingsError(

@@ -37,6 +37,7 @@ enum Section: String, CaseIterable {
   case queue = "Queue"
   case leases = "Leases"
   case nodes = "Nodes"
+  case data = "Data"
   case runs = "Runs"
   case events = "Events"
 

@@ -35,7 +35,7 @@ public struct PageRenderer: Sendable {
 /// What `rawValue` names is also how templates name each other.
 enum Template: String, CaseIterable {
   case layout, overview, queue, leases, nodes, run, runs, events, login, problem, badge, empty, provenance
-  case jobname
+  case jobname, data
 
   var bytes: [UInt8] {
     switch self {
@@ -53,6 +53,7 @@ enum Template: String, CaseIterable {
     case .empty: PackageResources.empty_mustache
     case .provenance: PackageResources.provenance_mustache
     case .jobname: PackageResources.jobname_mustache
+    case .data: PackageResources.data_mustache
     }
   }
 }

@@ -76,6 +76,17 @@ struct Badge {
     self.init(state.rawValue, tone)
   }
 
+  /// Where a copy of a data set stands: a word of the API.
+  init(copy state: String) {
+    let tone: Tone =
+      switch state {
+      case "VERIFIED": .good
+      case "STAGING": .busy
+      default: .bad
+      }
+    self.init(state, tone)
+  }
+
   /// Where an attempt stands, or how it ended.
   init(_ attempt: AttemptView) {
     guard attempt.state == .ended, let outcome = attempt.outcome else {

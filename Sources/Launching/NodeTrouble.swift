@@ -33,3 +33,13 @@ public enum NodeTrouble: Hashable, Sendable {
     }
   }
 }
+
+extension NodeTrouble: CustomStringConvertible {
+  /// What is the trouble, without the node's name.
+  public var description: String {
+    switch self {
+    case .outOfReach(let why): "it cannot be reached: \(why)"
+    case .agentFailed(let why), .elsewhere(let why): why
+    }
+  }
+}

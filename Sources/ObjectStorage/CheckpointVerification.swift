@@ -1,4 +1,5 @@
-import Domain
+package import Domain
+import Synchronization
 
 /// Why objects in a store are no checkpoint.
 public enum CheckpointFault: Error, Hashable, Sendable {
@@ -89,6 +90,28 @@ private func verify(_ file: ChunkedFile, _ store: any ObjectStore) async throws 
     throw CheckpointFault.badManifest("the chunks of \(file.path) are not the file")
   }
   return file.size
+}
+
+/// Reads an object that `entry` describes to its end and compares it.
+///
+/// Throws `ObjectStoreError`: `.changed` where it is another version than the entry's tag, `.checksumMismatch` where its
+/// length or content differs, `.notFound` where it is gone. Where the checksum says nothing about bytes, tag and length
+/// decide.
+package func verifyObject(_ store: any ObjectStore, key: String, entry: ManifestEntry) async throws {
+  let found = Mutex((hash: ChecksumHash(like: entry.checksum), size: Int64(0)))
+  try await store.get(key, range: nil, ifTag: entry.tag) { piece in
+    found.withLock {
+      $0.hash?.update(piece)
+      $0.size += Int64(piece.count)
+    }
+  }
+  let (size, checksum) = found.withLock { ($0.size, $0.hash?.checksum) }
+  guard size == entry.size, checksum == nil || checksum == entry.checksum else {
+    throw ObjectStoreError(
+      .checksumMismatch, key: key,
+      reason: "expected \(entry.checksum) in \(entry.size) bytes, got \(checksum.map { "\($0)" } ?? "other") in \(size)"
+    )
+  }
 }
 
 /// Reads an object to its end and compares it; `ObjectStoreError` `.checksumMismatch` where it differs.

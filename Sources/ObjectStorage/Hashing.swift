@@ -1,5 +1,5 @@
 import Crypto
-import Domain
+package import Domain
 import Glibc
 import Synchronization
 
@@ -51,6 +51,70 @@ struct MD5Hash: Sendable {
     var hash = MD5Hash()
     hash.update(bytes)
     return hash.hex()
+  }
+}
+
+/// A hash of the kind that a checksum is, over bytes that come in pieces.
+package struct ChecksumHash: Sendable {
+  private enum Kind: Sendable {
+    case sha256(ContentHash)
+    case md5(MD5Hash)
+  }
+
+  private var kind: Kind
+
+  /// Of nothing yet; nil where `checksum` says nothing about bytes.
+  package init?(like checksum: Checksum) {
+    switch checksum {
+    case .sha256: kind = .sha256(ContentHash())
+    case .md5: kind = .md5(MD5Hash())
+    case .opaque: return nil
+    }
+  }
+
+  /// Adds `bytes`.
+  package mutating func update(_ bytes: [UInt8]) {
+    switch kind {
+    case .sha256(var hash):
+      hash.update(bytes)
+      kind = .sha256(hash)
+    case .md5(var hash):
+      hash.update(bytes)
+      kind = .md5(hash)
+    }
+  }
+
+  /// Of all that was added.
+  package var checksum: Checksum {
+    switch kind {
+    case .sha256(let hash): .sha256(hash.hex())
+    case .md5(let hash): .md5(hash.hex())
+    }
+  }
+}
+
+extension Checksum {
+  /// Whether it can be compared with bytes, and not only with what a store says.
+  package var isOfBytes: Bool { ChecksumHash(like: self) != nil }
+
+  /// Whether `bytes` are what it says; nil where it says nothing about bytes.
+  package func matches(_ bytes: [UInt8]) -> Bool? {
+    guard var hash = ChecksumHash(like: self) else { return nil }
+    hash.update(bytes)
+    return hash.checksum == self
+  }
+
+  /// Whether a file has `size` bytes and this content; where the checksum says nothing about bytes, `size` decides.
+  package func matches(file path: String, size: Int64) throws(SystemError) -> Bool {
+    guard var hash = ChecksumHash(like: self) else { return Disk.status(path)?.size == size }
+    let file = try Disk.open(path, O_RDONLY)
+    var offset: Int64 = 0
+    while true {
+      let chunk = try Disk.read(file, at: offset, limit: 1 << 20, path: path)
+      if chunk.isEmpty { return offset == size && hash.checksum == self }
+      hash.update(chunk)
+      offset += Int64(chunk.count)
+    }
   }
 }
 

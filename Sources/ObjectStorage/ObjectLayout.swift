@@ -14,6 +14,17 @@ public enum ObjectLayout {
   /// A data set's manifest, named by the hash of its canonical text.
   public static func datasetManifest(contentID: String) -> String { "\(datasets)\(contentID).json" }
 
+  /// The manifest of a data set that is read in place; `pins` names the versions of its objects.
+  public static func datasetManifest(contentID: String, pins: String) -> String {
+    "\(datasets)\(contentID)-\(pins).json"
+  }
+
+  /// The description of a data set's tar shards.
+  public static func pack(contentID: String) -> String { "\(datasets)\(contentID).pack.json" }
+
+  /// How far packing a data set has come.
+  public static func packing(contentID: String) -> String { "\(datasets)\(contentID).packing.json" }
+
   /// All of a run.
   public static func run(_ run: RunID) -> String { "runs/\(run.rawValue)/" }
 

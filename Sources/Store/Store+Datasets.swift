@@ -1,5 +1,5 @@
 public import Domain
-public import Postgres
+import Postgres
 
 /// A version of a data set that somebody brings.
 public struct NewDatasetVersion: Hashable, Sendable {
@@ -17,11 +17,15 @@ public struct NewDatasetVersion: Hashable, Sendable {
   public var manifestKey: String
   /// Where it came from; for people.
   public var source: String
+  /// Where its objects are read in place, as an object store's location; nil where they are blobs in Baton's own store.
+  public var origin: String?
+  /// What it was made from, and what is different.
+  public var parent: DatasetParent?
 
   /// A version.
   public init(
     project: ProjectID, name: String, contentID: String, size: ByteCount, objects: Int, manifestKey: String,
-    source: String
+    source: String, origin: String? = nil, parent: DatasetParent? = nil
   ) {
     self.project = project
     self.name = name
@@ -30,6 +34,39 @@ public struct NewDatasetVersion: Hashable, Sendable {
     self.objects = objects
     self.manifestKey = manifestKey
     self.source = source
+    self.origin = origin
+    self.parent = parent
+  }
+}
+
+/// The version that was the newest when another was added, and what is different in that.
+public struct DatasetParent: Hashable, Sendable {
+  /// Which.
+  public var version: DatasetVersionID
+  /// What is different in the one that was made from it.
+  public var changes: ManifestChanges
+
+  /// `changes` since `version`.
+  public init(version: DatasetVersionID, changes: ManifestChanges) {
+    self.version = version
+    self.changes = changes
+  }
+}
+
+/// How a version lies in tar shards.
+public struct DatasetPack: Hashable, Sendable {
+  /// Key of the pack's description in Baton's own store.
+  public var key: String
+  /// How many shards.
+  public var shards: Int
+  /// What they and their indices take.
+  public var size: ByteCount
+
+  /// A pack.
+  public init(key: String, shards: Int, size: ByteCount) {
+    self.key = key
+    self.shards = shards
+    self.size = size
   }
 }
 
@@ -53,12 +90,31 @@ public struct DatasetVersionRecord: Hashable, Sendable {
   public var manifestKey: String
   /// Where it came from.
   public var source: String
+  /// Where its objects are read in place; nil where they are blobs in Baton's own store.
+  public var origin: String?
   /// When it was added.
   public var createdAt: Timestamp
+  /// Who added it, as `Actor.text` has it; nil where that is not known.
+  public var addedBy: String?
+  /// What it was made from; nil for a first version.
+  public var parent: DatasetParent?
+  /// How it is packed; nil where it is not.
+  public var pack: DatasetPack?
+  /// Who packed it, and when; nil where it is not.
+  public var packed: Packing?
+
+  /// Who packed a version, and when.
+  public struct Packing: Hashable, Sendable {
+    /// As `Actor.text` has it.
+    public var by: String
+    /// When it was done.
+    public var at: Timestamp
+  }
 
   static let columns: SQL = """
     v.id, d.project_id, d.name, v.version, v.content_id, v.total_bytes, v.object_count, v.manifest_key, v.source,
-    v.created_at
+    v.created_at, v.origin, v.added_by, v.made_from_id, v.files_new, v.files_changed, v.files_gone, v.pack_key,
+    v.pack_shards, v.pack_bytes, v.packed_by, v.packed_at
     """
 
   static let from: SQL = "dataset_version v JOIN dataset d ON d.id = v.dataset_id"
@@ -74,17 +130,33 @@ public struct DatasetVersionRecord: Hashable, Sendable {
     manifestKey = try row.get("manifest_key")
     source = try row.get("source")
     createdAt = try row.get("created_at")
+    origin = try row.get("origin")
+    addedBy = try row.get("added_by")
+    if let id = try row.get("made_from_id", as: DatasetVersionID?.self) {
+      parent = DatasetParent(
+        version: id,
+        changes: ManifestChanges(
+          new: try row.get("files_new"), changed: try row.get("files_changed"), gone: try row.get("files_gone")))
+    }
+    if let key = try row.get("pack_key", as: String?.self) {
+      pack = DatasetPack(key: key, shards: try row.get("pack_shards"), size: try row.get("pack_bytes"))
+      packed = Packing(by: try row.get("packed_by"), at: try row.get("packed_at"))
+    }
   }
 }
 
-/// Where a copy of a data set stands.
-public enum ReplicaState: String, Hashable, Sendable, CaseIterable, SQLBindable, SQLDecodable {
-  /// On its way to the node.
-  case staging = "STAGING"
-  /// There, and what its manifest says.
-  case verified = "VERIFIED"
-  /// There, and not what its manifest says.
-  case corrupt = "CORRUPT"
+/// A job that was pinned to a version of a data set.
+public struct DatasetUse: Hashable, Sendable {
+  /// The job.
+  public var job: JobID
+  /// Its name.
+  public var name: String
+  /// Where it stands.
+  public var state: JobState
+  /// Who submitted it.
+  public var user: String
+  /// When.
+  public var submittedAt: Timestamp
 }
 
 extension Store {
@@ -109,9 +181,12 @@ extension Store {
         if let known { return (try known.get("id", as: DatasetVersionID.self), false) }
         let id: DatasetVersionID = try await transaction.one(
           """
-          INSERT INTO dataset_version (dataset_id, version, content_id, total_bytes, object_count, manifest_key, source)
+          INSERT INTO dataset_version (dataset_id, version, content_id, total_bytes, object_count, manifest_key, source,
+            origin, added_by, made_from_id, files_new, files_changed, files_gone)
           SELECT \(dataset), coalesce(max(version), 0) + 1, \(request.contentID), \(request.size)::bigint,
-            \(request.objects)::integer, \(request.manifestKey), \(request.source)
+            \(request.objects)::integer, \(request.manifestKey), \(request.source), \(request.origin)::text,
+            \(actor.text), \(request.parent?.version)::bigint, \(request.parent?.changes.new)::integer,
+            \(request.parent?.changes.changed)::integer, \(request.parent?.changes.gone)::integer
           FROM dataset_version WHERE dataset_id = \(dataset)
           RETURNING id
           """
@@ -176,32 +251,108 @@ extension Store {
     ).map(DatasetVersionRecord.init)
   }
 
-  /// Writes down where the copy of a version on a node stands; `verified` also says when.
-  public func setReplica(
-    node: NodeID, version: DatasetVersionID, state: ReplicaState, by epoch: ControllerEpoch
-  ) async throws -> Guarded<NodeID> {
-    try await controlled(by: epoch) { transaction in
-      try await transaction.execute(
+  /// Writes down that a version is packed; `.stale` where it was packed before.
+  public func setPack(
+    _ pack: DatasetPack, of version: DatasetVersionRecord, by actor: Actor
+  ) async throws -> Guarded<DatasetVersionID> {
+    try await transaction { transaction in
+      let count = try await transaction.execute(
         """
-        INSERT INTO replica (node_id, dataset_version_id, state, verified_at)
-        VALUES (\(node), \(version), \(state),
-          CASE WHEN \(state)::text = 'VERIFIED' THEN clock_timestamp() END)
-        ON CONFLICT (node_id, dataset_version_id) DO UPDATE
-        SET state = excluded.state, verified_at = excluded.verified_at
+        UPDATE dataset_version
+        SET pack_key = \(pack.key), pack_shards = \(pack.shards), pack_bytes = \(pack.size),
+          packed_by = \(actor.text), packed_at = clock_timestamp()
+        WHERE id = \(version.id) AND pack_key IS NULL
         """)
-      return .done(node)
+      guard count == 1 else { return .stale }
+      try await record(
+        "dataset.pack", Subject(version.id), project: version.project, by: actor,
+        detail: ["name": version.name, "shards": "\(pack.shards)"], in: transaction)
+      return .done(version.id)
     }
   }
 
-  /// Forgets the copy of a version on a node: it was removed, or the disk was wiped.
-  public func removeReplica(
-    node: NodeID, version: DatasetVersionID, by epoch: ControllerEpoch
-  ) async throws -> Guarded<NodeID> {
-    try await controlled(by: epoch) { transaction in
-      let count = try await transaction.execute(
-        "DELETE FROM replica WHERE node_id = \(node) AND dataset_version_id = \(version)")
-      return count == 1 ? .done(node) : .stale
+  /// The advisory locks of whoever packs: with the version's number any numbers, but only these.
+  private static let packLock: Int64 = 0x6261_746F << 32
+
+  /// Runs `body` unless somebody packs this version already, here or in another process; nil where somebody does.
+  ///
+  /// The turn ends with `body`, however that ends, and with the connection to the database. Holds one connection of the
+  /// pool meanwhile.
+  public func packing<Value: Sendable>(
+    _ version: DatasetVersionID, _ body: () async throws -> Value
+  ) async throws -> Value? {
+    try await pool.withConnection { connection in
+      guard try await connection.tryAdvisoryLock(Self.packLock | (version.rawValue & 0xFFFF_FFFF)) else { return nil }
+      return try await body()
     }
+  }
+
+  /// Writes down that a version is wanted on all nodes of a lease: nothing evicts it there to make room.
+  ///
+  /// Asking again changes nothing.
+  public func wantDataset(_ version: DatasetVersionRecord, on lease: LeaseID, by actor: Actor) async throws {
+    try await transaction { transaction in
+      let count = try await transaction.execute(
+        """
+        INSERT INTO lease_dataset (lease_id, dataset_version_id, wanted_by)
+        VALUES (\(lease), \(version.id), \(actor.text)) ON CONFLICT DO NOTHING
+        """)
+      guard count == 1 else { return }
+      try await record(
+        "dataset.stage", Subject(version.id), project: version.project, by: actor,
+        detail: ["name": version.name, "lease": "\(lease)"], in: transaction)
+    }
+  }
+
+  /// Versions are not wanted any more on these leases.
+  public func unwantDatasets(
+    _ versions: [DatasetVersionRecord], on leases: [LeaseID], by actor: Actor
+  ) async throws {
+    try await transaction { transaction in
+      try await transaction.execute(
+        """
+        DELETE FROM lease_dataset
+        WHERE dataset_version_id = ANY (\(versions.map(\.id))::bigint[]) AND lease_id = ANY (\(leases)::bigint[])
+        """)
+      for version in versions {
+        try await record(
+          "dataset.evict", Subject(version.id), project: version.project, by: actor, detail: ["name": version.name],
+          in: transaction)
+      }
+    }
+  }
+
+  /// Content ids of what is wanted on all nodes of a lease, in order.
+  public func wantedContent(on lease: LeaseID) async throws -> [String] {
+    try await pool.query(
+      """
+      SELECT DISTINCT v.content_id FROM lease_dataset w JOIN dataset_version v ON v.id = w.dataset_version_id
+      WHERE w.lease_id = \(lease) ORDER BY v.content_id
+      """
+    ).map { try $0.get("content_id") }
+  }
+
+  /// Which jobs were pinned to each of `versions`, newest first; at most `limit` of each.
+  public func jobs(
+    using versions: [DatasetVersionID], limit: Int = 100
+  ) async throws -> [DatasetVersionID: [DatasetUse]] {
+    var uses: [DatasetVersionID: [DatasetUse]] = [:]
+    for row in try await pool.query(
+      """
+      SELECT u.dataset_version_id, j.id, j.name, j.state, j.submitted_at, p.name AS user_name
+      FROM unnest(\(versions)::bigint[]) AS w (id)
+      CROSS JOIN LATERAL (SELECT jd.dataset_version_id, jd.job_id FROM job_dataset jd
+        WHERE jd.dataset_version_id = w.id ORDER BY jd.job_id DESC LIMIT \(limit)) u
+      JOIN job j ON j.id = u.job_id JOIN app_user p ON p.id = j.user_id ORDER BY j.id DESC
+      """)
+    {
+      uses[try row.get("dataset_version_id"), default: []].append(
+        DatasetUse(
+          job: try row.get("id"), name: try row.get("name"), state: try row.get("state"),
+          user: try row.get("user_name"),
+          submittedAt: try row.get("submitted_at")))
+    }
+    return uses
   }
 
   /// Writes down that a project has sent this object.

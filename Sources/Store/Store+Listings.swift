@@ -72,20 +72,6 @@ extension Store {
     return try await withNodes(rows, in: pool)
   }
 
-  /// Nodes that hold a verified copy of each version.
-  public func replicas(of versions: [DatasetVersionID]) async throws -> [DatasetVersionID: [NodeID]] {
-    var holders: [DatasetVersionID: [NodeID]] = [:]
-    for row in try await pool.query(
-      """
-      SELECT dataset_version_id, node_id FROM replica
-      WHERE state = 'VERIFIED' AND dataset_version_id = ANY (\(versions)::bigint[]) ORDER BY dataset_version_id, node_id
-      """)
-    {
-      holders[try row.get("dataset_version_id"), default: []].append(try row.get("node_id"))
-    }
-    return holders
-  }
-
   /// Each metric of a run in short, by name.
   public func metricSummaries(of job: JobID) async throws -> [MetricSummaryRecord] {
     try await pool.query(

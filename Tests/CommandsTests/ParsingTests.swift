@@ -22,6 +22,8 @@ import Wire
     "logs 17 -f", "logs 17 --rank 3 --attempt 2", "tail 17 --follow", "job logs 17", "checkpoint 17",
     "checkpoint 17 --json", "checkpoint now 17", "checkpoint list 17 --all --json", "checkpoint ls job-17",
     "checkpoint show 42", "checkpoint pin 42 --note why --run run-18", "checkpoint unpin checkpoint-42 --run 18",
+    "data add photos s3://bucket/prefix", "data stage photos --lease week --mode shards --json", "data lineage photos",
+    "data evict photos --node n1 --yes", "data verify photos --store", "data pack photos --shard-size 1GiB",
     "checkpoint verify 42 --json", "checkpoint download 42 ./weights", "checkpoint prune 17 --dry-run --json",
     "checkpoint prune 17 40 checkpoint-41 --yes", "job checkpoint 17", "job checkpoint list 17", "sweep --read 200GiB",
     "job checkpoint 17 --json", "job hold 17", "job release 17", "job resume 17",

@@ -1,5 +1,6 @@
 import Domain
 import Testing
+import Wire
 
 @testable import Commands
 
@@ -50,5 +51,44 @@ import Testing
   @Test func isDoneAtOnceWithNothingToDo() {
     var bar = ProgressBar(label: "x", total: .zero, isTerminal: false, width: 80, at: .zero)
     #expect(bar.update(.zero, at: .zero) == "x: 100% 0 B of 0 B\n")
+  }
+}
+
+@Suite struct ProgressBoardTests {
+  private func step(_ node: String, _ done: Int64, rate: Int64? = nil) -> DataProgress {
+    DataProgress(
+      node: node, done: .mebibytes(done), total: .mebibytes(100), rate: rate.map { .mebibytes($0) },
+      eta: rate.map { .seconds(Double(100 - done) / Double($0)) })
+  }
+
+  @Test func drawsALineForEachNodeOnATerminal() throws {
+    var board = ProgressBoard("staging", isTerminal: true, width: 100)
+    let first = board.update(step("n1", 25, rate: 5), at: .seconds(1))
+    let one = try #require(first)
+    #expect(one.contains("n1  [█████               ] 25% 25.0 MiB of 100 MiB 5.00 MiB/s 15s left\n"))
+    let second = board.update(step("node-2", 50), at: .seconds(1))
+    let two = try #require(second)
+    #expect(two.hasPrefix("\u{1B}[1A\r\u{1B}[Kn1      [") && two.contains("\u{1B}[Knode-2  [██████████ "))
+    #expect(board.update(step("n1", 26), at: .seconds(1.05)) == nil)
+    #expect(board.update(step("n1", 27), at: .seconds(1.2))?.hasPrefix("\u{1B}[2A") == true)
+    let last = board.end()
+    let end = try #require(last)
+    #expect(end.contains("27%") && end.contains("50%"))
+  }
+
+  @Test func tellsATenthOfEachNodeElsewhere() {
+    var board = ProgressBoard("staging", isTerminal: false, width: 80)
+    #expect(board.update(step("n1", 25), at: .seconds(1))?.hasPrefix("n1: [█████") == true)
+    #expect(board.update(step("n2", 1), at: .seconds(1))?.hasPrefix("n2: ") == true)
+    #expect(board.update(step("n1", 29), at: .seconds(2)) == nil)
+    #expect(board.update(step("n1", 30), at: .seconds(3)) != nil)
+    #expect(board.end() == nil)
+  }
+
+  @Test func countsWhereNobodyKnowsTheEnd() {
+    var board = ProgressBoard("listing", isTerminal: false, width: 80)
+    #expect(
+      board.update(DataProgress(objects: 1000, done: .mebibytes(3)), at: .seconds(1))
+        == "listing: 1000 objects 3.00 MiB\n")
   }
 }

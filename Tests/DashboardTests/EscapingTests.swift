@@ -92,6 +92,7 @@ struct EscapingTests {
           in: frame)
       ),
       ("nodes", renderer.nodes([node], at: now, in: frame)),
+      ("data", renderer.data([Fixture.dataset(calling: name)], at: now, in: frame)),
       ("events", renderer.events([event], subject: name, older: nil, in: frame)),
       ("run", renderer.run(RunContent(run: run, series: series, accuracy: series), at: now, in: frame)),
       ("login", renderer.login(problem: name, next: name)),

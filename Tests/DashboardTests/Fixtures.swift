@@ -275,3 +275,15 @@ enum Fixture {
     ]
   }
 }
+
+extension Fixture {
+  /// A packed version that is read in place, with a copy on a node; all of it called `name`.
+  static func dataset(calling name: String) -> DatasetView {
+    DatasetView(
+      id: DatasetVersionID(3), name: name, version: 2, contentID: String(repeating: "a", count: 64),
+      total: .gibibytes(3), objects: 12, source: name, createdAt: now - .hours(2), replicas: [], origin: name,
+      copies: [DatasetCopy(node: NodeRef(id: NodeID(1), name: name), state: "CORRUPT", verifiedAt: nil)],
+      pack: PackView(shards: 12, bytes: .gibibytes(3), by: name, at: now),
+      changes: ManifestChanges(new: 1, changed: 2, gone: 3))
+  }
+}

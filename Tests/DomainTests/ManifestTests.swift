@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import Testing
 
 private func manifest(_ paths: [String]) -> Manifest? {
@@ -55,5 +56,50 @@ private func manifest(_ paths: [String]) -> Manifest? {
     ]
     #expect(Manifest(entries)?.canonicalText == "ee 3 a c\nff 20 b\n")
     #expect(Manifest(entries.reversed())?.canonicalText == Manifest(entries)?.canonicalText)
+  }
+}
+
+@Suite struct InPlaceManifestTests {
+  private func entry(_ path: String, _ checksum: Checksum, tag: String? = nil, size: Int64 = 1) -> ManifestEntry {
+    ManifestEntry(path: path, size: size, checksum: checksum, tag: tag)
+  }
+
+  @Test func anEntryKeepsWhatTheStoreSays() throws {
+    let sha256 = String(repeating: "a", count: 64)
+    let md5 = String(repeating: "b", count: 32)
+    let entries = [
+      entry("a", .sha256(sha256)), entry("b", .md5(md5), tag: "t"), entry("c", .opaque("x-2"), tag: "x-2"),
+    ]
+    let data = try JSONEncoder().encode(entries)
+    #expect(try JSONDecoder().decode([ManifestEntry].self, from: data) == entries)
+    let plain = #"{"path":"a","size":1,"sha256":"\#(sha256)"}"#
+    #expect(try JSONDecoder().decode(ManifestEntry.self, from: Data(plain.utf8)) == entries[0])
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(
+        ManifestEntry.self, from: Data(#"{"path":"a","size":1,"sha256":"md5:\#(md5)"}"#.utf8))
+    }
+  }
+
+  @Test func theIDIsOfTheContentAndNotOfItsTags() throws {
+    let md5 = Checksum.md5(String(repeating: "b", count: 32))
+    let one = try #require(Manifest([entry("a", md5, tag: "1")]))
+    let two = try #require(Manifest([entry("a", md5, tag: "2")]))
+    #expect(one.canonicalText == two.canonicalText && one != two)
+    #expect(one.canonicalText == "md5:\(String(repeating: "b", count: 32)) 1 a\n")
+    #expect(one.changes(to: two).isEmpty)
+  }
+
+  @Test func tellsWhatIsDifferent() throws {
+    let old = try #require(
+      Manifest([entry("a", .opaque("1")), entry("b", .opaque("2")), entry("c", .opaque("3")), entry("d", .opaque("4"))])
+    )
+    let new = try #require(
+      Manifest([
+        entry("0", .opaque("0")), entry("b", .opaque("x")), entry("c", .opaque("3")),
+        entry("d", .opaque("4"), size: 2), entry("e", .opaque("5")),
+      ]))
+    #expect(old.changes(to: new) == ManifestChanges(new: 2, changed: 2, gone: 1))
+    #expect(new.changes(to: old) == ManifestChanges(new: 1, changed: 2, gone: 2))
+    #expect("\(old.changes(to: new)), \(old.changes(to: old))" == "2 new, 2 changed, 1 gone, unchanged")
   }
 }

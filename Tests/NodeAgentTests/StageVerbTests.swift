@@ -125,7 +125,7 @@ struct StageVerbTests {
       process.waitUntilExit()
 
       let key = ObjectLayout.blob(sha256: ContentHash.of(bytes))
-      let file = TransferFile(path: "f", size: Int64(bytes.count), sha256: ContentHash.of(bytes), key: key)
+      let file = TransferFile(path: "f", size: Int64(bytes.count), checksum: .sha256(ContentHash.of(bytes)), key: key)
       let finished = try PieceMap(path: path, planID: TransferPlan([file]).id).read()?.pieces ?? []
       var spoilt = bytes
       for piece in finished {

@@ -8,7 +8,7 @@ import Testing
 @Suite struct TransferStateTests {
   /// Eight files of one piece each; node 0 of 2 owns the even ones.
   private let plan = TransferPlan(
-    (0..<8).map { TransferFile(path: "f\($0)", size: 10, sha256: nil, key: "k\($0)") }, pieceSize: 10)
+    (0..<8).map { TransferFile(path: "f\($0)", size: 10, checksum: nil, key: "k\($0)") }, pieceSize: 10)
 
   private func state(_ change: (inout TransferState.Limits) -> Void = { _ in }) -> TransferState {
     var limits = TransferState.Limits()
@@ -42,7 +42,7 @@ import Testing
   @Test func asksForNeighboursByOneRequestWhereThereIsEnoughForAllLanes() {
     var limits = TransferState.Limits()
     limits.storeLanes = 2
-    let plan = TransferPlan([TransferFile(path: "f", size: 240, sha256: nil, key: "k")], pieceSize: 10)
+    let plan = TransferPlan([TransferFile(path: "f", size: 240, checksum: nil, key: "k")], pieceSize: 10)
     var state = TransferState(plan, limits: limits)
     #expect(state.next(at: .zero) == [.run([0, 1, 2, 3]), .run([4, 5, 6, 7])])
     for piece in 0...2 { _ = state.written(piece, from: nil, right: [], wrong: [], at: .seconds(1)) }
@@ -57,7 +57,7 @@ import Testing
   @Test func putsPiecesOfOneFileOnlyIntoARequest() {
     var limits = TransferState.Limits()
     limits.storeLanes = 1
-    let files = ["a", "b", "c", "d"].map { TransferFile(path: $0, size: 30, sha256: nil, key: $0) }
+    let files = ["a", "b", "c", "d"].map { TransferFile(path: $0, size: 30, checksum: nil, key: $0) }
     var state = TransferState(TransferPlan(files, pieceSize: 10), limits: limits)
     #expect(state.next(at: .zero) == [.run([0, 1, 2])])
     for piece in 0...2 { _ = state.written(piece, from: nil, right: [], wrong: [], at: .zero) }
@@ -116,9 +116,10 @@ import Testing
     #expect(state.failed(3, from: 1, .lied("x"), at: .zero) == false)
   }
 
-  @Test func blamesPeersBeforeTheStoreForAFileThatIsWrong() {
-    let sha256 = String(repeating: "0", count: 64)
-    let plan = TransferPlan([TransferFile(path: "f", size: 40, sha256: sha256, key: "k")], pieceSize: 10)
+  @Test func blamesPeersBeforeTheStoreForAFileThatIsWrong() throws {
+    let checksum = Checksum.sha256(String(repeating: "0", count: 64))
+    let other = try #require(ChecksumHash(like: checksum))
+    let plan = TransferPlan([TransferFile(path: "f", size: 40, checksum: checksum, key: "k")], pieceSize: 10)
     var state = TransferState(plan, rank: 0, count: 2)
     state.peersAreKnown([1], at: .zero)
     _ = state.next(at: .zero)
@@ -128,12 +129,12 @@ import Testing
     _ = state.next(at: .seconds(1))
     state.flushed([0, 1, 2, 3])
     #expect(state.next(at: .seconds(1)) == [.hash(file: 0, pieces: [0, 1, 2, 3])])
-    #expect(state.hashed(0, ContentHash(), count: 4) == .again(dropped: [1, 3]))
+    #expect(state.hashed(0, other, count: 4) == .again(dropped: [1, 3]))
     #expect(
       state.next(at: .seconds(1)) == [
         .hash(file: 0, pieces: [0]), .store(piece: 1, comparing: true), .store(piece: 3, comparing: true),
       ])
-    #expect(state.hashed(0, ContentHash(), count: 1) == nil)
+    #expect(state.hashed(0, other, count: 1) == nil)
     #expect(state.suspect(of: 1) == 1)
 
     // Wrong once more: now all of it comes from the store, and then the object is corrupt.
@@ -141,13 +142,13 @@ import Testing
     _ = state.next(at: .seconds(2))
     state.flushed([1, 3])
     #expect(state.next(at: .seconds(2)) == [.hash(file: 0, pieces: [1, 2, 3])])
-    #expect(state.hashed(0, ContentHash(), count: 3) == .again(dropped: [0, 1, 2, 3]))
+    #expect(state.hashed(0, other, count: 3) == .again(dropped: [0, 1, 2, 3]))
     _ = state.next(at: .seconds(2))
     for piece in 0..<4 { _ = state.written(piece, from: nil, right: [], wrong: [], at: .seconds(3)) }
     _ = state.next(at: .seconds(3))
     state.flushed([0, 1, 2, 3])
     _ = state.next(at: .seconds(3))
-    #expect(state.hashed(0, ContentHash(), count: 4) == .corrupt)
+    #expect(state.hashed(0, other, count: 4) == .corrupt)
   }
 
   @Test func isDoneWhenAllIsFlushedAndVerified() {

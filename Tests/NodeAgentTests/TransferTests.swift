@@ -22,7 +22,7 @@ struct TransferTests {
       let key = ObjectLayout.blob(sha256: sha256)
       try await store.base.put(key, from: .bytes(bytes))
       wanted.append(
-        TransferFile(path: path, size: Int64(bytes.count), sha256: hashes ? sha256 : nil, key: key))
+        TransferFile(path: path, size: Int64(bytes.count), checksum: hashes ? .sha256(sha256) : nil, key: key))
     }
     return TransferPlan(wanted, pieceSize: Self.pieceSize)
   }
@@ -77,7 +77,7 @@ struct TransferTests {
   }
 
   @Test func readsManySmallObjectsInFewPieces() throws {
-    let files = (0..<1000).map { TransferFile(path: "\($0)", size: 1000, sha256: nil, key: "k\($0)") }
+    let files = (0..<1000).map { TransferFile(path: "\($0)", size: 1000, checksum: nil, key: "k\($0)") }
     let plan = TransferPlan(files)
     #expect(plan.pieces.count == 4)
     #expect(plan.pieces.allSatisfy { $0.fragments.count <= TransferPlan.filesInABatch })
@@ -85,9 +85,9 @@ struct TransferTests {
 
   @Test func readsNeighboursInATarWithOneRequest() throws {
     let files = [
-      TransferFile(path: "a", size: 10, sha256: nil, key: "tar", start: 512),
-      TransferFile(path: "b", size: 20, sha256: nil, key: "tar", start: 1536),
-      TransferFile(path: "c", size: 5, sha256: nil, key: "other", start: 512),
+      TransferFile(path: "a", size: 10, checksum: nil, key: "tar", start: 512),
+      TransferFile(path: "b", size: 20, checksum: nil, key: "tar", start: 1536),
+      TransferFile(path: "c", size: 5, checksum: nil, key: "other", start: 512),
     ]
     let plan = TransferPlan(files)
     let reads = TransferPlan.reads(of: plan.pieces[0], wanted: [0, 1, 2])
@@ -187,7 +187,7 @@ struct TransferTests {
     try await StagingFixture.with { fixture in
       let info = try await fixture.store.base.put("blobs/x", from: .bytes([1, 2, 3]))
       try await fixture.store.base.put("blobs/x", from: .bytes([4, 5, 6]))
-      let file = TransferFile(path: "x", size: 3, sha256: nil, key: "blobs/x", tag: info.sha256)
+      let file = TransferFile(path: "x", size: 3, checksum: nil, key: "blobs/x", tag: info.sha256)
       await #expect(throws: StagingFailure.changed(key: "blobs/x")) {
         try await transfer(TransferPlan([file]), fixture).run()
       }

@@ -52,7 +52,9 @@ import Testing
       let version = try await f.store.addDatasetVersion(.test(f.project, "digits", "1"), by: f.actor).version.id
       _ = try await f.store.setReplica(node: nodes[0], version: version, state: .verified, by: f.epoch)
       _ = try await f.store.setReplica(node: nodes[1], version: version, state: .staging, by: f.epoch)
-      #expect(try await f.store.replicas(of: [version]) == [version: [nodes[0]]])
+      let copies = try #require(try await f.store.replicas(of: [version])[version])
+      #expect(copies.map(\.node) == nodes && copies.map(\.state) == [.verified, .staging])
+      #expect(copies[0].verifiedAt != nil && copies[1].verifiedAt == nil)
     }
   }
 

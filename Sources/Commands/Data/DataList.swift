@@ -1,5 +1,6 @@
 import APIClient
 import ArgumentParser
+import Domain
 import Wire
 
 /// `baton data list`.
@@ -25,13 +26,15 @@ struct DataList: AsyncParsableCommand {
   static func table(_ datasets: [DatasetView], _ times: TimeText) -> Table {
     var table = Table([
       .init("NAME", shrinks: true), .init("VERSION", isRight: true), .init("FILES", isRight: true),
-      .init("SIZE", isRight: true), .init("CONTENT", drops: 1), .init("ADDED"), .init("ON", shrinks: true),
+      .init("SIZE", isRight: true), .init("CONTENT", drops: 1), .init("PACKED", drops: 2), .init("ADDED"),
+      .init("ON", shrinks: true),
       .init("SOURCE", shrinks: true, drops: 0),
     ])
     for dataset in datasets {
       table.add([
         .init(dataset.name), "\(dataset.version)", "\(dataset.objects)", "\(dataset.total)",
-        .init(String(dataset.contentID.prefix(12))), .init(times.relative(dataset.createdAt)),
+        .init(String(dataset.contentID.prefix(12))),
+        .init(dataset.pack.map { counted($0.shards, "shard") } ?? "-"), .init(times.relative(dataset.createdAt)),
         .init(dataset.replicas.isEmpty ? "-" : dataset.replicas.map(\.name).joined(separator: ",")),
         .init(dataset.source),
       ])

@@ -33,6 +33,15 @@ enum Checked {
     return amount
   }
 
+  /// What of a data set a node gets.
+  @Sendable static func stagingMode(_ text: String) throws -> StagingMode {
+    guard let mode = StagingMode(rawValue: text) else {
+      throw ValidationError(
+        "'\(text)' is no way to stage: \(StagingMode.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return mode
+  }
+
   /// Names with commas between them.
   @Sendable static func names(_ text: String) throws -> [String] {
     let names = text.split(separator: ",").map(String.init)

@@ -100,6 +100,9 @@ enum DataRoutes {
 
   private static func register(_ request: DatasetRequest, _ call: Call) async throws -> Response {
     let objects = call.services.objects
+    guard request.manifest.entries.allSatisfy({ $0.tag == nil }) else {
+      throw APIFailure(.badRequest, "objects that were sent have no tags: only what is read in place is pinned by them")
+    }
     let hashes = try request.manifest.entries.map { try checked($0.sha256) }
     let sent = try await call.services.store.blobs(hashes, sentBy: call.principal.project)
     for entry in request.manifest.entries {
@@ -109,20 +112,9 @@ enum DataRoutes {
           .badRequest, "the project has not sent the object of '\(entry.path)': send it first (`baton data add` does)")
       }
     }
-    let contentID = SHA256.hash(data: Data(request.manifest.canonicalText.utf8)).hexadecimal
-    let key = ObjectLayout.datasetManifest(contentID: contentID)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    try await objects.put(key, from: .bytes(Array(try encoder.encode(request.manifest))))
-    let (record, isNew) = try await call.services.store.addDatasetVersion(
-      NewDatasetVersion(
-        project: call.principal.project, name: request.name, contentID: contentID, size: request.manifest.total,
-        objects: request.manifest.entries.count, manifestKey: key, source: request.source), by: call.principal.actor)
-    guard var view = try await DatasetView.build([record], call.services).first else {
-      throw StoreError.unknownDataset(name: request.name, version: nil)
-    }
-    view.existed = !isNew
-    return try .json(view, status: isNew ? .created : .ok)
+    let view = try await DatasetRegistration(call).register(
+      name: request.name, source: request.source, manifest: request.manifest)
+    return try .json(view, status: view.existed ? .ok : .created)
   }
 
   private static func checked(_ sha256: String) throws -> String {
@@ -133,6 +125,13 @@ enum DataRoutes {
   }
 }
 
+extension DatasetRegistration {
+  /// For who asks.
+  init(_ call: Call) {
+    self.init(services: call.services, project: call.principal.project, actor: call.principal.actor)
+  }
+}
+
 extension DatasetView {
   /// Data set versions as they are shown.
   static func build(_ records: [DatasetVersionRecord], _ services: Services) async throws -> [DatasetView] {
@@ -140,10 +139,16 @@ extension DatasetView {
     let names = try await services.store.nodeNames()
     let holders = try await services.store.replicas(of: records.map(\.id))
     return records.map { record in
-      DatasetView(
+      let copies = (holders[record.id] ?? []).map { replica in
+        DatasetCopy(
+          node: NodeRef(id: replica.node, name: names[replica.node] ?? ""), state: replica.state.rawValue,
+          verifiedAt: replica.verifiedAt)
+      }
+      return DatasetView(
         id: record.id, name: record.name, version: record.version, contentID: record.contentID, total: record.size,
         objects: record.objects, source: record.source, createdAt: record.createdAt,
-        replicas: (holders[record.id] ?? []).map { NodeRef(id: $0, name: names[$0] ?? "") })
+        replicas: copies.filter { $0.state == ReplicaState.verified.rawValue }.map(\.node), origin: record.origin,
+        copies: copies, pack: PackView(record), changes: record.parent?.changes)
     }
   }
 }

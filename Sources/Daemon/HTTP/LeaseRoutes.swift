@@ -81,8 +81,10 @@ enum LeaseRoutes {
   ]
 
   /// The lease that the path names: `3`, `lease-3`, or a name among those that are not over.
-  static func find(_ call: Call) async throws -> LeaseRecord {
-    let text = try call.parameter("lease")
+  static func find(_ call: Call) async throws -> LeaseRecord { try await find(call.parameter("lease"), call) }
+
+  /// The lease that `text` names, of the project that asks.
+  static func find(_ text: String, _ call: Call) async throws -> LeaseRecord {
     let store = call.services.store
     var found: LeaseRecord?
     if let id = LeaseID(text: text) {

@@ -69,8 +69,10 @@ enum NodeRoutes {
   ]
 
   /// The node that the path names: `3`, `node-3`, or a name.
-  static func find(_ call: Call) async throws -> NodeRecord {
-    let text = try call.parameter("node")
+  static func find(_ call: Call) async throws -> NodeRecord { try await find(call.parameter("node"), call) }
+
+  /// The node that `text` names.
+  static func find(_ text: String, _ call: Call) async throws -> NodeRecord {
     if let id = try await call.services.store.node(named: text) ?? NodeID(text: text) {
       return try await call.services.store.node(id)
     }

@@ -67,6 +67,10 @@ struct Pages: Sendable {
       let nodes = try await NodeView.build(services.store.nodes(), for: call.projectFilter, services)
       return renderer.nodes(nodes, at: now, in: frame)
     }
+    page(router, "/data", renderer) { call, frame, now in
+      let versions = try await services.store.datasets(project: call.principal.project)
+      return renderer.data(try await DatasetView.build(versions, services), at: now, in: frame)
+    }
     page(router, "/runs", renderer) { call, frame, now in
       var filter = JobFilter()
       filter.project = call.projectFilter

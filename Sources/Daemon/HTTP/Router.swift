@@ -6,7 +6,8 @@ import Wire
 extension API {
   /// Every address of the JSON API.
   static let routes: [Route] =
-    AdminRoutes.all + LeaseRoutes.all + NodeRoutes.all + DataRoutes.all + JobRoutes.all + CheckpointRoutes.all
+    AdminRoutes.all + LeaseRoutes.all + NodeRoutes.all + DataRoutes.all + DataActionRoutes.all + JobRoutes.all
+    + CheckpointRoutes.all
     + RunRoutes.all
     + StreamRoutes.all
 

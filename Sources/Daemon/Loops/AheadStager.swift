@@ -1,7 +1,6 @@
 import Domain
 import Launching
 import Logging
-import ObjectStorage
 import Scheduling
 import Store
 import Wire
@@ -123,27 +122,17 @@ struct AheadStager: Sendable {
   private func orders(
     _ staging: StagingAhead, _ versions: [DatasetVersionRecord], on nodes: [NodeRecord]
   ) async throws -> [StageOrder] {
-    let access = try await services.objects.delegate(
-      read: [ObjectLayout.blobs, ObjectLayout.datasets], write: [], until: staging.leaseEnd + .seconds(60))
-    let exchange = nodes.count > 1 ? ExchangeOrder(key: Self.randomKey()) : nil
+    let access = try await services.dataAccess(until: staging.leaseEnd)
+    var datasets: [DatasetOrder] = []
+    for version in versions {
+      datasets.append(try await services.datasetOrder(version, mode: .copy, until: staging.leaseEnd))
+    }
+    let pinned = try await services.store.wantedContent(on: staging.key.lease)
+    let exchange: ExchangeOrder? = nodes.count > 1 ? .random() : nil
     return nodes.indices.map { rank in
       StageOrder(
-        controllerEpoch: epoch.rawValue, datasets: versions.map { DatasetOrder($0, mode: .copy) }, store: access,
-        reserve: staging.reserve, pinned: [], nodeRank: rank, nodeAddresses: nodes.map(\.request.address),
-        exchange: exchange)
+        controllerEpoch: epoch.rawValue, datasets: datasets, store: access, reserve: staging.reserve, pinned: pinned,
+        nodeRank: rank, nodeAddresses: nodes.map(\.request.address), exchange: exchange)
     }
-  }
-
-  private static func randomKey() -> String {
-    (0..<32).map { _ in UInt8.random(in: .min ... .max) }.hexadecimal
-  }
-}
-
-extension DatasetOrder {
-  /// What a node is told of a version.
-  fileprivate init(_ version: DatasetVersionRecord, mode: StagingMode) {
-    self.init(
-      id: version.id, name: version.name, contentID: version.contentID, manifestKey: version.manifestKey,
-      total: version.size, mode: mode)
   }
 }

@@ -149,6 +149,9 @@ extension AttemptDriver {
       }
       if gang.staging == nil { _ = services.progress.note(nil, for: attempt.job) }
     }
+    if case .evicted(let replica, _) = entry.event {
+      _ = try await services.store.removeReplicas(node: targets[rank].id, contentID: replica, by: epoch)
+    }
     _ = try await services.store.recordContact(
       attempt.id, node: targets[rank].id, agentState: entry.event.name, journalSequence: entry.sequence, by: epoch)
   }

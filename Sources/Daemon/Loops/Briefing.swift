@@ -27,22 +27,27 @@ struct Briefing {
       resume = ResumeOrder(
         step: Int(checkpoint.step), prefix: prefix, manifestSHA256: hash, total: checkpoint.size)
     }
+    var datasets: [DatasetOrder] = []
+    for dataset in try await store.datasets(of: attempt.job) {
+      let mode = job.spec.data.first { $0.name == dataset.name }?.mode ?? .copy
+      datasets.append(try await services.datasetOrder(dataset, mode: mode, until: lease.period.end))
+    }
     brief = AttemptBrief(
       attempt: attempt.id, job: attempt.job, number: attempt.number, controllerEpoch: epoch.rawValue, spec: job.spec,
       placement: attempt.placement, addresses: nodes.map(\.request.address),
-      datasets: try await store.datasets(of: attempt.job).map { dataset in
-        DatasetOrder(
-          id: dataset.id, name: dataset.name, contentID: dataset.contentID, manifestKey: dataset.manifestKey,
-          total: dataset.size, mode: job.spec.data.first { $0.name == dataset.name }?.mode ?? .copy)
-      }, resume: resume, store: try await services.storeAccess(of: attempt.job, until: lease.period.end),
+      datasets: datasets, resume: resume,
+      store: try await services.storeAccess(of: attempt.job, until: lease.period.end),
       leaseEnd: lease.period.end,
-      lastSave: try await store.lastSaveLead(of: attempt.job), exchange: ExchangeOrder(key: Self.randomKey()))
+      lastSave: try await store.lastSaveLead(of: attempt.job), exchange: .random(),
+      pinned: try await store.wantedContent(on: attempt.lease))
   }
+}
 
-  /// 32 random bytes as hexadecimal digits.
+extension ExchangeOrder {
+  /// A key of 32 random bytes.
   ///
   /// A controller that takes over makes another; nodes that do not agree on one bring all from the store.
-  private static func randomKey() -> String {
-    (0..<32).map { _ in UInt8.random(in: .min ... .max) }.hexadecimal
+  static func random() -> ExchangeOrder {
+    ExchangeOrder(key: (0..<32).map { _ in UInt8.random(in: .min ... .max) }.hexadecimal)
   }
 }

@@ -80,6 +80,12 @@ struct Prober: Sendable {
       let report = try await services.agents.probe(services.target(node))
       _ = try await services.store.updateNode(
         node.id, facts: NodeFacts(report: report, agentVersion: services.agentVersion), by: epoch)
+      if let holdings = report.holdings {
+        let copies = holdings.filter { $0.mode == .copy }
+        _ = try await services.store.setHoldings(
+          node: node.id, verified: copies.filter(\.isVerified).map(\.contentID),
+          unverified: copies.filter { !$0.isVerified }.map(\.contentID), by: epoch)
+      }
       await clear(node)
       return true
     } catch {

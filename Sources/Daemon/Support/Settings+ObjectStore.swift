@@ -21,19 +21,29 @@ extension Settings {
     return try SealingKey.read(objectStoreKey)
   }
 
-  /// Opens the object store, with the credentials that the database has sealed.
+  /// Opens the object store, with the credentials that the database has sealed, and what else its account holds.
   ///
   /// Throws `SettingsError` where they are missing, cannot be opened, or are of another kind than the store.
-  func openObjectStore(_ store: Store) async throws -> any ObjectStore {
+  func openObjectStore(_ store: Store) async throws -> (objects: any ObjectStore, sources: DataSources) {
     let location = try ObjectStoreLocation(objectStore)
-    if case .file = location { return try open(location, nil) }
+    let credentials = try await credentials(of: location, store)
+    let allowed = try dataSources?.map(ObjectStoreLocation.init)
+    return (
+      try open(location, credentials), DataSources(own: location, credentials: credentials, allowed: allowed)
+    )
+  }
+
+  private func credentials(
+    of location: ObjectStoreLocation, _ store: Store
+  ) async throws -> ObjectStoreCredentials? {
+    if case .file = location { return nil }
     guard let record = try await store.credentials(Self.siteStore) else {
       throw SettingsError(
         path: "batond.json",
         problem: "nothing opens \(location): batond credentials set --config batond.json < credentials.json")
     }
     do {
-      return try open(location, try sealingKey().open(record.credentials, for: Self.siteStore))
+      return try sealingKey().open(record.credentials, for: Self.siteStore)
     } catch let error as SealError {
       throw SettingsError(path: objectStoreKey ?? "batond.json", problem: "\(error)")
     }

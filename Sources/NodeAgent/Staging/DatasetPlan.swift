@@ -24,23 +24,27 @@ struct DatasetPlan: Sendable {
       let entries = manifest.entries.enumerated().filter { $0.offset % (share?.count ?? 1) == share?.index ?? 0 }
       return try plan(entries.map(\.element), pieceSize) { entry in
         TransferFile(
-          path: entry.path, size: entry.size, sha256: entry.sha256,
-          key: order.source.map { $0.prefix + entry.path } ?? ObjectLayout.blob(sha256: entry.sha256))
+          path: entry.path, size: entry.size, checksum: entry.checksum,
+          key: order.source.map { $0.prefix + entry.path } ?? ObjectLayout.blob(sha256: entry.sha256), tag: entry.tag)
       }
     }
     let pack = try await pack(packKey, of: order, reader)
     if order.mode == .shards {
       return try plan(pack.shards.flatMap { [$0.tar, $0.index] }, pieceSize) { entry in
         TransferFile(
-          path: entry.path, size: entry.size, sha256: entry.sha256, key: ObjectLayout.blob(sha256: entry.sha256))
+          path: entry.path, size: entry.size, checksum: entry.checksum,
+          key: ObjectLayout.blob(sha256: entry.sha256))
       }
     }
     let wanted = pack.shards.enumerated().filter { $0.offset % (name.share?.count ?? 1) == name.share?.index ?? 0 }
     let files = try await unpacked(wanted.map(\.element), manifest, reader)
-    let entries = files.map { ManifestEntry(path: $0.path, size: $0.size, sha256: $0.sha256 ?? "") }
-    guard let share = Manifest(entries), name.share != nil || share == manifest else {
-      throw StagingFailure.corrupt(key: packKey)
+    // What was packed was measured: better known than what a store tells of objects that are read in place.
+    let entries = files.compactMap { file in
+      file.checksum.map { ManifestEntry(path: file.path, size: file.size, checksum: $0) }
     }
+    guard let share = Manifest(entries), share.entries.count == files.count,
+      name.share != nil || files.count == manifest.entries.count
+    else { throw StagingFailure.corrupt(key: packKey) }
     // In the order of the tars, so that neighbours there are read together.
     return DatasetPlan(manifest: share, transfer: TransferPlan(files, pieceSize: pieceSize))
   }
@@ -82,16 +86,27 @@ struct DatasetPlan: Sendable {
       else { throw StagingFailure.corrupt(key: key) }
       for member in index.members {
         // The manifest is what the content id stands for; an index only says where.
-        guard known[member.file.path] == member.file, member.offset + member.file.size <= shard.tar.size else {
+        guard let entry = known[member.file.path], entry.allows(member.file),
+          member.offset + member.file.size <= shard.tar.size
+        else {
           throw StagingFailure.corrupt(key: key)
         }
         files.append(
           TransferFile(
-            path: member.file.path, size: member.file.size, sha256: member.file.sha256,
+            path: member.file.path, size: member.file.size, checksum: member.file.checksum,
             key: ObjectLayout.blob(sha256: shard.tar.sha256), start: member.offset))
       }
     }
     return files
+  }
+}
+
+extension ManifestEntry {
+  /// Whether a packed file can be this one: a SHA-256 has to be the same, and another checksum was compared by who packed.
+  fileprivate func allows(_ packed: ManifestEntry) -> Bool {
+    guard packed.size == size, case .sha256 = packed.checksum else { return false }
+    if case .sha256 = checksum { return packed.checksum == checksum }
+    return true
   }
 }
 

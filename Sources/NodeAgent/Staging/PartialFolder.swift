@@ -45,8 +45,8 @@ struct PartialFolder: Sendable {
   }
 
   private func isRight(_ index: Int, size: Int64) throws -> Bool {
-    guard plan.files[index].size == size, let sha256 = plan.files[index].sha256 else { return false }
-    let isRight = try ContentHash.of(file: file(index)).sha256 == sha256
+    guard plan.files[index].size == size, let checksum = plan.files[index].checksum else { return false }
+    let isRight = try checksum.matches(file: file(index), size: size)
     try drop(index)
     return isRight
   }
@@ -168,7 +168,7 @@ struct PartialFolder: Sendable {
   }
 
   /// Adds the piece's part of `file` to `hash`, and drops it from the page cache where `drops`.
-  func hash(_ file: Int, piece: Int, into hash: inout ContentHash, drops: Bool) throws(SystemError) {
+  func hash(_ file: Int, piece: Int, into hash: inout ChecksumHash, drops: Bool) throws(SystemError) {
     let name = self.file(file)
     let opened = try Disk.open(name, O_RDONLY)
     for fragment in plan.pieces[piece].fragments where fragment.file == file {

@@ -32,10 +32,11 @@ struct ReplicaVerbs {
       var found = VerificationReport.Replica(
         name: replica.name, contentID: replica.contentID, files: 0, bytes: .zero, corrupt: [])
       for entry in manifest.entries {
-        let measured = try? ContentHash.of(file: "\(replicas.path(replica.name))/\(entry.path)")
+        let path = "\(replicas.path(replica.name))/\(entry.path)"
         found.files += 1
-        found.bytes = found.bytes + ByteCount(measured?.size ?? 0)
-        if measured?.sha256 != entry.sha256 { found.corrupt.append(entry.path) }
+        found.bytes = found.bytes + ByteCount(Disk.status(path)?.size ?? 0)
+        // What cannot be read is damaged, too.
+        if (try? entry.checksum.matches(file: path, size: entry.size)) != true { found.corrupt.append(entry.path) }
       }
       // A replica that was evicted while it was read is not damaged, and has no marker to lose.
       if !found.corrupt.isEmpty { try replicas.distrust(replica.name) }

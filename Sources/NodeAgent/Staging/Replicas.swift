@@ -1,3 +1,4 @@
+import CLinux
 import Domain
 import Glibc
 import ObjectStorage
@@ -9,12 +10,15 @@ struct ReplicaName: Hashable, Sendable {
   var mode: StagingMode
   /// Which share of how many, where it is one.
   var share: ReplicaReport.Share?
+  /// Whether a share is every N-th shard of a packed version, and not every N-th file.
+  var isOfPack = false
 
   /// What `order` asks of node `rank` of `count`.
   init(_ order: DatasetOrder, rank: Int, count: Int) {
     contentID = order.contentID
     mode = order.mode
     share = order.mode == .shard ? .init(index: rank, count: count) : nil
+    isOfPack = order.mode == .shard && order.packKey != nil
   }
 
   /// Reads a folder's name; nil for one that is none.
@@ -25,10 +29,11 @@ struct ReplicaName: Hashable, Sendable {
     switch words.count {
     case 1: mode = .copy
     case 2 where words[1] == "shards": mode = .shards
-    case 5 where words[1] == "shard" && words[3] == "of":
+    case 5 where words[1] == "shard" && words[3] == "of", 6 where words[1] == "shard" && words[5] == "packed":
       guard let index = Int(words[2]), let count = Int(words[4]), index >= 0, index < count else { return nil }
       mode = .shard
       share = .init(index: index, count: count)
+      isOfPack = words.count == 6
     default: return nil
     }
   }
@@ -38,7 +43,7 @@ struct ReplicaName: Hashable, Sendable {
     switch mode {
     case .copy: contentID
     case .shards: "\(contentID)-shards"
-    case .shard: "\(contentID)-shard-\(share?.index ?? 0)-of-\(share?.count ?? 1)"
+    case .shard: "\(contentID)-shard-\(share?.index ?? 0)-of-\(share?.count ?? 1)\(isOfPack ? "-packed" : "")"
     }
   }
 }

@@ -110,9 +110,10 @@ struct Stager: Sendable {
     }
   }
 
-  /// Reads the objects of a data set; what describes it is in the order's store, wherever they are.
+  /// Reads the objects of a data set; what describes it, and what it is packed in, are in the order's store.
   private func reader(_ dataset: DatasetOrder) -> StoreReader {
-    StoreReader(store: dataset.source.map { open($0.store) } ?? store)
+    guard dataset.packKey == nil, let source = dataset.source else { return StoreReader(store: store) }
+    return StoreReader(store: open(source.store))
   }
 
   // MARK: Room
@@ -170,8 +171,10 @@ struct Stager: Sendable {
     guard Disk.status(replicas.marker(name.folder)) == nil else { return nil }
     let plan = try await DatasetPlan.read(dataset, name, StoreReader(store: store), pieceSize: pieceSize)
     let isWhole = await Self.pool.run {
+      // What cannot be compared with bytes comes again.
       plan.manifest.entries.allSatisfy { entry in
-        (try? ContentHash.of(file: "\(path)/\(entry.path)")).map { $0.sha256 == entry.sha256 } ?? false
+        entry.checksum.isOfBytes
+          && (try? entry.checksum.matches(file: "\(path)/\(entry.path)", size: entry.size)) == true
       }
     }
     guard isWhole else { return nil }
@@ -269,7 +272,7 @@ struct Stager: Sendable {
     return TransferPlan(
       manifest.files.files.map { file in
         TransferFile(
-          path: file.path, size: file.size, sha256: file.sha256,
+          path: file.path, size: file.size, checksum: .sha256(file.sha256),
           sources: file.chunks.filter { $0.size > 0 }.map { TransferFile.Source(key: $0.key, size: $0.size) })
       }, pieceSize: pieceSize)
   }

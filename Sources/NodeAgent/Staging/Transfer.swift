@@ -27,7 +27,7 @@ struct Transfer: Sendable {
     case brought(piece: Int, rank: Int?, right: [Int], wrong: [Int], differs: Bool)
     case failed(piece: Int, rank: Int, TransferState.PeerFailure)
     case flushed([Int])
-    case hashed(file: Int, ContentHash, count: Int)
+    case hashed(file: Int, ChecksumHash, count: Int)
     case tick
   }
 
@@ -123,7 +123,7 @@ struct Transfer: Sendable {
         return .flushed(pieces)
       }
     case .hash(let file, let pieces):
-      let hash = state.hashed(file)
+      guard let hash = state.hashed(file) else { return }
       group.addTask {
         try await Self.pool.run {
           var hash = hash
@@ -229,8 +229,10 @@ struct Transfer: Sendable {
     var wrong: [Int] = []
     for (position, content) in bytes {
       let index = plan.pieces[piece].fragments[position].file
-      guard plan.piecesOfFile[index].count == 1, let sha256 = plan.files[index].sha256 else { continue }
-      if ContentHash.of(content) == sha256 { right.append(index) } else { wrong.append(index) }
+      guard plan.piecesOfFile[index].count == 1, let matches = plan.files[index].checksum?.matches(content) else {
+        continue
+      }
+      if matches { right.append(index) } else { wrong.append(index) }
     }
     return (right.sorted(), wrong.sorted())
   }

@@ -18,23 +18,23 @@ struct TransferFile: Hashable, Sendable {
   /// Below the folder of the transfer.
   var path: String
   var size: Int64
-  /// What the content has to be; nil where only its length is known.
-  var sha256: String?
+  /// What the content has to be; nil where only its length, and the version of its object, are known.
+  var checksum: Checksum?
   /// In order; their lengths add up to `size`.
   var sources: [Source]
 
   /// A file that is one object, or with `start` a stretch inside of one.
-  init(path: String, size: Int64, sha256: String?, key: String, start: Int64 = 0, tag: String? = nil) {
+  init(path: String, size: Int64, checksum: Checksum?, key: String, start: Int64 = 0, tag: String? = nil) {
     self.init(
-      path: path, size: size, sha256: sha256,
+      path: path, size: size, checksum: checksum,
       sources: size == 0 ? [] : [Source(key: key, start: start, size: size, tag: tag, isWhole: start == 0)])
   }
 
   /// A file that is put together from `sources`.
-  init(path: String, size: Int64, sha256: String?, sources: [Source]) {
+  init(path: String, size: Int64, checksum: Checksum?, sources: [Source]) {
     self.path = path
     self.size = size
-    self.sha256 = sha256
+    self.checksum = checksum?.isOfBytes == true ? checksum : nil
     self.sources = sources
   }
 }
@@ -175,7 +175,7 @@ struct TransferPlan: Sendable {
     var hash = ContentHash()
     hash.update(Array("pieces of \(pieceSize), \(filesInABatch) files\n".utf8))
     for file in files {
-      var line = "\(file.sha256 ?? "-") \(file.size)"
+      var line = "\(file.checksum.map { "\($0)" } ?? "-") \(file.size)"
       for source in file.sources { line += " \(source.start)+\(source.size) \(source.tag ?? "-") \(source.key)" }
       hash.update(Array("\(line) \(file.path)\n".utf8))
     }

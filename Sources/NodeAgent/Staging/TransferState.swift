@@ -67,7 +67,7 @@ struct TransferState: Sendable {
 
   /// A file that is hashed piece by piece.
   struct Hashing: Sendable {
-    var hash = ContentHash()
+    var hash: ChecksumHash?
     /// Pieces that are in it.
     var done = 0
     var isBusy = false
@@ -129,7 +129,7 @@ struct TransferState: Sendable {
     }
     for index in plan.files.indices where !self.verified.contains(index) {
       if isHashedInPieces(index) {
-        hashing[index] = Hashing()
+        hashing[index] = Hashing(hash: plan.files[index].checksum.flatMap(ChecksumHash.init))
         readyToHash.append(index)
       } else if plan.piecesOfFile[index].allSatisfy({ pieces[$0] == .finished }) {
         // A file of one piece was verified with it.
@@ -139,7 +139,7 @@ struct TransferState: Sendable {
   }
 
   /// Whether a file is more than its piece, so that it is hashed as its pieces come.
-  func isHashedInPieces(_ file: Int) -> Bool { plan.piecesOfFile[file].count > 1 && plan.files[file].sha256 != nil }
+  func isHashedInPieces(_ file: Int) -> Bool { plan.piecesOfFile[file].count > 1 && plan.files[file].checksum != nil }
 
   /// Whether all is there, flushed, noted and hashed.
   var isDone: Bool { unfinished == 0 && verified.count == plan.files.count && !isFlushing }
@@ -351,7 +351,7 @@ struct TransferState: Sendable {
       unfinished -= 1
       for fragment in plan.pieces[piece].fragments {
         if hashing[fragment.file] != nil { readyToHash.append(fragment.file) }
-        guard plan.files[fragment.file].sha256 == nil else { continue }
+        guard plan.files[fragment.file].checksum == nil else { continue }
         let isWhole = plan.piecesOfFile[fragment.file].allSatisfy { pieces[$0] == .finished }
         if isWhole { verified.insert(fragment.file) }
       }
@@ -359,10 +359,10 @@ struct TransferState: Sendable {
   }
 
   /// What is hashed of a file so far.
-  func hashed(_ file: Int) -> ContentHash { hashing[file]?.hash ?? ContentHash() }
+  func hashed(_ file: Int) -> ChecksumHash? { hashing[file]?.hash }
 
   /// `count` more pieces of a file were hashed; a verdict once these were the last.
-  mutating func hashed(_ file: Int, _ hash: ContentHash, count: Int) -> Verdict? {
+  mutating func hashed(_ file: Int, _ hash: ChecksumHash, count: Int) -> Verdict? {
     hashesFlying -= 1
     guard var state = hashing[file] else { return nil }
     state.hash = hash
@@ -372,7 +372,7 @@ struct TransferState: Sendable {
     readyToHash.append(file)
     let all = plan.piecesOfFile[file]
     guard state.done == all.count else { return nil }
-    if hash.hex() == plan.files[file].sha256 {
+    if hash.checksum == plan.files[file].checksum {
       hashing[file] = nil
       verified.insert(file)
       for piece in all { givers[piece] = nil }
@@ -382,7 +382,7 @@ struct TransferState: Sendable {
     // What came from the store is believed as long as there is somebody else to blame.
     if given.isEmpty, state.wasWrong { return .corrupt }
     let again = given.isEmpty ? all : given
-    hashing[file] = Hashing(wasWrong: given.isEmpty)
+    hashing[file] = Hashing(hash: plan.files[file].checksum.flatMap(ChecksumHash.init), wasWrong: given.isEmpty)
     for piece in again {
       suspects[piece] = givers.removeValue(forKey: piece)
       pieces[piece] = .todo

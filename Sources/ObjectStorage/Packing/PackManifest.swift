@@ -57,7 +57,7 @@ public struct ShardIndex: Hashable, Sendable {
 
   /// A line `sha256 size offset path` for each member.
   public var text: String {
-    members.map { "\($0.file.sha256) \($0.file.size) \($0.offset) \($0.file.path)\n" }.joined()
+    members.map { "\($0.file.checksum) \($0.file.size) \($0.offset) \($0.file.path)\n" }.joined()
   }
 
   /// Reads an index; nil for a line that is none, an unsafe path, or members that lie over each other.
