@@ -92,3 +92,13 @@ extension Settings {
     }
   }
 }
+
+// Whoever runs services names them in logs by what they print as: by reflection that were all they hold, with what opens
+// the object store.
+extension Controller: CustomStringConvertible {
+  var description: String { "controller" }
+}
+
+extension ListenerService: CustomStringConvertible {
+  var description: String { "listener" }
+}

@@ -49,6 +49,17 @@ public struct AgentBinary: Sendable {
   public func remotePath(below root: String) -> String { "\(root)/agent/\(sha256.prefix(16))/baton-agent" }
 }
 
+extension AgentBinary: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// Its hash and length: whoever prints what holds it does not print millions of bytes.
+  public var description: String { "baton-agent \(sha256.prefix(16)), \(bytes.count) bytes" }
+
+  /// The same.
+  public var debugDescription: String { description }
+
+  /// Nothing below.
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
 /// Why an agent did not do what it was asked.
 public struct AgentError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What went wrong.

@@ -24,4 +24,16 @@ struct AgentClientTests {
       #expect(binary.sha256 == "235d8c9008082e60bf4e42fa5f1895b9cf6c862776828993270fae13ae777eaa")
     }
   }
+
+  /// What runs services prints them, and all that they hold, by reflection.
+  @Test func printsNoBytes() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    try Data(repeating: 7, count: 1 << 20).write(to: file)
+    defer { try? FileManager.default.removeItem(at: file) }
+    let binary = try AgentBinary(contentsOf: file.path)
+    let key = SSHIdentity.file("/nowhere")
+    for text in ["\(binary)", "\([binary])", "\(AgentClient(identity: key, binary: binary))"] {
+      #expect(text.utf8.count < 4096)
+    }
+  }
 }

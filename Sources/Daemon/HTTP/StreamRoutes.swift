@@ -72,7 +72,8 @@ enum StreamRoutes {
       }
     },
     Route(
-      method: .get, path: "/events", access: .viewer, summary: "The audit log, newest first; with `after` the lines that come next",
+      method: .get, path: "/events", access: .viewer,
+      summary: "The audit log, newest first; with `after` the lines that come next",
       gives: Listing<EventView>.self
     ) { call in
       var filter = try filter(call)
