@@ -13,6 +13,8 @@ import Wire
     var name: String
     var fault: FaultProxy.Fault
     var door = ObjectStoreTests.Door.swift
+    /// How often the job has to begin.
+    var attempts = 1
 
     var testDescription: String { "\(name) (\(door))" }
   }
@@ -28,10 +30,11 @@ import Wire
     Passing(name: "answers are lost", fault: .lose(times: 3)),
     Passing(name: "cut in the middle of a body", fault: .cut(after: 100_000, times: 4)),
     Passing(name: "a body that ends early and says so", fault: .shorten(to: 100_000, times: 2)),
-    Passing(name: "wrong bytes", fault: .flip(at: 70_000, times: 2)),
+    Passing(name: "wrong bytes", fault: .flip(at: 70_000, times: 1)),
     Passing(name: "another ETag", fault: .otherTag),
     Passing(name: "a clock that is wrong", fault: .otherDate, door: .s3),
-    Passing(name: "a clock that the store refuses", fault: .skewed(times: 1), door: .s3),
+    // A node signs by keys of the day and its own clock: it gives up, and the job begins again.
+    Passing(name: "a clock that the store refuses", fault: .skewed(times: 1), door: .s3, attempts: 2),
   ]
 
   @Test(arguments: passing) func stagesWhatIsRightAfter(test: Passing) async throws {
@@ -44,7 +47,7 @@ import Wire
       #expect(proxy.seen >= 1, "the fault was met")
       try await s.expectOneCurve(job, steps: 3)
       let run = try await s.client.run("\(job)")
-      #expect(run.attempts.count == 1)
+      #expect(run.attempts.count == test.attempts)
     }
   }
 

@@ -28,8 +28,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 PATIENCE = 20
 WIDTHS = {400: 860, 1400: 1000}
-HEADINGS = {"/": "Overview", "/queue": "Queue", "/leases": "Leases", "/nodes": "Nodes", "/runs": "Runs",
-            "/events": "Events"}
+HEADINGS = {"/": "Overview", "/queue": "Queue", "/leases": "Leases", "/nodes": "Nodes", "/data": "Data",
+            "/runs": "Runs", "/events": "Events"}
 COOKIE = "baton_token"
 
 
