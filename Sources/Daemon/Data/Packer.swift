@@ -91,8 +91,10 @@ struct Packer: Sendable {
   private func shardsInPlace(of plan: ShardPlan) async throws -> Done {
     var done = Done(shardBytes: shardBytes, shards: [])
     let key = ObjectLayout.packing(contentID: version.contentID)
-    guard try await services.objects.head(key) != nil,
-      let found = try? JSONDecoder().decode(Done.self, from: Data(try await services.objects.bytes(key))),
+    guard try await services.objects.head(key) != nil else { return done }
+    let bytes = try await services.objects.bytes(key)
+    // A note that cannot be understood is none: its shards are built again, under the same names.
+    guard let found = try? JSONDecoder().decode(Done.self, from: Data(bytes)),
       found.shardBytes == shardBytes, found.shards.count <= plan.shards.count
     else { return done }
     for shard in found.shards {

@@ -38,7 +38,8 @@ struct ReplicaVerbs {
         // What cannot be read is damaged, too.
         if (try? entry.checksum.matches(file: path, size: entry.size)) != true { found.corrupt.append(entry.path) }
       }
-      // A replica that was evicted while it was read is not damaged, and has no marker to lose.
+      // A replica that was evicted while it was read is not damaged.
+      guard Disk.status(replicas.marker(replica.name)) != nil else { continue }
       if !found.corrupt.isEmpty { try replicas.distrust(replica.name) }
       report.replicas.append(found)
     }
