@@ -9,11 +9,11 @@ struct LeaseDrill: AsyncParsableCommand {
     commandName: "drill",
     abstract: "Play a lease's end without giving its nodes back. The exit status is 1 where something would go wrong.",
     discussion: """
-      Every node is asked, the object store is written and read, and every job that runs in the lease saves, as it would at
+      Every node is asked, the object store is written and read, and every job that runs in the lease saves, as it would at \
       the end, and goes on; how long that took is set against the time that the last save has. It is safe at any time.
 
-      With --stop what runs really leaves, as at the end, and goes on in the same lease: the run stands still for some
-      seconds, and no step is lost. A person at a terminal is asked before; without a terminal nothing is done unless
+      With --stop what runs really leaves, as at the end, and goes on in the same lease: the run stands still for some \
+      seconds, and no step is lost. A person at a terminal is asked before; without a terminal nothing is done unless \
       --yes is given.
 
       \(Help.examples("baton lease drill week", "baton lease drill week --stop --yes", "baton lease drill week --json"))
