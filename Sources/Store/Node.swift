@@ -114,6 +114,8 @@ public struct NodeRecord: Hashable, Sendable {
   public var lastSeenAt: Timestamp?
   /// When it was added.
   public var addedAt: Timestamp
+  /// What a probe that is asked now has to name, for what it finds of replicas to be written down.
+  public var replicasRevision: ReplicasRevision
 
   init(row: Row, gpus: [GPURecord]) throws {
     id = try row.get("id")
@@ -130,5 +132,6 @@ public struct NodeRecord: Hashable, Sendable {
       other: try row.json("facts"))
     lastSeenAt = try row.get("last_seen_at")
     addedAt = try row.get("added_at")
+    replicasRevision = try row.get("replicas_revision")
   }
 }

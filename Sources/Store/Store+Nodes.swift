@@ -4,7 +4,7 @@ import Postgres
 extension Store {
   private static let nodeColumns: SQL = """
     id, name, address, port, ssh_user, host_key, root_path, node_type, state, drained, drain_reason, disk_total,
-    disk_free, cores, memory_bytes, facts, agent_version, last_seen_at, added_at
+    disk_free, cores, memory_bytes, facts, agent_version, last_seen_at, added_at, replicas_revision
     """
 
   /// Adds a machine; it is ABSENT until a probe finds it.

@@ -11,6 +11,15 @@ public enum ReplicaState: String, Hashable, Sendable, CaseIterable, SQLBindable,
   case corrupt = "CORRUPT"
 }
 
+/// How often something was written down of a node's replicas: grows with each change.
+public struct ReplicasRevision: RawRepresentable, Hashable, Sendable, SQLBindable, SQLDecodable {
+  /// The number.
+  public let rawValue: Int64
+
+  /// The revision with this number.
+  public init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
 /// A copy of a data set version on a node.
 public struct ReplicaRecord: Hashable, Sendable {
   /// Where.
@@ -42,7 +51,7 @@ extension Store {
   public func setReplica(
     node: NodeID, version: DatasetVersionID, state: ReplicaState, by epoch: ControllerEpoch
   ) async throws -> Guarded<NodeID> {
-    try await controlled(by: epoch) { transaction in
+    try await changingReplicas(of: node, by: epoch) { transaction in
       try await transaction.execute(
         """
         INSERT INTO replica (node_id, dataset_version_id, state, verified_at)
@@ -59,7 +68,7 @@ extension Store {
   public func removeReplica(
     node: NodeID, version: DatasetVersionID, by epoch: ControllerEpoch
   ) async throws -> Guarded<NodeID> {
-    try await controlled(by: epoch) { transaction in
+    try await changingReplicas(of: node, by: epoch) { transaction in
       let count = try await transaction.execute(
         "DELETE FROM replica WHERE node_id = \(node) AND dataset_version_id = \(version)")
       return count == 1 ? .done(node) : .stale
@@ -70,7 +79,7 @@ extension Store {
   public func removeReplicas(
     node: NodeID, contentID: String, by epoch: ControllerEpoch
   ) async throws -> Guarded<Int> {
-    try await controlled(by: epoch) { transaction in
+    try await changingReplicas(of: node, by: epoch) { transaction in
       .done(
         try await transaction.execute(
           """
@@ -83,11 +92,15 @@ extension Store {
   /// Writes down all that a node holds: content ids of whole copies that are verified, and of those that are not.
   ///
   /// What it does not hold is forgotten, and what it holds counts for every version with that content. A content that
-  /// no version has is passed over. Gives the number of rows that were not so before.
+  /// no version has is passed over. Gives the number of rows that were not so before; `.stale` where something was
+  /// written down of the node's replicas since it had `revision`: the node was asked before, and may have changed.
   public func setHoldings(
-    node: NodeID, verified: [String], unverified: [String], by epoch: ControllerEpoch
+    node: NodeID, verified: [String], unverified: [String], since revision: ReplicasRevision, by epoch: ControllerEpoch
   ) async throws -> Guarded<Int> {
     try await controlled(by: epoch) { transaction in
+      let unchanged = try await transaction.first(
+        "SELECT 1 AS same FROM node WHERE id = \(node) AND replicas_revision = \(revision) FOR UPDATE")
+      guard unchanged != nil else { return .stale }
       let gone = try await transaction.execute(
         """
         DELETE FROM replica r USING dataset_version v
@@ -107,5 +120,20 @@ extension Store {
         """)
       return .done(gone + changed)
     }
+  }
+
+  /// Runs `body`, which changes what is known of the replicas on a node: what a probe finds meanwhile is stale.
+  func changingReplicas<Value>(
+    of node: NodeID, by epoch: ControllerEpoch, _ body: (PostgresTransaction) async throws -> Guarded<Value>
+  ) async throws -> Guarded<Value> {
+    try await controlled(by: epoch) { transaction in
+      try await reviseReplicas(of: node, in: transaction)
+      return try await body(transaction)
+    }
+  }
+
+  /// Makes what a probe of the node is finding out stale. The node's row before its replicas, everywhere.
+  func reviseReplicas(of node: NodeID, in transaction: PostgresTransaction) async throws {
+    try await transaction.execute("UPDATE node SET replicas_revision = replicas_revision + 1 WHERE id = \(node)")
   }
 }

@@ -68,6 +68,7 @@ extension Store {
         WHERE l.id = \(lease) AND l.state = 'ACTIVE' AND n.node_id = \(node) FOR SHARE OF l
         """)
       guard let held else { return .stale }
+      try await reviseReplicas(of: node, in: transaction)
       try await transaction.execute(
         """
         INSERT INTO replica (node_id, dataset_version_id, state, verified_at)

@@ -87,25 +87,57 @@ import Testing
       _ = try await f.store.setReplica(node: node, version: gone.id, state: .verified, by: f.epoch)
       let unknown = String(repeating: "f", count: 64)
 
-      let changed = try await f.store.setHoldings(
-        node: node, verified: [mine.contentID, unknown], unverified: [], by: f.epoch)
+      let changed = try await f.hold(node, verified: [mine.contentID, unknown], unverified: [])
       #expect(changed == .done(3))
       #expect(try await f.replicas() == [mine.id, theirs.id])
-      let again = try await f.store.setHoldings(node: node, verified: [mine.contentID], unverified: [], by: f.epoch)
+      let again = try await f.hold(node, verified: [mine.contentID], unverified: [])
       #expect(again == .done(0))
 
       // Found damaged; the node only says that it is not whole.
       _ = try await f.store.setReplica(node: node, version: mine.id, state: .corrupt, by: f.epoch)
-      _ = try await f.store.setHoldings(node: node, verified: [], unverified: [mine.contentID], by: f.epoch)
+      _ = try await f.hold(node, verified: [], unverified: [mine.contentID])
       let states = try await f.store.replicas(of: [mine.id, theirs.id])
       #expect(states[mine.id]?.map(\.state) == [.corrupt])
       #expect(states[theirs.id]?.map(\.state) == [.staging])
       #expect(try await f.replicas() == [])
 
-      _ = try await f.store.setHoldings(node: node, verified: [mine.contentID], unverified: [], by: f.epoch)
+      _ = try await f.hold(node, verified: [mine.contentID], unverified: [])
       #expect(try await f.replicas() == [mine.id, theirs.id])
       #expect(try await f.store.removeReplicas(node: node, contentID: mine.contentID, by: f.epoch) == .done(2))
       #expect(try await f.replicas() == [])
+    }
+  }
+
+  /// The node was asked, then its copy was found damaged, or removed, or its lease ended; then its answer comes.
+  @Test func aProbeThatWasAskedBeforeAChangeSaysNothing() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1")
+      let version = try await f.store.addDatasetVersion(.test(f.project, "digits", "1"), by: f.actor).version
+      let lease = try await f.lease("week", [node])
+      let job = try await f.job()
+      let changes: [() async throws -> Void] = [
+        { _ = try await f.store.setReplica(node: node, version: version.id, state: .corrupt, by: f.epoch) },
+        { _ = try await f.store.removeReplicas(node: node, contentID: version.contentID, by: f.epoch) },
+        { _ = try await f.store.removeReplica(node: node, version: version.id, by: f.epoch) },
+        {
+          _ = try await f.store.recordStagedAhead(
+            [version.id], on: node, for: job, in: lease.id, bytes: .zero, took: .zero, by: f.epoch)
+        },
+        {
+          try await f.expire(lease.id)
+          _ = try await f.store.terminateDueLeases(by: f.epoch)
+        },
+      ]
+      for change in changes {
+        let asked = try await f.store.node(node).replicasRevision
+        try await change()
+        let before = try await f.store.replicas(of: [version.id])
+        let found = try await f.store.setHoldings(
+          node: node, verified: before.isEmpty ? [version.contentID] : [], unverified: [], since: asked, by: f.epoch)
+        #expect(found == .stale)
+        #expect(try await f.store.replicas(of: [version.id]) == before)
+      }
+      #expect(try await f.hold(node, verified: [version.contentID], unverified: []) == .done(1))
     }
   }
 
@@ -115,8 +147,7 @@ import Testing
       let version = try await f.store.addDatasetVersion(.test(f.project, "digits", "1"), by: f.actor).version
       let next = try await f.store.takeControl(holder: "next", patience: .zero)
       _ = try #require(next.value)
-      #expect(
-        try await f.store.setHoldings(node: node, verified: [version.contentID], unverified: [], by: f.epoch) == .stale)
+      #expect(try await f.hold(node, verified: [version.contentID], unverified: []) == .stale)
       #expect(try await f.store.removeReplicas(node: node, contentID: version.contentID, by: f.epoch) == .stale)
     }
   }

@@ -112,6 +112,12 @@ struct StoreFixture: Sendable {
     }
   }
 
+  /// What a probe of `node` finds of data sets, and nothing changes meanwhile.
+  func hold(_ node: NodeID, verified: [String], unverified: [String]) async throws -> Guarded<Int> {
+    try await store.setHoldings(
+      node: node, verified: verified, unverified: unverified, since: store.node(node).replicasRevision, by: epoch)
+  }
+
   /// What the planner sees on the first node.
   func replicas() async throws -> Set<DatasetVersionID> {
     let nodes = try await store.snapshot().snapshot.nodes

@@ -82,9 +82,10 @@ struct Prober: Sendable {
         node.id, facts: NodeFacts(report: report, agentVersion: services.agentVersion), by: epoch)
       if let holdings = report.holdings {
         let copies = holdings.filter { $0.mode == .copy }
+        // Stale where a replica came, went or was found damaged meanwhile: the next probe sees that.
         _ = try await services.store.setHoldings(
           node: node.id, verified: copies.filter(\.isVerified).map(\.contentID),
-          unverified: copies.filter { !$0.isVerified }.map(\.contentID), by: epoch)
+          unverified: copies.filter { !$0.isVerified }.map(\.contentID), since: node.replicasRevision, by: epoch)
       }
       await clear(node)
       return true
