@@ -14,6 +14,23 @@ public struct LastSave: Hashable, Sendable {
   public static let memory = 50
   private static let reserveMost = TimeSpan.seconds(2)
 
+  /// What was measured of one checkpoint.
+  public struct Measurement: Hashable, Sendable {
+    /// From asking until it was complete; nil where nobody had asked.
+    public var save: TimeSpan?
+    /// From complete to durable.
+    public var upload: TimeSpan
+    /// Its size.
+    public var bytes: ByteCount
+
+    /// What was measured.
+    public init(save: TimeSpan?, upload: TimeSpan, bytes: ByteCount) {
+      self.save = save
+      self.upload = upload
+      self.bytes = bytes
+    }
+  }
+
   private struct Cost: Hashable, Sendable {
     var save: TimeSpan
     var upload: TimeSpan
@@ -36,6 +53,12 @@ public struct LastSave: Hashable, Sendable {
     self.assumed = assumed
     self.grace = grace
     self.interval = interval
+  }
+
+  /// A rule that has learned from `measured`, in the order in which they were made.
+  public init(assumed: TimeSpan, grace: TimeSpan, interval: TimeSpan?, measured: [Measurement]) {
+    self.init(assumed: assumed, grace: grace, interval: interval)
+    for one in measured { self.measured(save: one.save, upload: one.upload, bytes: one.bytes) }
   }
 
   /// Learns from a checkpoint.

@@ -6,8 +6,8 @@ public import Wire
 
 /// What came of staging on one node.
 public enum StagingResult: Hashable, Sendable {
-  /// All is in place.
-  case staged(bytes: ByteCount, took: TimeSpan)
+  /// All is in place; `brought` of it was not there before, nil where the agent did not tell.
+  case staged(bytes: ByteCount, took: TimeSpan, brought: ByteCount? = nil)
   /// Not all could be brought; what came is kept on the node for the next try.
   case failed(StagingFailure)
 }
@@ -45,7 +45,8 @@ extension AgentClient {
         switch frame {
         case .event(let event): try await receive(event)
         case .alive: break
-        case .staged(let bytes, let took): return .staged(bytes: bytes, took: took)
+        case .staged(let bytes, let took, let brought):
+          return .staged(bytes: bytes, took: took, brought: brought)
         case .failed(let failure): return .failed(failure)
         case .refused(let why): throw AgentError(.refused, node: node.name, detail: why)
         }

@@ -129,7 +129,7 @@ public struct GangState: Hashable, Sendable {
     case .serving(let port):
       ports[nodeRank] = port
       return tellPeersIfKnown()
-    case .staged(let port, _, _):
+    case .staged(let port, _, _, _):
       nodes[nodeRank] = .staged(port: port)
       if nodeRank == 0 { masterPort = port }
       return tellPeersIfKnown() + launchIfStaged()

@@ -12,7 +12,7 @@ import Wire
 final class Supervisor {
   enum Message: Sendable {
     case stagingNews(AgentEvent)
-    case staged(Result<ByteCount, any Error>)
+    case staged(Result<Stager.Done, any Error>)
     case control(ControlCommand, ReplySlot)
     case uploaded(LocalCheckpoint, CheckpointUpload.Outcome, took: TimeSpan)
     case recorded(String?)
@@ -181,12 +181,14 @@ final class Supervisor {
     }
   }
 
-  private func staged(_ result: Result<ByteCount, any Error>) {
+  private func staged(_ result: Result<Stager.Done, any Error>) {
     guard case .staging = phase else { return }
     do {
-      let bytes = try result.get()
+      let done = try result.get()
       phase = .staged
-      note(.staged(port: try freePort(), bytes: bytes, took: BootInstant.now() - start))
+      note(
+        .staged(
+          port: try freePort(), bytes: done.bytes, took: BootInstant.now() - start, brought: done.brought))
     } catch {
       let failure = error as? StagingFailure ?? .failed("\(error)")
       note(.stagingFailed(failure))

@@ -4,9 +4,8 @@ import Postgres
 extension Store {
   /// Everything that a scheduling round looks at, as it was at one moment, and which moment that was.
   ///
-  /// Six statements in one repeatable-read transaction. What a job's last save costs is learned from its DURABLE
-  /// checkpoints: the 95th percentile of save plus upload, a quarter on top, never below the assumption of
-  /// `assumed`. A node's free room is what was measured less a fiftieth of its disk, and less what attempts that are
+  /// Seven statements in one repeatable-read transaction. What a job needs is learned from what it and others needed
+  /// (`StartNeeds.init(row:)`). A node's free room is what was measured less a fiftieth of its disk, and less what attempts that are
   /// STAGING on it may still write: nothing of that counts as written before it is there as a whole.
   public func snapshot() async throws -> (snapshot: ClusterSnapshot, takenAt: Timestamp) {
     try await pool.withTransaction(isolation: .repeatableRead, readOnly: true, retries: 5) { transaction in
@@ -85,53 +84,16 @@ extension Store {
     {
       data[try row.get("job_id"), default: [:]][try row.get("id")] = try row.get("total_bytes", as: ByteCount.self)
     }
+    let assumed = try await assuming(in: transaction)
     return try await transaction.query(
       """
-      SELECT j.id, j.project_id, j.state, j.submitted_at, j.spec, coalesce(l.bytes, 0) AS restore_bytes,
-        d.largest, d.last_save
-      FROM job j LEFT JOIN checkpoint l ON l.id = j.latest_checkpoint_id
-      CROSS JOIN LATERAL (
-        SELECT coalesce(max(c.bytes), 0) AS largest,
-          percentile_cont(0.95) WITHIN GROUP (ORDER BY c.save_seconds + c.upload_seconds) AS last_save
-        FROM checkpoint c WHERE c.job_id = j.id AND c.durable_at IS NOT NULL) d
+      SELECT \(Self.waitingColumns) FROM \(Self.waitingSource)
       WHERE j.state IN ('PENDING', 'LEASE_WAIT', 'HELD') AND NOT \(Self.isUnsettled)
       ORDER BY j.priority DESC, j.submitted_at, j.id
       """
     ).map { row in
       let id: JobID = try row.get("id")
-      return WaitingJob(
-        id: id, project: try row.get("project_id"), state: try row.get("state"),
-        submittedAt: try row.get("submitted_at"), spec: try row.json("spec"),
-        needs: try StartNeeds(row: row, data: data[id] ?? [:], assumed: assumed))
+      return try WaitingJob(row: row, data: data[id] ?? [:], assumed: assumed)
     }
-  }
-}
-
-extension Store {
-  /// How long before a lease's end the last save of `job` has to begin, as `snapshot` learns it.
-  public func lastSaveLead(of job: JobID) async throws -> TimeSpan {
-    let measured: Double? = try await pool.one(
-      """
-      SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY c.save_seconds + c.upload_seconds) AS last_save
-      FROM checkpoint c WHERE c.job_id = \(job) AND c.durable_at IS NOT NULL
-      """
-    ).get("last_save")
-    return assumed.lastSave(measuring: measured)
-  }
-}
-
-extension StartNeeds {
-  fileprivate func lastSave(measuring seconds: Double?) -> TimeSpan {
-    max(lastSave, .seconds((seconds ?? 0) * 1.25))
-  }
-
-  fileprivate init(row: Row, data: [DatasetVersionID: ByteCount], assumed: StartNeeds) throws {
-    self = assumed
-    self.data = data
-    restore = try row.get("restore_bytes")
-    let largest = try row.get("largest", as: ByteCount.self)
-    // The one being written and the one before.
-    checkpointRoom = largest + largest
-    lastSave = lastSave(measuring: try row.get("last_save"))
   }
 }

@@ -30,27 +30,19 @@ extension Store {
       data[try row.get("job_id"), default: []].append(
         (try row.get("name"), try row.get("id"), try row.get("total_bytes")))
     }
+    let assumed = try await assuming(in: pool)
     return try await pool.query(
       """
-      SELECT j.id, j.project_id, j.state, j.submitted_at, j.spec, coalesce(l.bytes, 0) AS restore_bytes,
-        (SELECT coalesce(max(c.bytes), 0) FROM checkpoint c WHERE c.job_id = j.id AND c.durable_at IS NOT NULL) AS largest
-      FROM job j LEFT JOIN checkpoint l ON l.id = j.latest_checkpoint_id
+      SELECT \(Self.waitingColumns) FROM \(Self.waitingSource)
       WHERE j.id = ANY (\(jobs)::bigint[]) AND j.ended_at IS NULL ORDER BY j.id
       """
     ).map { row in
-      let id: JobID = try row.get("id")
-      let spec: JobSpec = try row.json("spec")
-      let copies = (data[id] ?? []).filter { dataset in
-        spec.data.contains { $0.name == dataset.name && $0.mode == .copy }
+      var job = try WaitingJob(row: row, data: [:], assumed: assumed)
+      let copies = (data[job.id] ?? []).filter { dataset in
+        job.spec.data.contains { $0.name == dataset.name && $0.mode == .copy }
       }
-      var needs = assumed
-      needs.data = Dictionary(copies.map { ($0.version, $0.size) }) { first, _ in first }
-      needs.restore = try row.get("restore_bytes")
-      let largest = try row.get("largest", as: ByteCount.self)
-      needs.checkpointRoom = largest + largest
-      return WaitingJob(
-        id: id, project: try row.get("project_id"), state: try row.get("state"),
-        submittedAt: try row.get("submitted_at"), spec: spec, needs: needs)
+      job.needs.data = Dictionary(copies.map { ($0.version, $0.size) }) { first, _ in first }
+      return job
     }
   }
 

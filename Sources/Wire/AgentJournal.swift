@@ -60,7 +60,9 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   /// The checkpoint to resume from is on the disk.
   case restored(step: Int, bytes: ByteCount, took: TimeSpan)
   /// All is in place, and `port` was free for rank 0's rendezvous a moment ago.
-  case staged(port: Int, bytes: ByteCount, took: TimeSpan)
+  ///
+  /// `brought` is what of the `bytes` was not there before; nil from an agent that does not tell.
+  case staged(port: Int, bytes: ByteCount, took: TimeSpan, brought: ByteCount? = nil)
   /// Something could not be brought here; the attempt ends.
   case stagingFailed(StagingFailure)
   /// The ranks were started.

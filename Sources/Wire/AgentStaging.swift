@@ -87,8 +87,8 @@ public enum StageFrame: Hashable, Sendable, Codable {
   case event(AgentEvent)
   /// Nothing happened for a while; it goes on.
   case alive
-  /// All is in place.
-  case staged(bytes: ByteCount, took: TimeSpan)
+  /// All is in place; `brought` of it was not there before, nil from an agent that does not tell.
+  case staged(bytes: ByteCount, took: TimeSpan, brought: ByteCount? = nil)
   /// Not all could be brought; what came is kept for the next try.
   case failed(StagingFailure)
   /// Not begun. The text says why and what to do.

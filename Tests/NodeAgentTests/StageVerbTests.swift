@@ -27,11 +27,16 @@ struct StageVerbTests {
       let input = try JSONEncoder().encode(order(fixture, [dataset]))
       let result = try await AgentProcess.run(["stage", "--root", node.root], input: input)
       #expect(result.code == 0)
-      guard case .staged(let bytes, _)? = try frames(result.output).last else {
+      guard case .staged(let bytes, _, let brought)? = try frames(result.output).last else {
         Issue.record("\(String(decoding: result.output, as: UTF8.self))")
         return
       }
-      #expect(bytes == dataset.total)
+      #expect(bytes == dataset.total && brought == dataset.total)
+      let again = try await AgentProcess.run(["stage", "--root", node.root], input: input)
+      guard case .staged(bytes, _, .zero?)? = try frames(again.output).last else {
+        Issue.record("\(String(decoding: again.output, as: UTF8.self))")
+        return
+      }
       let report = try await node.probe()
       #expect(report.replicas == [dataset.contentID])
       #expect(report.holdings?.first?.bytes == dataset.total)

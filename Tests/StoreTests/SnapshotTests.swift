@@ -48,7 +48,36 @@ import Testing
       let needs = try #require(try await f.store.snapshot().snapshot.waiting.first).needs
       #expect(needs.restore == .mebibytes(10))
       #expect(needs.checkpointRoom == .mebibytes(20))
-      #expect(needs.lastSave == .seconds(25))
+      #expect(needs.lastSave == .seconds(81))
+    }
+  }
+
+  @Test func learnsHowFastDataCome() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1")
+      let lease = try await f.lease("exp", [node])
+      let attempt = try await f.start(f.job(), lease)
+      _ = try await f.job("waits")
+      func rate() async throws -> Double? { try await f.store.snapshot().snapshot.waiting.first?.needs.stagingRate }
+      func measure(_ brought: ByteCount?, _ seconds: Double, _ attempt: AttemptID? = nil) async throws {
+        let written = try await f.store.recordStaging(
+          node: node, attempt: attempt, brought: brought, took: .seconds(seconds), by: f.epoch)
+        #expect(written == .done(node))
+      }
+      // What says nothing of the rate counts for nothing.
+      try await measure(nil, 1)
+      try await measure(.mebibytes(1), 0.1)
+      #expect(try await rate() == StartNeeds().stagingRate)
+      // A journal that is read again is no other staging.
+      for _ in 1...3 { try await measure(.mebibytes(100), 1, attempt.id) }
+      #expect(try await f.number("SELECT count(*)::integer AS n FROM staging_measure") == 1)
+      #expect(try await rate() == Double(ByteCount.mebibytes(100).bytes))
+      for _ in 1...4 { try await measure(.mebibytes(200), 1) }
+      #expect(try await rate() == Double(ByteCount.mebibytes(180).bytes), "four of five were faster")
+      // The newest count, and few are kept.
+      for _ in 1...120 { try await measure(.mebibytes(50), 1) }
+      #expect(try await rate() == Double(ByteCount.mebibytes(50).bytes))
+      #expect(try await f.number("SELECT count(*)::integer AS n FROM staging_measure") == 100)
     }
   }
 

@@ -11,6 +11,7 @@ import Wire
   @Test(arguments: [
     AgentEvent.accepted(pid: 7, bootID: "b"), .staging(done: ByteCount(1), total: ByteCount(2)),
     .staged(port: 7000, bytes: ByteCount(3), took: .seconds(1.5)),
+    .staged(port: 7000, bytes: ByteCount(3), took: .seconds(1.5), brought: ByteCount(2)),
     .stagingFailed(.diskTooSmall(needed: .gibibytes(2), room: .mebibytes(1))), .launched(pids: [1, 2]),
     .firstLine(rank: 0), .checkpointAsked, .checkpointLocal(step: 5, bytes: ByteCount(9)),
     .checkpointStored(

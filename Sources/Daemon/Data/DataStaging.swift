@@ -70,10 +70,11 @@ struct DataStaging: Sendable {
     on target: NodeTarget
   ) async throws -> StageReport.Node {
     switch result {
-    case .success(.staged(let bytes, let took)):
+    case .success(.staged(let bytes, let took, let brought)):
       if mode == .copy {
         _ = try await services.store.setReplica(node: target.id, version: version.id, state: .verified, by: epoch)
       }
+      _ = try await services.store.recordStaging(node: target.id, attempt: nil, brought: brought, took: took, by: epoch)
       return .init(node: target.name, bytes: bytes, took: took)
     case .success(.failed(let failure)):
       return .init(node: target.name, bytes: .zero, took: .zero, failure: "\(failure)")

@@ -107,10 +107,11 @@ struct AheadStager: Sendable {
     var failures: [String] = []
     for (node, result) in zip(nodes, results) {
       switch result {
-      case .success(.staged(let bytes, let took)):
+      case .success(.staged(let bytes, let took, let brought)):
         _ = try await store.recordStagedAhead(
           versions.map(\.id), on: node.id, for: staging.key.job, in: staging.key.lease, bytes: bytes, took: took,
           by: epoch)
+        _ = try await store.recordStaging(node: node.id, attempt: nil, brought: brought, took: took, by: epoch)
       case .success(.failed(let failure)): failures.append("\(node.request.name): \(failure)")
       case .failure(let error): failures.append("\(node.request.name): \(error)")
       }

@@ -142,7 +142,9 @@ extension AttemptDriver {
       services.progress.note(.init(lead: lead, doneBefore: doneBefore), for: attempt.id, rank: rank)
       services.hub.publish(.job(attempt.job))
     }
-    if case .staged = entry.event {
+    if case .staged(_, _, let took, let brought) = entry.event {
+      _ = try await services.store.recordStaging(
+        node: targets[rank].id, attempt: attempt.id, brought: brought, took: took, by: epoch)
       for dataset in brief.datasets where dataset.mode == .copy {
         _ = try await services.store.setReplica(
           node: targets[rank].id, version: dataset.id, state: .verified, by: epoch)

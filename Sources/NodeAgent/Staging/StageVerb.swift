@@ -80,9 +80,10 @@ struct StageVerb: Sendable {
           nodeCount: order.nodeAddresses.count), node: node, store: order.store.open(), exchange: exchange,
         limits: limits
       ) { voice.say(.event($0)) }
-      let bytes = try await stager.run()
+      let done = try await stager.run()
+      let took = BootInstant.now() - start
       await othersToFinish(exchange)
-      return .staged(bytes: bytes, took: .now() - start)
+      return .staged(bytes: done.bytes, took: took, brought: done.brought)
     } catch {
       return .failed(error as? StagingFailure ?? .failed("\(error)"))
     }

@@ -23,6 +23,14 @@ struct Stager: Sendable {
     func name(_ dataset: DatasetOrder) -> ReplicaName { ReplicaName(dataset, rank: nodeRank, count: nodeCount) }
   }
 
+  /// What came of it.
+  struct Done: Hashable, Sendable {
+    /// What is in place.
+    var bytes: ByteCount
+    /// What of it came now.
+    var brought: ByteCount
+  }
+
   var wishes: Wishes
   var node: NodeFolder
   var store: any ObjectStore
@@ -46,8 +54,9 @@ struct Stager: Sendable {
     var plan: DatasetPlan
   }
 
-  /// The bytes that are in place when this returns; `StagingFailure` when they are not.
-  func run() async throws -> ByteCount {
+  /// Returns when all is in place; throws `StagingFailure` where it cannot be.
+  @discardableResult
+  func run() async throws -> Done {
     do {
       return try await stage()
     } catch let failure as StagingFailure {
@@ -68,7 +77,7 @@ struct Stager: Sendable {
     }
   }
 
-  private func stage() async throws -> ByteCount {
+  private func stage() async throws -> Done {
     var missing: [Missing] = []
     var there = ByteCount.zero
     for dataset in wishes.datasets {
@@ -95,7 +104,7 @@ struct Stager: Sendable {
         .restored(step: wishes.resume?.order.step ?? 0, bytes: ByteCount(resume.total), took: .now() - began))
     }
     try await Self.pool.run { try linkDatasets() }
-    return there + total
+    return Done(bytes: there + total, brought: meter.brought)
   }
 
   /// With several data sets, a folder with a link to each.

@@ -73,6 +73,9 @@ final class ProgressMeter: Sendable {
     state = Mutex(State(rate: RateEstimate(at: .zero), last: .now()))
   }
 
+  /// What came, without what was there before.
+  var brought: ByteCount { ByteCount(state.withLock { $0.brought }) }
+
   /// Counts bytes that were there before.
   func found(_ bytes: Int64) { add(bytes, brought: false) }
 
