@@ -63,4 +63,22 @@ extension Store {
       return .done(name)
     }
   }
+
+  // MARK: Folders
+
+  /// What the folder at `location` said that it is when it was first used; nil where it was not.
+  public func storeIdentity(of location: String) async throws -> String? {
+    try await pool.first("SELECT identity FROM store_identity WHERE location = \(location)")?.get("identity")
+  }
+
+  /// Keeps `identity` as what the folder at `location` is, unless another was kept before; gives what is kept.
+  public func keepStoreIdentity(_ identity: String, of location: String) async throws -> String {
+    try await transaction { transaction in
+      try await transaction.execute(
+        """
+        INSERT INTO store_identity (location, identity) VALUES (\(location), \(identity)) ON CONFLICT DO NOTHING
+        """)
+      return try await transaction.one("SELECT identity FROM store_identity WHERE location = \(location)").get("identity")
+    }
+  }
 }

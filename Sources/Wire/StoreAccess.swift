@@ -4,8 +4,9 @@ import Domain
 ///
 /// Lives no longer than the lease, and travels over stdin only: its descriptions say nothing that lets anybody in.
 public enum StoreAccess: Hashable, Sendable, Codable {
-  /// A folder that the node can see: for a lab, or a file system that all nodes share.
-  case folder(path: String)
+  /// A folder that the node can see: for a lab, or a file system that all nodes share; used only while `identity` is
+  /// what it says that it is, nil for any.
+  case folder(path: String, identity: String? = nil)
   /// OpenStack Swift by signatures, each for a prefix and a method. It cannot list.
   case swiftTempURL(SwiftTempURLAccess)
   /// S3 by the signing keys of the lease's days.
@@ -109,7 +110,7 @@ extension StoreAccess: CustomStringConvertible, CustomDebugStringConvertible, Cu
   /// Where the store is, and until when.
   public var description: String {
     switch self {
-    case .folder(let path): "folder \(path)"
+    case .folder(let path, _): "folder \(path)"
     case .swiftTempURL(let access): access.description
     case .s3(let access): access.description
     }

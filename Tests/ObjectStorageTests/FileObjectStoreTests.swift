@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import ObjectStorage
 import Testing
+import Wire
 
 @Suite(.timeLimit(.minutes(2)))
 struct FileObjectStoreTests {
@@ -108,6 +109,35 @@ struct FileObjectStoreTests {
     }
     await #expect { try await store.head("k") } throws: { ($0 as? ObjectStoreError)?.code == .unavailable }
     #expect(!FileManager.default.fileExists(atPath: "/nowhere"))
+  }
+
+  @Test func takesAnEmptyMountPointForNoStore() async throws {
+    try await Self.with { plain in
+      let identity = try FileObjectStore.identify(plain.root, as: String(repeating: "a", count: 32))
+      #expect(try FileObjectStore.identify(plain.root, as: String(repeating: "b", count: 32)) == identity)
+      let store = FileObjectStore(root: plain.root, identity: identity)
+      try await store.put("k", from: .bytes([1]))
+      // The file system went away; what it was mounted on is there, and empty.
+      let away = plain.root + "-away"
+      try FileManager.default.moveItem(atPath: plain.root, toPath: away)
+      try FileManager.default.createDirectory(atPath: plain.root, withIntermediateDirectories: false)
+      let calls: [() async throws -> Void] = [
+        { try await store.put("k", from: .bytes([2])) }, { _ = try await store.head("k") },
+        { _ = try await store.bytes("k") }, { try await store.delete("k") },
+        { _ = try await store.list(prefix: "", after: nil, limit: 10) },
+      ]
+      for call in calls {
+        await #expect { try await call() } throws: {
+          ($0 as? ObjectStoreError)?.code == .unavailable && "\($0)".contains("is its file system mounted?")
+        }
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: plain.root).isEmpty)
+      try FileManager.default.removeItem(atPath: plain.root)
+      try FileManager.default.moveItem(atPath: away, toPath: plain.root)
+      #expect(try await store.bytes("k") == [1])
+      let lent = try await store.delegate(read: [], write: [], until: Timestamp(microseconds: 0))
+      #expect(lent == .folder(path: plain.root, identity: identity), "nodes know which store it is")
+    }
   }
 
   @Test func listsByTheBytesOfKeysInPages() async throws {

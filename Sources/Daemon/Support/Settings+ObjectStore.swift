@@ -1,4 +1,5 @@
 import Domain
+import Glibc
 import ObjectStorage
 import Store
 
@@ -28,9 +29,26 @@ extension Settings {
     let location = try ObjectStoreLocation(objectStore)
     let credentials = try await credentials(of: location, store)
     let allowed = try dataSources?.map(ObjectStoreLocation.init)
-    return (
-      try open(location, credentials), DataSources(own: location, credentials: credentials, allowed: allowed)
-    )
+    let sources = DataSources(own: location, credentials: credentials, allowed: allowed)
+    guard case .file(let path) = location else { return (try open(location, credentials), sources) }
+    let identity = try await identity(of: path, "\(location)", store)
+    return (FileObjectStore(root: path, identity: identity), sources)
+  }
+
+  /// What the folder has to say that it is: what it was when it was first used.
+  ///
+  /// Nil where it was not used before and is not there: then every call says so.
+  private func identity(of path: String, _ location: String, _ store: Store) async throws -> String? {
+    if let known = try await store.storeIdentity(of: location) { return known }
+    guard access(path, F_OK) == 0 else { return nil }
+    let fresh = (0..<16).map { _ in UInt8.random(in: .min ... .max) }.hexadecimal
+    let found: String
+    do throws(ObjectStoreError) {
+      found = try FileObjectStore.identify(path, as: fresh)
+    } catch {
+      throw SettingsError(path: "batond.json", problem: "object_store: \(error)")
+    }
+    return try await store.keepStoreIdentity(found, of: location)
   }
 
   private func credentials(

@@ -16,13 +16,16 @@ public struct FileObjectStore: ObjectStore {
   static let attribute = "user.baton.sha256"
   static let reserved = ".baton"
 
+  /// What the folder has to say that it is; nil for any.
+  public let identity: String?
   let pool: BlockingPool
 
   /// Uses the folder `root`.
   ///
-  /// While it is missing every call fails with `.unavailable`: a file system that is not mounted must not be taken
-  /// for an empty store.
-  public init(root: String) {
+  /// While it is missing, or says that it is another one than `identity`, every call fails with `.unavailable`: a file
+  /// system that is not mounted must not be taken for an empty store.
+  public init(root: String, identity: String? = nil) {
+    self.identity = identity
     self.root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
     pool = BlockingPool(label: "baton.objects", width: 8)
   }
@@ -120,7 +123,7 @@ public struct FileObjectStore: ObjectStore {
   public func delegate(
     read: [String], write: [String], until: Timestamp
   ) async throws(ObjectStoreError) -> StoreAccess {
-    .folder(path: root)
+    .folder(path: root, identity: identity)
   }
 
   /// Removes what writers that died left half done, where it was last touched before `moment`.
@@ -152,6 +155,44 @@ extension FileObjectStore {
     guard access(root, F_OK) == 0 else {
       throw ObjectStoreError(.unavailable, key: key, reason: "the folder \(root) is not there")
     }
+    guard let identity else { return }
+    let found = try Self.identity(of: root)
+    guard found == identity else {
+      throw ObjectStoreError(
+        .unavailable, key: key,
+        reason: "the folder \(root) is not the store that it was (\(found ?? "nothing in it says what it is")): "
+          + "is its file system mounted?")
+    }
+  }
+
+  /// What a folder says that it is; nil where it says nothing.
+  public static func identity(of root: String) throws(ObjectStoreError) -> String? {
+    do throws(SystemError) {
+      return String(decoding: try Disk.readAll("\(root)/\(reserved)/identity"), as: UTF8.self)
+    } catch {
+      if error.code == ENOENT || error.code == ENOTDIR { return nil }
+      throw ObjectStoreError(error, key: "")
+    }
+  }
+
+  /// Has the folder `root`, which is there, say from now on that it is `identity`, unless it says something already;
+  /// gives what it says.
+  public static func identify(_ root: String, as identity: String) throws(ObjectStoreError) -> String {
+    do throws(SystemError) {
+      let folder = "\(root)/\(reserved)"
+      try Disk.makeFolders(folder)
+      let temporary = "\(folder)/identity-\(identity)"
+      try Disk.writeAtomically(Array(identity.utf8), to: temporary, mode: 0o644)
+      defer { unlink(temporary) }
+      if link(temporary, "\(folder)/identity") != 0, errno != EEXIST {
+        throw SystemError("cannot make", "\(folder)/identity", errno: errno)
+      }
+      try Disk.synchronize(folder: folder)
+      try Disk.synchronize(folder: root)
+    } catch {
+      throw ObjectStoreError(error, key: "")
+    }
+    return try Self.identity(of: root) ?? identity
   }
 
   func newTemporary(for key: String) throws(ObjectStoreError) -> String {
