@@ -38,7 +38,8 @@ import Testing
   @Test func aFolderIsTheStoreThatItWasFirst() async throws {
     try await StoreFixture.with { f in
       let (first, second) = (String(repeating: "a", count: 32), String(repeating: "b", count: 32))
-      #expect(try await f.store.storeIdentity(of: "file:///objects") == nil)
+      let unknown = try await f.store.storeIdentity(of: "file:///objects")
+      #expect(unknown == nil)
       #expect(try await f.store.keepStoreIdentity(first, of: "file:///objects") == first)
       #expect(try await f.store.keepStoreIdentity(second, of: "file:///objects") == first)
       #expect(try await f.store.storeIdentity(of: "file:///objects") == first)
