@@ -134,7 +134,8 @@ struct CheckpointUpload: Sendable {
   /// Reads a file once, and stores it chunk by chunk, `lanes` of them at a time.
   private func store(_ name: String, _ size: Int64, _ index: ChunkIndex, lanes: Int) async throws -> ChunkedFile {
     try await withThrowingTaskGroup(of: (Int, CheckpointChunk).self) { group in
-      var whole = ContentHash()
+      // A file of one chunk has the chunk's hash.
+      var whole = size > chunkLength ? ContentHash() : nil
       var chunks: [Int: CheckpointChunk] = [:]
       var offset: Int64 = 0
       var count = 0
@@ -151,12 +152,13 @@ struct CheckpointUpload: Sendable {
       }
       for try await (position, chunk) in group { chunks[position] = chunk }
       return ChunkedFile(
-        path: name, size: size, sha256: whole.hex(), chunks: chunks.sorted { $0.key < $1.key }.map(\.value))
+        path: name, size: size, sha256: whole?.hex() ?? chunks[0]?.sha256 ?? ContentHash().hex(),
+        chunks: chunks.sorted { $0.key < $1.key }.map(\.value))
     }
   }
 
   /// Adds a stretch of a file to the hash of the whole, and hashes it by itself.
-  private func hash(_ name: String, _ range: Range<Int64>, _ before: ContentHash) throws -> (ContentHash, String) {
+  private func hash(_ name: String, _ range: Range<Int64>, _ before: ContentHash?) throws -> (ContentHash?, String) {
     // Training reads its data from the same disk.
     let isGentle = limiter.isGentle && baton_set_io_idle(1) == 0
     defer { if isGentle { _ = baton_set_io_idle(0) } }
@@ -167,7 +169,7 @@ struct CheckpointUpload: Sendable {
       let limit = Int(min(1 << 20, range.upperBound - offset))
       let bytes = try Disk.read(file, at: offset, limit: limit, path: name)
       if bytes.isEmpty { throw Rejection(reason: "\(name) changed while it was read") }
-      whole.update(bytes)
+      whole?.update(bytes)
       chunk.update(bytes)
       offset += Int64(bytes.count)
     }

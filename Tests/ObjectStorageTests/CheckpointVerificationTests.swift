@@ -93,6 +93,22 @@ struct CheckpointVerificationTests {
     }
   }
 
+  @Test func anObjectThatIsLongerOrShorterIsAnother() async throws {
+    try await FileObjectStoreTests.with { store in
+      try await store.put("k", from: .bytes(Array("ab".utf8)))
+      try await store.put("empty", from: .bytes([]))
+      try await verifyObject(store, key: "k", size: 2, sha256: ContentHash.of(Array("ab".utf8)))
+      try await verifyObject(store, key: "empty", size: 0, sha256: ContentHash.of([]))
+      for text in ["a", "abc", "", "ba"] {
+        await #expect { () async throws in
+          try await verifyObject(store, key: "k", size: Int64(text.utf8.count), sha256: ContentHash.of(Array(text.utf8)))
+        } throws: {
+          ($0 as? ObjectStoreError)?.code == .checksumMismatch
+        }
+      }
+    }
+  }
+
   @Test func refusesFilesWhoseChunksDoNotAddUp() {
     let sha256 = String(repeating: "a", count: 64)
     func files(_ size: Int64, _ chunks: [Int64]) -> ChunkedFiles? {
