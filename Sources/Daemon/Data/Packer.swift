@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import ObjectStorage
 import Store
+import Synchronization
 import Wire
 
 /// Writes a data set version as tar shards into Baton's own store, once.
@@ -54,30 +55,36 @@ struct Packer: Sendable {
   private func pack(_ progress: @Sendable (DataProgress) async -> Void) async throws -> PackView {
     let registration = DatasetRegistration(services: services, project: version.project, actor: actor)
     let plan = ShardPlan(try await registration.manifest(of: version), shardBytes: shardBytes)
-    let builder = try builder()
-    var done = try await shardsInPlace(of: plan)
-    var bytes = done.shards.indices.reduce(ByteCount.zero) { $0 + Self.size(of: plan.shards[$1]) }
-    let started = ContinuousClock.now
-    let before = bytes
-    await progress(DataProgress(objects: done.shards.count, done: bytes, total: version.size))
-    for number in plan.shards.indices.dropFirst(done.shards.count) {
-      let shard = try await write(number, plan.shards[number], builder) { count in
-        bytes = bytes + ByteCount(count)
-        await progress(report(bytes, since: before, started, shards: number))
-      }
-      done.shards.append(shard)
-      try await put(done, at: ObjectLayout.packing(contentID: version.contentID))
-    }
+    let shards = try await shards(of: plan, progress)
     let key = ObjectLayout.pack(contentID: version.contentID)
-    try await put(PackManifest(contentID: version.contentID, shards: done.shards), at: key)
-    let size = done.shards.reduce(ByteCount.zero) { $0 + ByteCount($1.tar.size + $1.index.size) }
+    try await put(PackManifest(contentID: version.contentID, shards: shards), at: key)
+    let size = shards.reduce(ByteCount.zero) { $0 + ByteCount($1.tar.size + $1.index.size) }
     _ = try await services.store.setPack(
-      DatasetPack(key: key, shards: done.shards.count, size: size), of: version, by: actor)
+      DatasetPack(key: key, shards: shards.count, size: size), of: version, by: actor)
     try await services.objects.delete(ObjectLayout.packing(contentID: version.contentID))
     guard let view = PackView(try await services.store.datasetVersion(version.id)) else {
       throw APIFailure(.internal, "\(title) was packed, and the database does not say so")
     }
     return view
+  }
+
+  /// All shards, in the store: those that are there from before, and the others.
+  private func shards(
+    of plan: ShardPlan, _ progress: @Sendable (DataProgress) async -> Void
+  ) async throws -> [PackManifest.Shard] {
+    let builder = try builder()
+    var done = try await shardsInPlace(of: plan)
+    let before = done.shards.indices.reduce(ByteCount.zero) { $0 + Self.size(of: plan.shards[$1]) }
+    let meter = Meter(total: version.size, before: before)
+    await progress(meter.report(shards: done.shards.count))
+    for number in plan.shards.indices.dropFirst(done.shards.count) {
+      let shard = try await write(number, plan.shards[number], builder) { count in
+        await progress(meter.adding(count, shards: number))
+      }
+      done.shards.append(shard)
+      try await put(done, at: ObjectLayout.packing(contentID: version.contentID))
+    }
+    return done.shards
   }
 
   private func builder() throws -> ShardBuilder {
@@ -145,16 +152,34 @@ struct Packer: Sendable {
     try await services.objects.put(key, from: .bytes(Array(try encoder.encode(value))))
   }
 
-  private func report(
-    _ bytes: ByteCount, since before: ByteCount, _ started: ContinuousClock.Instant, shards: Int
-  ) -> DataProgress {
-    DataProgress(
-      objects: shards, done: bytes, total: version.size, since: before,
-      elapsed: .seconds((ContinuousClock.now - started) / .seconds(1)))
-  }
-
   private static func size(of entries: [ManifestEntry]) -> ByteCount {
     entries.reduce(.zero) { $0 + ByteCount($1.size) }
+  }
+}
+
+/// Counts what is packed.
+private final class Meter: Sendable {
+  private let total: ByteCount
+  private let before: ByteCount
+  private let started = ContinuousClock.now
+  private let bytes: Mutex<ByteCount>
+
+  init(total: ByteCount, before: ByteCount) {
+    self.total = total
+    self.before = before
+    bytes = Mutex(before)
+  }
+
+  /// `count` more bytes are in a shard.
+  func adding(_ count: Int64, shards: Int) -> DataProgress {
+    bytes.withLock { $0 = $0 + ByteCount(count) }
+    return report(shards: shards)
+  }
+
+  func report(shards: Int) -> DataProgress {
+    DataProgress(
+      objects: shards, done: bytes.withLock { $0 }, total: total, since: before,
+      elapsed: .seconds((ContinuousClock.now - started) / .seconds(1)))
   }
 }
 
