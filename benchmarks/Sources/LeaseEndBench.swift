@@ -130,6 +130,13 @@ private struct LeaseEndBatch {
       unused.append(left)
       _ = try await client.cancel("\(entry.job)")
     }
+    // A job that left early waits before its lease is over, and the next leases want the same nodes.
+    for index in 0..<count {
+      let name = "end-\(first + index)"
+      try await waitUntil("lease \(name) to be over", within: .seconds(60), every: .milliseconds(200)) {
+        try await client.lease(name).state.isFinal
+      }
+    }
     return unused
   }
 
