@@ -106,14 +106,14 @@ private struct LeaseEndBatch {
   let size: ByteCount
 
   func run() async throws -> [Double?] {
-    var entries: [(job: JobID, end: Timestamp)] = []
+    var entries: [(job: JobID, lease: LeaseID, end: Timestamp)] = []
     for index in 0..<count {
       let name = "end-\(first + index)"
       let lease = try await client.createLease(
         LeaseRequest(name: name, nodeNames: [bench.nodeNames[index]], duration: "\(leaseSeconds)s"))
       let job = try await client.submit(
         file: program.job(name, steps: 100_000, lease: name, size: size, every: Self.every))
-      entries.append((job, lease.end))
+      entries.append((job, lease.id, lease.end))
     }
     bench.progress.say("\(count) leases that end in \(leaseSeconds) s")
     var unused: [Double?] = []
@@ -131,10 +131,9 @@ private struct LeaseEndBatch {
       _ = try await client.cancel("\(entry.job)")
     }
     // A job that left early waits before its lease is over, and the next leases want the same nodes.
-    for index in 0..<count {
-      let name = "end-\(first + index)"
-      try await waitUntil("lease \(name) to be over", within: .seconds(60), every: .milliseconds(200)) {
-        try await client.lease(name).state.isFinal
+    for entry in entries {
+      try await waitUntil("\(entry.lease) to be over", within: .seconds(60), every: .milliseconds(200)) {
+        try await client.lease("\(entry.lease)").state.isFinal
       }
     }
     return unused
