@@ -89,7 +89,7 @@ let package = Package(
       dependencies: ["Domain", "Wire", .product(name: "Mustache", package: "swift-mustache")],
       resources: [.embedInCode("Templates"), .embedInCode("Assets")],
       swiftSettings: strict),
-    .target(name: "Lab", dependencies: ["Domain", "Postgres"], swiftSettings: strict),
+    .target(name: "Lab", dependencies: ["Domain", "Postgres", "CLinux"], swiftSettings: strict),
 
     // Layer 4: the two programs a person meets.
     .target(

@@ -18,11 +18,16 @@ extern int accept4(int socket, struct sockaddr *restrict address, socklen_t *res
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *restrict actions, const char *restrict path);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 extern int syncfs(int file);
+extern int unshare(int spaces);
+extern int setns(int file, int space);
 extern int fallocate(int file, int mode, off_t offset, off_t size);
 extern int sync_file_range(int file, off_t offset, off_t size, unsigned int flags);
 
 /// SYNC_FILE_RANGE_WRITE: begin to write out what is dirty, and do not wait.
 static const unsigned int baton_begin_write_out = 2;
+
+/// CLONE_NEWNET: the network, for `unshare` and `setns`.
+static const int baton_new_network = 0x40000000;
 
 /// POSIX_SPAWN_SETSID: the new process leads a session of its own.
 static const short baton_spawn_setsid = 0x80;

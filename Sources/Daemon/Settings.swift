@@ -44,7 +44,7 @@ struct Settings: Sendable, Codable {
   var probeIntervalSeconds: Double?
   /// A node that cannot be reached before any rank runs is given up after this; seconds.
   var reachPatienceSeconds: Double?
-  /// How long a node may take to greet, and again for each step of the login; seconds.
+  /// How long a node may take to take a connection, to greet, and again for each step of the login; seconds.
   var nodeAnswerSeconds: Double?
   /// From staged to the first step, as the planner assumes it; seconds.
   var launchSeconds: Double?
@@ -155,6 +155,7 @@ struct Settings: Sendable, Codable {
     var sessions = SSHSettings()
     guard let nodeAnswerSeconds else { return sessions }
     let limit = Duration.seconds(nodeAnswerSeconds)
+    sessions.connectTimeout = limit
     sessions.handshakeTimeout = limit
     sessions.authenticationTimeout = limit
     sessions.channelOpenTimeout = limit

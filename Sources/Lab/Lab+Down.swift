@@ -15,10 +15,11 @@ extension Lab {
     if names == ["log"] { return keepLogs ? () : try Files.remove(layout.root) }
     let record = try file.read()
     // The warden first: it would boot the nodes again that are taken away here.
-    let steps = Steps(total: 4 + record.nodes.count, report: progress)
+    let steps = Steps(total: 5 + record.nodes.count, report: progress)
     try await steps.take("warden") { try await stopWarden() }
     try await steps.take("controller") { try await controller.stop() }
     for node in try nodes { try await steps.take("node \(node.name)") { try await node.remove() } }
+    try await steps.take("links") { try await stopLinks() }
     try await steps.take("PostgreSQL") { try await postgres.stop() }
     try await Watchdog.stop(record.watchdog)
     try await steps.take("folder") { try await removeRest(of: record, keepLogs: keepLogs) }
@@ -57,6 +58,12 @@ extension Lab {
           name: "warden", state: record.warden?.isAlive == true ? .running : .stopped,
           detail: layout.log(of: "warden")))
     }
+    if let network = record.settings.network {
+      parts.append(
+        LabStatus.Part(
+          name: "links", state: record.links?.isAlive == true ? .running : .stopped,
+          detail: "the machine is \(network.machineAddress)"))
+    }
     let size = record.settings.diskSize
     let disk = record.isolation == .namespaces ? "disk of \(size)" : "disk is a folder, \(size) by agreement only"
     for node in record.nodes {
@@ -88,7 +95,7 @@ public struct LabStatus: Sendable, Hashable, Codable {
 
   /// One part.
   public struct Part: Sendable, Hashable, Codable {
-    /// `postgres`, `batond`, `warden`, or the name of a node.
+    /// `postgres`, `batond`, `warden`, `links`, or the name of a node.
     public var name: String
     /// Whether it works.
     public var state: State

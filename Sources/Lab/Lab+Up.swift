@@ -37,8 +37,11 @@ extension Lab {
     try await lab.prepare(settings)
     let record = try lab.file.read()
     let hasController = record.settings.programs.controller != nil
-    let steps = Steps(total: 2 + record.nodes.count + (hasController ? 2 : 0), report: progress)
+    let hasLinks = record.settings.network != nil
+    let steps = Steps(total: 2 + record.nodes.count + (hasController ? 2 : 0) + (hasLinks ? 1 : 0), report: progress)
     try await steps.take("PostgreSQL") { try await lab.postgres.start() }
+    // Before the controller, whose object store may be where nodes find it.
+    if hasLinks { try await steps.take("links") { try await lab.startLinks() } }
     if hasController {
       try await steps.take("controller") { try await lab.controller.start() }
       try await steps.take("access token") { try await lab.controller.writeClientConfiguration() }
@@ -88,8 +91,11 @@ extension Lab {
 
   private func newRecord(_ settings: LabSettings) throws -> LabRecord {
     var record = LabRecord(settings: settings)
-    let addresses = (1...settings.nodeCount).map { "127.0.1.\($0)" }
-    let port = try settings.sshPort ?? Ports.free(on: addresses)
+    let numbers = 1...settings.nodeCount
+    let addresses = settings.network.map { network in numbers.map { network.address(ofNode: $0) } }
+      ?? numbers.map { "127.0.1.\($0)" }
+    // In a network of its own nobody but the node has a port.
+    let port = try settings.sshPort ?? (settings.network == nil ? Ports.free(on: addresses) : 22)
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     record.nodes = addresses.enumerated().map { index, address in

@@ -30,9 +30,10 @@ public struct LabLayout: Sendable, Hashable {
   public var sshPublicKey: String { sshKey + ".pub" }
 
   var lock: String { "\(root)/lab.lock" }
+  var links: String { "\(root)/links" }
   var watchdogScript: String { "\(root)/watchdog.sh" }
 
-  /// The log of one part: `postgres`, `batond`, `warden`, a node's name.
+  /// The log of one part: `postgres`, `batond`, `warden`, `links`, a node's name.
   public func log(of part: String) -> String { "\(logs)/\(part).log" }
 
   func node(_ name: String) -> NodeLayout { NodeLayout(folder: "\(root)/nodes/\(name)", log: log(of: name)) }

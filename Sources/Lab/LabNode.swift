@@ -4,13 +4,14 @@ import Glibc
 /// One node of a lab: a real sshd on an address of its own, with a disk of its own.
 ///
 /// With root a node has its own PID, mount, IPC and host name spaces and a disk that is a file system of its size.
-/// Without root it is a group of marked processes, and the limit of its disk is an agreement.
+/// Without root it is a group of marked processes, and the limit of its disk is an agreement. In a lab with a network
+/// (`LabSettings.network`) it also has a network of its own, and a link that can fail.
 public struct LabNode: Sendable {
   /// What a controller has to know to use the node.
   public struct Description: Sendable, Hashable, Codable {
     /// Its name, `n1` and so on; also its host name.
     public var name: String
-    /// Its IPv4 address, 127.0.1.N.
+    /// Its IPv4 address, 127.0.1.N, or one of the lab's network.
     public var address: String
     /// The port of its sshd.
     public var port: Int
@@ -26,7 +27,7 @@ public struct LabNode: Sendable {
   public enum State: String, Sendable, Hashable, Codable {
     /// sshd greets.
     case running
-    /// The node runs but refuses connections.
+    /// The node runs but refuses connections, or its link is cut.
     case refusing
     /// Connections are accepted and nothing is said.
     case hanging
@@ -149,6 +150,8 @@ public struct LabNode: Sendable {
       try await openListener(process, isolation: record.isolation)
     } else {
       try await ProcessTable.killAll("what is left of node \(name)") { leftovers(record) }
+      // A number of the last boot may be anybody's in this one.
+      try Files.remove(layout.pidFile)
       let process = try command(record).startDaemon(log: layout.log)
       try file.updateNode(name) { $0.process = process }
       running = process
@@ -216,9 +219,10 @@ public struct LabNode: Sendable {
     // sshd of root insists on this folder, which only a system start makes.
     try Files.makeFolder("/run/sshd")
     let spaces = ["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
-    return Command(
+    let command = Command(
       try Programs.find("unshare", package: "util-linux"), spaces + [layout.bootScript],
       environment: record.environment(ofNode: name))
+    return try onLink(command, record)
   }
 
   private func openListener(_ process: ProcessIdentity, isolation: LabRecord.Isolation) async throws {
@@ -237,6 +241,8 @@ public struct LabNode: Sendable {
         let words = (Files.text(log) ?? "").suffix(1000)
         throw LabError(.programFailed, "node \(name) ended while booting: \(words)", advice: "read \(log)")
       }
+      // Nobody hears one that is cut off: that its server listens has to do.
+      if try isCutOff { return try listener() != nil }
       return Ports.greeting(node.address, node.port, patience: .seconds(1))?.hasPrefix("SSH-") == true
     }
   }

@@ -46,6 +46,8 @@ struct LabRecord: Codable, Sendable {
   var controller: Controller?
   var warden: ProcessIdentity?
   var watchdog: ProcessIdentity?
+  /// The network between nodes and machine, where nodes have links.
+  var links: ProcessIdentity?
   var nodes: [Node]
 
   init(settings: LabSettings) {
@@ -57,7 +59,7 @@ struct LabRecord: Codable, Sendable {
     nodes = []
   }
 
-  /// What marks the processes of one part of this lab: `postgres`, `batond`, `warden`.
+  /// What marks the processes of one part of this lab: `postgres`, `batond`, `warden`, `links`.
   func environment(of part: String) -> [String: String] { ["BATON_LAB": id, "BATON_LAB_PART": "\(id)/\(part)"] }
 
   /// What marks the processes of one node, on it and around it.

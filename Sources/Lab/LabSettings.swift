@@ -1,4 +1,5 @@
 public import Domain
+import Glibc
 
 /// What a lab consists of.
 ///
@@ -26,6 +27,11 @@ public struct LabSettings: Sendable, Hashable, Codable {
   public var controllerSettings: [String: Double]?
   /// Where objects are; nil is a folder of the lab.
   public var objectStore: ObjectStoreChoice?
+  /// Gives each node a network and an address of its own, and a link to the machine that can be cut and impaired; nil
+  /// leaves all nodes in the machine's network.
+  ///
+  /// Needs root. Such nodes reach each other and the machine, and nothing else.
+  public var network: LabNetwork?
 
   /// An object store that is not the lab's own.
   public struct ObjectStoreChoice: Sendable, Hashable, Codable {
@@ -45,7 +51,7 @@ public struct LabSettings: Sendable, Hashable, Codable {
   public init(
     root: String, programs: LabPrograms, nodeCount: Int = 4, sshPort: Int? = nil, diskSize: ByteCount = .gibibytes(2),
     gpusPerNode: Int = 1, dieWithParent: Bool = false, controllerSettings: [String: Double]? = nil,
-    objectStore: ObjectStoreChoice? = nil
+    objectStore: ObjectStoreChoice? = nil, network: LabNetwork? = nil
   ) {
     self.root = root
     self.programs = programs
@@ -56,6 +62,7 @@ public struct LabSettings: Sendable, Hashable, Codable {
     self.dieWithParent = dieWithParent
     self.controllerSettings = controllerSettings
     self.objectStore = objectStore
+    self.network = network
   }
 
   /// Refuses what cannot work, in words for the person who set it.
@@ -71,6 +78,12 @@ public struct LabSettings: Sendable, Hashable, Codable {
     }
     if let sshPort, !(1...65_535).contains(sshPort) {
       throw LabError(.invalidSettings, "\(sshPort) is not a port")
+    }
+    guard network == nil || getuid() == 0 else {
+      throw LabError(.unsupported, "nodes with links of their own need root", advice: "run it as root")
+    }
+    guard network == nil || Files.exists("/dev/net/tun") else {
+      throw LabError(.unsupported, "there is no /dev/net/tun for the nodes' links", advice: "modprobe tun")
     }
     // The path ends up in sshd_config, /proc/mounts and shell scripts, each with quoting rules of its own.
     let plain = root.utf8.allSatisfy { byte in
@@ -96,20 +109,26 @@ public struct LabPrograms: Sendable, Hashable, Codable {
   public var warden: [String]?
   /// Folder of the SQL migrations.
   public var migrations: String
+  /// The command line of the nodes' links, `--lab ROOT` included; nil for labs that have none.
+  public var links: [String]?
 
   /// Programs at places of their own.
-  public init(binFolder: String, controller: String?, agent: String, warden: [String]?, migrations: String) {
+  public init(
+    binFolder: String, controller: String?, agent: String, warden: [String]?, migrations: String, links: [String]? = nil
+  ) {
     self.binFolder = binFolder
     self.controller = controller
     self.agent = agent
     self.warden = warden
     self.migrations = migrations
+    self.links = links
   }
 
   /// `batond`, `baton-agent` and `baton` of one folder, for the lab in `root`.
   public init(binFolder: String, migrations: String, root: String) {
     self.init(
       binFolder: binFolder, controller: "\(binFolder)/batond", agent: "\(binFolder)/baton-agent",
-      warden: ["\(binFolder)/baton", "lab", "warden", "--lab", root], migrations: migrations)
+      warden: ["\(binFolder)/baton", "lab", "warden", "--lab", root], migrations: migrations,
+      links: ["\(binFolder)/baton", "lab", "links", "--lab", root])
   }
 }

@@ -11,7 +11,7 @@ enum Ports {
   static func free(on addresses: [String]) throws(LabError) -> Int {
     for _ in 0..<200 {
       let port = UInt16.random(in: range)
-      if addresses.allSatisfy({ isFree($0, port) }), claim(port) { return Int(port) }
+      if addresses.allSatisfy({ isFree($0, port) }), Claims.claim("baton-port-\(port)") { return Int(port) }
     }
     throw LabError(.systemCall, "no free port from \(range.lowerBound) to \(range.upperBound) on \(addresses)")
   }
@@ -35,25 +35,6 @@ enum Ports {
     guard let connection = connected(address, port) else { return false }
     close(connection)
     return true
-  }
-
-  /// Takes the name of a Unix socket without a file, which the kernel gives to one process, and takes back at its end.
-  private static func claim(_ port: UInt16) -> Bool {
-    let holder = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard holder >= 0 else { return false }
-    let name = "baton-port-\(port)".utf8
-    var place = sockaddr_un()
-    place.sun_family = sa_family_t(AF_UNIX)
-    // A zero comes first: it makes it a name without a file.
-    withUnsafeMutableBytes(of: &place.sun_path) { path in
-      for (index, byte) in name.enumerated() { path[index + 1] = byte }
-    }
-    let size = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.count)
-    let isOurs = withUnsafePointer(to: &place) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(holder, $0, size) == 0 }
-    }
-    if !isOurs { close(holder) }
-    return isOurs
   }
 
   private static func isFree(_ address: String, _ port: UInt16) -> Bool {

@@ -135,13 +135,32 @@ extension Store {
     ).map { try $0.get("id") }
     var ended: [EndedAttempt] = []
     for attempt in live {
-      let ending = AttemptEnding(attempt: attempt, outcome: .leaseEnded, detail: "\(lease) ended")
+      let silence = try await silence(in: attempt, transaction).map { "; \($0)" } ?? ""
+      let ending = AttemptEnding(attempt: attempt, outcome: .leaseEnded, detail: "\(lease) ended" + silence)
       if case .done(let one) = try await finish(ending, by: actor, in: transaction) { ended.append(one) }
     }
     try await record(
       "lease.terminate", Subject(lease), project: project, by: actor, detail: ["attempts": "\(ended.count)"],
       in: transaction)
     return LeaseEnd(lease: lease, attempts: ended)
+  }
+
+  /// Which nodes of an attempt do not answer, in words; nil where all do.
+  ///
+  /// Who wonders why a run goes on from an older checkpoint finds it here.
+  private func silence(in attempt: AttemptID, _ transaction: PostgresTransaction) async throws -> String? {
+    let rows = try await transaction.query(
+      """
+      SELECT n.name, extract(epoch FROM clock_timestamp() - n.last_seen_at)::double precision AS silent
+      FROM attempt_node x JOIN node n ON n.id = x.node_id
+      WHERE x.attempt_id = \(attempt) AND n.state IN ('SUSPECT', 'DEAD') AND n.last_seen_at IS NOT NULL
+      ORDER BY x.node_rank
+      """)
+    guard !rows.isEmpty else { return nil }
+    let nodes = try rows.map { row in
+      "node \(try row.get("name", as: String.self)) had not answered for \(try row.seconds("silent"))"
+    }
+    return nodes.joined(separator: ", ") + ": what was saved in that time may not be in the store"
   }
 
   /// When a lease next begins, comes to `lead` before its end, or ends; in the past where that is due; nil for never.

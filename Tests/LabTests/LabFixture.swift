@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import Glibc
 import Testing
 
@@ -7,11 +8,16 @@ import Testing
 /// Lends tests a lab of their own, which goes with the test and with the test process.
 enum LabFixture {
   /// Runs `body` with `nodes` nodes and nothing else, then takes them down.
-  static func withNodes(_ nodes: Int = 1, _ body: (Lab) async throws -> Void) async throws {
-    let settings = settings(nodes: nodes)
+  static func withNodes(
+    _ nodes: Int = 1, network: LabNetwork? = nil, _ body: (Lab) async throws -> Void
+  ) async throws {
+    var settings = settings(nodes: nodes)
+    settings.network = network
+    settings.programs.links = ["\(built)/baton", "lab", "links", "--lab", settings.root]
     let lab = Lab(root: settings.root)
     do {
       try await lab.prepare(settings)
+      try await lab.startLinks()
       for node in try lab.nodes { try await node.boot() }
       try await body(lab)
     } catch {
@@ -46,6 +52,14 @@ enum LabFixture {
       dieWithParent: dieWithParent)
   }
 
+  /// The folder of the programs that were built with the tests.
+  private static var built: String {
+    let repository = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+    let here = Bundle.main.executableURL?.deletingLastPathComponent().path ?? ""
+    return Files.isExecutable("\(here)/baton") ? here : "\(repository)/.build/debug"
+  }
+
   /// A path that nothing has.
   static func freshFolder() -> String {
     "/tmp/baton-lab-test-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
@@ -57,7 +71,8 @@ extension LabNode {
   func ssh(_ command: String, expecting hostKey: String? = nil) async throws -> Command.Result {
     let place = try description
     let known = "\(file.layout.root)/known-\(UInt32.random(in: 0...UInt32.max))"
-    try Files.write("[\(place.address)]:\(place.port) \(hostKey ?? place.hostPublicKey)\n", to: known)
+    let name = place.port == 22 ? place.address : "[\(place.address)]:\(place.port)"
+    try Files.write("\(name) \(hostKey ?? place.hostPublicKey)\n", to: known)
     let options = [
       "BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=\(known)", "GlobalKnownHostsFile=/dev/null",
       "IdentitiesOnly=yes", "IdentityAgent=none", "ConnectTimeout=20",

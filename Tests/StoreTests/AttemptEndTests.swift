@@ -29,6 +29,20 @@ import Testing
     }
   }
 
+  @Test func saysWhichNodesDidNotAnswerWhenALeaseEnded() async throws {
+    try await StoreFixture.with { f in
+      let nodes = [try await f.node("n1"), try await f.node("n2")]
+      let lease = try await f.lease("exp", nodes)
+      let attempt = try await f.run(f.job { $0.resources.nodes = 2 }, lease)
+      _ = try await f.store.setNodeState(nodes[1], to: .suspect, by: f.epoch)
+      try await f.expire(lease.id)
+      _ = try await f.store.terminateDueLeases(by: f.epoch)
+      let detail = try #require(try await f.store.attempt(attempt.id).reasonDetail)
+      #expect(detail.hasPrefix("\(lease.id) ended; node n2 had not answered for "), "\(detail)")
+      #expect(!detail.contains("n1"))
+    }
+  }
+
   @Test func aLeaseThatIsGivenUpEndsItsAttemptsNow() async throws {
     try await StoreFixture.with { f in
       let lease = try await f.lease("exp", [f.node("n1")])

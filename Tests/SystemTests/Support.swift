@@ -33,7 +33,8 @@ struct Places {
   func programs(root: String) -> LabPrograms {
     LabPrograms(
       binFolder: nodeBin, controller: bin + "/batond", agent: nodeBin + "/baton-agent",
-      warden: [bin + "/baton", "lab", "warden", "--lab", root], migrations: Self.repository + "/migrations")
+      warden: [bin + "/baton", "lab", "warden", "--lab", root], migrations: Self.repository + "/migrations",
+      links: [bin + "/baton", "lab", "links", "--lab", root])
   }
 }
 

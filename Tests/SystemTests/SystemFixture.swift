@@ -23,10 +23,11 @@ struct SystemFixture: Sendable {
 
   /// Runs `body` with a product of `nodes` nodes, `n1` first, and then sees that nothing is left of it.
   ///
-  /// Two labs run at a time at most on a machine. What takes longer than `limit` has hung, and fails.
+  /// Two labs run at a time at most on a machine. What takes longer than `limit` has hung, and fails. With a `network`
+  /// each node has a link that can fail; `times` are other settings than the short ones.
   static func with(
     nodes: Int = 1, diskSize: ByteCount = .mebibytes(256), limit: Duration = .seconds(150),
-    objects: LabSettings.ObjectStoreChoice? = nil,
+    objects: LabSettings.ObjectStoreChoice? = nil, network: LabNetwork? = nil, times: [String: Double] = [:],
     _ body: @escaping @Sendable (SystemFixture) async throws -> Void
   ) async throws {
     try await Turns.shared.hold {
@@ -36,7 +37,7 @@ struct SystemFixture: Sendable {
       let folder = root + "/files"
       let settings = LabSettings(
         root: root, programs: places.programs(root: root), nodeCount: nodes, diskSize: diskSize, dieWithParent: true,
-        controllerSettings: shortTimes, objectStore: objects)
+        controllerSettings: shortTimes.merging(times) { $1 }, objectStore: objects, network: network)
       let lab = Lab(root: root)
       do {
         let description = try await Lab.up(settings)

@@ -42,13 +42,14 @@ public final class FaultProxy: Sendable {
     var waiting: [(seen: Int, CheckedContinuation<Void, Never>)] = []
     var met = 0
     var seen = 0
+    var served = 0
     var logins = 0
     var token: String?
     var isClosed = false
     var held: [Int32] = []
   }
 
-  /// Where it listens: `http://127.0.0.1:PORT`.
+  /// Where it listens: `http://HOST:PORT`.
   public let address: String
   private let listener: Int32
   private let upstream: UInt16
@@ -57,8 +58,10 @@ public final class FaultProxy: Sendable {
 
   /// Listens on a free port and forwards to `server`, `http://127.0.0.1:PORT`.
   ///
-  /// - Parameter mark: faults meet only requests with this in their path, such as the name of a container.
-  public init(to server: String, mark: String) throws {
+  /// - Parameters:
+  ///   - mark: faults meet only requests with this in their path, such as the name of a container.
+  ///   - host: the address to listen on; one that the machine does not have yet is reached once it has it.
+  public init(to server: String, mark: String, listeningOn host: String = "127.0.0.1") throws {
     guard let port = server.split(separator: ":").last.flatMap({ UInt16($0) }) else {
       throw OpenStackFailure(reason: "no port in \(server)")
     }
@@ -66,6 +69,9 @@ public final class FaultProxy: Sendable {
     self.mark = mark
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var local = Self.loopback(0)
+    guard inet_pton(AF_INET, host, &local.sin_addr) == 1 else { throw POSIXError(.EINVAL) }
+    var isEarly: Int32 = 1
+    setsockopt(listener, Int32(IPPROTO_IP), IP_FREEBIND, &isEarly, socklen_t(MemoryLayout<Int32>.size))
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let descriptor = listener
     let result = withUnsafeMutablePointer(to: &local) { pointer in
@@ -75,7 +81,7 @@ public final class FaultProxy: Sendable {
       }
     }
     guard result == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-    address = "http://127.0.0.1:\(UInt16(bigEndian: local.sin_port))"
+    address = "http://\(host):\(UInt16(bigEndian: local.sin_port))"
     Thread.detachNewThread { [self] in accept() }
   }
 
@@ -87,12 +93,16 @@ public final class FaultProxy: Sendable {
       $0.name = name
       $0.met = 0
       $0.seen = 0
+      $0.served = 0
       $0.token = nil
     }
   }
 
   /// Requests by the methods of the last fault that came since.
   public var seen: Int { state.withLock { $0.seen } }
+
+  /// Bytes of the answers' bodies that the server had for those, but for what a fault took away.
+  public var served: Int { state.withLock { $0.served } }
 
   /// Waits until so many of them came.
   public func met(_ count: Int) async {
@@ -108,6 +118,15 @@ public final class FaultProxy: Sendable {
 
   /// Tokens that were asked for.
   public var logins: Int { state.withLock { $0.logins } }
+
+  /// Hangs up on those that hang; requests that come after them meet the fault as often as it is left.
+  public func release() {
+    let held: [Int32] = state.withLock { state in
+      defer { state.held = [] }
+      return state.held
+    }
+    for client in held { Glibc.close(client) }
+  }
 
   /// Refuses connections from now on, and lets those go that hang.
   public func close() {
@@ -140,7 +159,7 @@ public final class FaultProxy: Sendable {
       Glibc.close(client)
       return
     }
-    let fault = meet(request)
+    let (fault, counts) = meet(request)
     switch fault {
     case .reset:
       var linger = linger(l_onoff: 1, l_linger: 0)
@@ -157,38 +176,41 @@ public final class FaultProxy: Sendable {
       request.finishBody(from: client)
       if var answer = forward(request) {
         damage(&answer, fault)
+        if counts { state.withLock { $0.served += answer.body.count } }
         if case .lose = fault {} else { send(client, answer.bytes) }
       }
     }
     Glibc.close(client)
   }
 
-  /// The fault that this request meets.
-  private func meet(_ request: Message) -> Fault {
+  /// The fault that this request meets, and whether it is of those that are counted.
+  private func meet(_ request: Message) -> (fault: Fault, counts: Bool) {
     state.withLock { state in
       if request.path.hasPrefix("/auth/") { state.logins += 1 }
       let isData = request.path.contains(mark) && (state.name.isEmpty || request.path.contains(state.name))
-      guard isData, state.methods.contains(request.method) else { return .none }
+      guard isData, state.methods.contains(request.method) else { return (.none, false) }
       state.seen += 1
       for waiting in state.waiting where waiting.seen <= state.seen { waiting.1.resume() }
       state.waiting.removeAll { $0.seen <= state.seen }
       let times: Int
       switch state.fault {
-      case .none, .otherTag, .otherDate: return state.fault
+      case .none, .otherTag, .otherDate: return (state.fault, true)
       case .revokedToken:
         let token = request.header("x-auth-token")
         if state.token == nil { state.token = token }
-        return token == state.token ? .answer(status: 401, headers: [], body: "revoked", times: 1) : .none
+        let isRefused = token == state.token
+        return (isRefused ? .answer(status: 401, headers: [], body: "revoked", times: 1) : .none, true)
       case .answer(_, _, _, let count), .reset(let count), .hang(let count), .lose(let count), .cut(_, let count),
         .shorten(_, let count), .flip(_, let count), .skewed(let count):
         times = count
       }
-      guard state.met < times else { return .none }
+      guard state.met < times else { return (.none, true) }
       state.met += 1
-      guard case .skewed = state.fault else { return state.fault }
-      return .answer(
+      guard case .skewed = state.fault else { return (state.fault, true) }
+      let refusal = Fault.answer(
         status: 403, headers: ["Date: Sat, 01 Jan 2000 00:00:00 GMT"],
         body: "<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>", times: times)
+      return (refusal, true)
     }
   }
 

@@ -8,7 +8,7 @@ struct LabCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lab",
     abstract: "A whole testbed on this machine: database, store, nodes, server.",
-    subcommands: [LabUp.self, LabDown.self, LabStatusShow.self, LabDemo.self, LabWardenRun.self])
+    subcommands: [LabUp.self, LabDown.self, LabStatusShow.self, LabDemo.self, LabWardenRun.self, LabLinksRun.self])
 }
 
 /// Which lab is meant.
