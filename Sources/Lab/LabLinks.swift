@@ -4,9 +4,9 @@ import Glibc
 /// The links of a lab's nodes: a process that is the network between them and the machine.
 ///
 /// Each node has a network of its own with one interface; the machine has one for all. This process holds both ends of
-/// everything and hands packets on (`LinkSwitch`), late, or not at all, as the lab's `LinkTable` says. Its end is the end
-/// of all interfaces; networks end with the last process in them. So whatever kills a lab's processes takes its network
-/// off the machine.
+/// everything and hands packets on (`LinkSwitch`), late, or not at all, as the lab's `LinkTable` says. Its end is the
+/// end of all interfaces; networks end with the last process in them. So whatever kills a lab's processes takes its
+/// network off the machine.
 public struct LabLinks: Sendable {
   private let lab: Lab
 

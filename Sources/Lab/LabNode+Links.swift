@@ -10,8 +10,8 @@ extension LabNode {
   /// Throws `.unsupported` where the lab's nodes have no links (`LabSettings.network`).
   public func cutLink() throws { try setLink(.cut) }
 
-  /// Has the node's link lose packets by chance and take its time with the others, in both directions alike: a packet and
-  /// its answer take twice `delay`.
+  /// Has the node's link lose packets by chance and take its time with the others, in both directions alike: a packet
+  /// and its answer take twice `delay`.
   ///
   /// A packet between two nodes crosses both their links. What was under way keeps its time. `healLink` takes it back.
   ///

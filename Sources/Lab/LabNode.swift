@@ -60,6 +60,10 @@ public struct LabNode: Sendable {
   public var state: State {
     get throws {
       let (record, node) = try recorded()
+      if record.settings.network != nil, record.links?.isAlive != true {
+        // Its address may be anybody's by now.
+        return node.process?.isAlive == true ? .refusing : .down
+      }
       switch Ports.greeting(node.address, node.port, patience: .milliseconds(500)) {
       case .some(let words) where words.hasPrefix("SSH-"): return .running
       case .some: return .hanging

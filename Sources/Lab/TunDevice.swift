@@ -6,8 +6,8 @@ struct TunDevice {
   /// IPv4 packets, one a read or write; never blocks.
   let file: Int32
 
-  /// Makes the interface `name` in the network of the calling thread, with an address in a network of 254, and brings it
-  /// up.
+  /// Makes the interface `name` in the network of the calling thread, with an address in a network of 254, and brings
+  /// it up.
   init(_ name: String, address: String) throws(LabError) {
     file = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)
     guard file >= 0 else { throw Files.failure("open", "/dev/net/tun") }

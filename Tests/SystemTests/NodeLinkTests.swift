@@ -184,8 +184,8 @@ extension SystemFixture {
     try await waiting(for: "a piece of \(dataset.name) on \(node.name)") {
       try await FileChanges.until(in: [folder]) {
         // A line that tells the plan, and behind it a record of 16 bytes a piece.
-        guard let map = FileManager.default.contents(atPath: map), let line = map.firstIndex(of: 10) else { return false }
-        return map.count >= line + 1 + 16
+        let bytes = FileManager.default.contents(atPath: map) ?? Data()
+        return bytes.firstIndex(of: 10).map { bytes.count >= $0 + 1 + 16 } ?? false
       }
     }
   }

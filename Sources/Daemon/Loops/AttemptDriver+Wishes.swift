@@ -154,8 +154,15 @@ extension AttemptDriver {
     if case .evicted(let replica, _) = entry.event {
       _ = try await services.store.removeReplicas(node: targets[rank].id, contentID: replica, by: epoch)
     }
-    _ = try await services.store.recordContact(
+    let contact = try await services.store.recordContact(
       attempt.id, node: targets[rank].id, agentState: entry.event.name, journalSequence: entry.sequence, by: epoch)
+    // What a journal tells again to a driver that begins anew is no news.
+    guard case .peerDistrusted(let peer, _, let reason) = entry.event, !contact.isStale, targets.indices.contains(peer)
+    else { return }
+    let trouble = "node \(targets[rank].name) takes no data from node \(targets[peer].name) any more: \(reason)"
+    services.logger.warning("\(attempt.id) of \(attempt.job): \(trouble)")
+    _ = try await services.store.recordTrouble(
+      of: attempt.job, "\(trouble); `baton data verify` reads its copies back", by: epoch)
   }
 
   /// Takes a stretch of a node's metrics into the run's series.
