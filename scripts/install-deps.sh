@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   pkg-config libpq-dev libssh2-1-dev libopenblas-dev # C libraries
   postgresql postgresql-contrib                      # the lab's and the tests' private clusters
-  openssh-server openssh-client util-linux           # the lab's nodes
+  openssh-server openssh-client util-linux e2fsprogs # the lab's nodes
   python3 python3-pip unzip                          # the demo's data
   python3-venv                                       # the servers that object storage is tested with
   chromium chromium-driver python3-selenium          # the tests of the dashboard

@@ -31,7 +31,7 @@ extension Lab {
       ProcessTable.pids(withEnvironment: "BATON_LAB", record.id)
     }
     let prefix = record.mountSource(of: "")
-    try await MountTable.unmount { $0.source.hasPrefix(prefix) }
+    try await MountTable.unmount { $0.source.hasPrefix(prefix) || $0.target.hasPrefix("\(layout.root)/nodes/") }
     try postgres.remove()
     // The record goes before the rest of the folder only when all else is gone: with it, `down` can be repeated.
     try Files.removeAll(in: layout.root, except: keepLogs ? ["lab.json", "log"] : ["lab.json"])

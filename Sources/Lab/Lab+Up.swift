@@ -92,7 +92,8 @@ extension Lab {
   private func newRecord(_ settings: LabSettings) throws -> LabRecord {
     var record = LabRecord(settings: settings)
     let numbers = 1...settings.nodeCount
-    let addresses = settings.network.map { network in numbers.map { network.address(ofNode: $0) } }
+    let addresses =
+      settings.network.map { network in numbers.map { network.address(ofNode: $0) } }
       ?? numbers.map { "127.0.1.\($0)" }
     // In a network of its own nobody but the node has a port.
     let port = try settings.sshPort ?? (settings.network == nil ? Ports.free(on: addresses) : 22)

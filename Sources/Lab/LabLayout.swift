@@ -45,6 +45,8 @@ struct NodeLayout: Sendable, Hashable {
   let log: String
 
   var disk: String { "\(folder)/disk" }
+  /// What a disk that is a device is kept in.
+  var diskImage: String { "\(folder)/disk.ext4" }
   var home: String { "\(disk)/home" }
   var scratch: String { "\(disk)/tmp" }
   var filler: String { "\(disk)/.filler" }

@@ -61,6 +61,21 @@ extension LabNode {
     }
   }
 
+  /// Stalls the node's disk, as an SSD does that is busy with itself: it can be read, and who writes waits, and cannot
+  /// even be killed.
+  ///
+  /// `resumeDisk` takes it back, and so do `boot`, `crash` and `revoke`.
+  ///
+  /// Throws `.unsupported` where the disk is no device (`LabSettings.disk`).
+  public func stallDisk() async throws {
+    try await exclusively { try await disk().stall() }
+  }
+
+  /// Lets a stalled disk go on; what waited is written, and nothing was lost.
+  public func resumeDisk() async throws {
+    try await exclusively { try await disk().thaw() }
+  }
+
   /// Fills the node's disk until `left` is free.
   ///
   /// `emptyDisk` takes it back, and so does `revoke`.

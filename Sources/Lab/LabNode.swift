@@ -76,7 +76,7 @@ public struct LabNode: Sendable {
 
   /// Starts the node and returns when its sshd greets; a running node is success, a faulty one is mended.
   ///
-  /// The disk is as it was left, empty the first time. Takes back `refuseSSH`, `hangSSH` and `freeze`.
+  /// The disk is as it was left, empty the first time. Takes back `refuseSSH`, `hangSSH`, `freeze` and `stallDisk`.
   public func boot() async throws {
     try await exclusively { try await bootLocked() }
   }
@@ -140,11 +140,12 @@ public struct LabNode: Sendable {
     let record = try file.read()
     return NodeDisk(
       layout: layout, source: record.mountSource(of: name), size: record.settings.diskSize.bytes,
-      isolation: record.isolation)
+      isolation: record.isolation, kind: record.settings.disk ?? .memory)
   }
 
   func bootLocked() async throws {
     let (record, node) = try recorded()
+    try await disk().thaw()
     try await disk().prepare()
     let key = try Keys.publicKey(file.layout.sshPublicKey)
     try await NodeFiles(record: record, node: node, layout: layout, authorizedKey: key + "\n").write()
@@ -253,6 +254,8 @@ public struct LabNode: Sendable {
 
   private func killLocked() async throws {
     let (record, node) = try recorded()
+    // Nothing dies that waits for a disk.
+    try await disk().thaw()
     if let process = node.process, process.isAlive {
       // Read before anything dies: afterwards nothing tells which name space it was.
       if let space = innerNamespace(process) {

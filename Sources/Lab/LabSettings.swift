@@ -15,6 +15,8 @@ public struct LabSettings: Sendable, Hashable, Codable {
   public var sshPort: Int?
   /// Size of each node's disk.
   public var diskSize: ByteCount
+  /// What each node's disk is; nil is `.memory`.
+  public var disk: DiskKind?
   /// How many stand-in GPUs each node reports.
   public var gpusPerNode: Int
   /// The programs of Baton that the lab starts.
@@ -33,6 +35,15 @@ public struct LabSettings: Sendable, Hashable, Codable {
   /// Needs root. Such nodes reach each other and the machine, and nothing else.
   public var network: LabNetwork?
 
+  /// What a node's disk is, where the lab has root; without, it is a folder.
+  public enum DiskKind: String, Sendable, Hashable, Codable {
+    /// A file system in memory: quick, and never late.
+    case memory
+    /// ext4 on a loop device over a file of the lab's folder: as slow as what is below it, and it can stall
+    /// (`LabNode.stallDisk`).
+    case device
+  }
+
   /// An object store that is not the lab's own.
   public struct ObjectStoreChoice: Sendable, Hashable, Codable {
     /// `s3://bucket/prefix`, `swift://container/prefix` or `file:///folder`.
@@ -50,7 +61,8 @@ public struct LabSettings: Sendable, Hashable, Codable {
   /// A lab in `root` with 4 nodes of 2 GiB and one stand-in GPU each, unless told otherwise.
   public init(
     root: String, programs: LabPrograms, nodeCount: Int = 4, sshPort: Int? = nil, diskSize: ByteCount = .gibibytes(2),
-    gpusPerNode: Int = 1, dieWithParent: Bool = false, controllerSettings: [String: Double]? = nil,
+    disk: DiskKind? = nil, gpusPerNode: Int = 1, dieWithParent: Bool = false,
+    controllerSettings: [String: Double]? = nil,
     objectStore: ObjectStoreChoice? = nil, network: LabNetwork? = nil
   ) {
     self.root = root
@@ -58,6 +70,7 @@ public struct LabSettings: Sendable, Hashable, Codable {
     self.nodeCount = nodeCount
     self.sshPort = sshPort
     self.diskSize = diskSize
+    self.disk = disk
     self.gpusPerNode = gpusPerNode
     self.dieWithParent = dieWithParent
     self.controllerSettings = controllerSettings
@@ -81,6 +94,12 @@ public struct LabSettings: Sendable, Hashable, Codable {
     }
     guard network == nil || getuid() == 0 else {
       throw LabError(.unsupported, "nodes with links of their own need root", advice: "run it as root")
+    }
+    guard disk != .device || getuid() == 0 else {
+      throw LabError(.unsupported, "disks that are devices need root", advice: "run it as root")
+    }
+    guard disk != .device || diskSize >= .mebibytes(16) else {
+      throw LabError(.invalidSettings, "ext4 does not fit on \(diskSize)", advice: "give disks at least 16 MiB")
     }
     guard network == nil || Files.exists("/dev/net/tun") else {
       throw LabError(.unsupported, "there is no /dev/net/tun for the nodes' links", advice: "modprobe tun")

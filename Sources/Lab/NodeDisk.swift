@@ -6,18 +6,51 @@ struct NodeDisk: Sendable {
   let source: String
   let size: Int64
   let isolation: LabRecord.Isolation
+  let kind: LabSettings.DiskKind
 
   /// Makes the disk usable: mounts it where that is not done and makes the folders that a fresh node has.
   func prepare() async throws {
     try Files.makeFolder(layout.disk)
-    if isolation == .namespaces, !MountTable.sources(at: layout.disk).contains(source) {
-      let options = "size=\(size),mode=0755,nosuid,nodev"
-      try await Command(
-        try Programs.find("mount", package: "mount"), ["-t", "tmpfs", "-o", options, source, layout.disk]
-      ).checked()
-    }
+    if isolation == .namespaces, !MountTable.entries().contains(where: isOurs) { try await mount() }
     try Files.makeFolder(layout.home, mode: 0o700)
     try Files.makeFolder(layout.scratch, mode: 0o700)
+  }
+
+  private func mount() async throws {
+    let program = try Programs.find("mount", package: "mount")
+    guard kind == .device else {
+      let options = "size=\(size),mode=0755,nosuid,nodev"
+      try await Command(program, ["-t", "tmpfs", "-o", options, source, layout.disk]).checked()
+      return
+    }
+    if !Files.exists(layout.diskImage) {
+      try Files.write("", to: layout.diskImage, mode: 0o600)
+      guard truncate(layout.diskImage, off_t(size)) == 0 else { throw Files.failure("make room in", layout.diskImage) }
+      let make = try Programs.find("mkfs.ext4", package: "e2fsprogs")
+      try await Command(make, ["-q", "-F", "-m", "0", layout.diskImage]).checked()
+    }
+    let options = "loop,nosuid,nodev"
+    try await Command(program, ["-t", "ext4", "-o", options, layout.diskImage, layout.disk]).checked()
+  }
+
+  /// Lets nothing more be written to it, and keeps everybody waiting who tries.
+  func stall() async throws {
+    guard isolation == .namespaces, kind == .device else {
+      throw LabError(.unsupported, "only a disk that is a device can stall", advice: "make the lab with such disks")
+    }
+    try await Command(try Programs.find("fsfreeze", package: "util-linux"), ["--freeze", layout.disk]).checked()
+  }
+
+  /// Takes `stall` back; nothing to take back is success.
+  func thaw() async throws {
+    guard isolation == .namespaces, kind == .device, MountTable.entries().contains(where: isOurs) else { return }
+    // It fails where nothing is stalled.
+    _ = try await Command(try Programs.find("fsfreeze", package: "util-linux"), ["--unfreeze", layout.disk]).run()
+  }
+
+  /// A loop device has a name of its own.
+  private func isOurs(_ entry: MountTable.Entry) -> Bool {
+    entry.target == layout.disk && (entry.source == source || kind == .device)
   }
 
   /// Destroys everything on it.
@@ -27,12 +60,13 @@ struct NodeDisk: Sendable {
     // Content first: another name space may hold a copy of the mount, and would keep the data and its memory.
     try Files.removeAll(in: layout.disk)
     try await unmount()
+    try Files.remove(layout.diskImage)
   }
 
   /// Takes it out of the mount table; not mounted is success.
   func unmount() async throws {
     guard isolation == .namespaces else { return }
-    try await MountTable.unmount(all: { $0.target == layout.disk && $0.source == source })
+    try await MountTable.unmount(all: isOurs)
   }
 }
 
@@ -48,10 +82,6 @@ enum MountTable {
       let fields = line.split(separator: " ")
       return fields.count >= 2 ? Entry(source: String(fields[0]), target: String(fields[1])) : nil
     }
-  }
-
-  static func sources(at target: String) -> [String] {
-    entries().filter { $0.target == target }.map(\.source)
   }
 
   /// Unmounts what `choose` picks, detaching at once what is still in use.

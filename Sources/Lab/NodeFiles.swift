@@ -66,7 +66,9 @@ struct NodeFiles: Sendable {
       # The disks of other nodes are none of this node's business, and must go when their node is wiped.
       mounts=$(cat /proc/mounts)
       while read -r source target rest; do
-        case $source in baton-lab-*) [ "$target" = \(layout.disk) ] || umount -l "$target" || : ;; esac
+        case $source:$target in
+          baton-lab-*:* | /dev/loop*:*/nodes/n*/disk) [ "$target" = \(layout.disk) ] || umount -l "$target" || : ;;
+        esac
       done <<EOF
       $mounts
       EOF

@@ -48,6 +48,10 @@ enum Watchdog {
 
   /// Kills by the lab's mark, since the record may lack the latest process.
   private static func script(_ record: LabRecord, _ layout: LabLayout) -> String {
+    let disks = record.nodes.map { layout.node($0.name).disk }
+    let thawing =
+      record.settings.disk == .device
+      ? "for disk in \(disks.joined(separator: " ")); do fsfreeze --unfreeze $disk; done 2>/dev/null" : ":"
     return """
       #!/bin/sh
       # Removes the Baton lab in \(layout.root) when its owner is gone. Written by Baton.
@@ -63,6 +67,8 @@ enum Watchdog {
           fi
         done 2>/dev/null
       }
+      # Nothing dies that waits for a disk.
+      \(thawing)
       # SIGQUIT lets PostgreSQL remove its shared memory.
       for pid in $(marked); do
         [ "$(cat /proc/$pid/comm)" != postgres ] || kill -QUIT $pid
@@ -78,7 +84,9 @@ enum Watchdog {
         sleep 0.1
       done
       while read -r source target rest; do
-        case $source in \(record.mountSource(of: ""))*) umount -l "$target" ;; esac
+        case $source:$target in
+          \(record.mountSource(of: ""))*:* | *:\(layout.root)/nodes/*) umount -l "$target" ;;
+        esac
       done </proc/mounts
       rm -rf /var/tmp/baton-lab-\(record.id) /tmp/baton-lab-\(record.id) \(layout.root)
 

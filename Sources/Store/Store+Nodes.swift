@@ -94,6 +94,17 @@ extension Store {
       """)
   }
 
+  /// Writes down how much of the node's disk whoever staged on it found free, which counts until the next probe.
+  ///
+  /// `.stale` where there is no such node, or the turn is another's.
+  public func setDiskFree(_ node: NodeID, _ free: ByteCount, by epoch: ControllerEpoch) async throws -> Guarded<NodeID>
+  {
+    try await controlled(by: epoch) { transaction in
+      let count = try await transaction.execute("UPDATE node SET disk_free = \(free) WHERE id = \(node)")
+      return count == 1 ? .done(node) : .stale
+    }
+  }
+
   /// Moves the node to `state` if that can follow the one it is in; `.stale` where it cannot.
   ///
   /// Silence alone never ends anything on the node.

@@ -9,10 +9,11 @@ import Testing
 enum LabFixture {
   /// Runs `body` with `nodes` nodes and nothing else, then takes them down.
   static func withNodes(
-    _ nodes: Int = 1, network: LabNetwork? = nil, _ body: (Lab) async throws -> Void
+    _ nodes: Int = 1, network: LabNetwork? = nil, disk: LabSettings.DiskKind? = nil, _ body: (Lab) async throws -> Void
   ) async throws {
     var settings = settings(nodes: nodes)
     settings.network = network
+    settings.disk = disk
     settings.programs.links = ["\(built)/baton", "lab", "links", "--lab", settings.root]
     let lab = Lab(root: settings.root)
     do {

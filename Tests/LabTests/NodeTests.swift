@@ -48,6 +48,36 @@ import Testing
     }
   }
 
+  @Test(
+    .enabled(if: NodeTests.hasDevices, "disks that are devices need root and loop devices"), .timeLimit(.minutes(2)))
+  func waitsForADiskThatStallsAndLosesNothing() async throws {
+    try await LabFixture.withNodes(2, disk: .device) { lab in
+      let (node, other) = (try lab.node("n1"), try lab.node("n2"))
+      let tooMuch = try await node.ssh("head -c 20000000 /dev/zero >$BATON_NODE_ROOT/big")
+      #expect(tooMuch.problems.contains("No space left on device"))
+      #expect(try await node.ssh("rm $BATON_NODE_ROOT/big; echo kept >$BATON_NODE_ROOT/data").status == 0)
+      try await node.stallDisk()
+      // It is read, and the other's is another one.
+      #expect(try await node.ssh("cat $BATON_NODE_ROOT/data").output == "kept\n")
+      #expect(try await other.ssh("echo other >$BATON_NODE_ROOT/data").status == 0)
+      async let writing = node.ssh("echo more >>$BATON_NODE_ROOT/data")
+      while try !node.processes().contains(where: { ProcessTable.state(of: $0)?.letter == "D" }) {
+        try await TestTime.beforeAskingAgain()
+      }
+      try await node.resumeDisk()
+      #expect(try await writing.status == 0)
+      #expect(try await node.ssh("cat $BATON_NODE_ROOT/data").output == "kept\nmore\n")
+      // What hangs at it goes with the node, and with its disk.
+      try await node.stallDisk()
+      let process = try #require(lab.file.read().nodes[0].process)
+      try await node.revoke()
+      #expect(!process.isAlive)
+      #expect(try await node.ssh("cat $BATON_NODE_ROOT/data").status == 1)
+      #expect(try await other.ssh("cat $BATON_NODE_ROOT/data").output == "other\n")
+      try await node.stallDisk()
+    }
+  }
+
   @Test(.timeLimit(.minutes(2))) func losesItsProcessesAndItsDiskWhenItIsRevoked() async throws {
     try await LabFixture.withNodes(2) { lab in
       let (node, other) = (try lab.node("n1"), try lab.node("n2"))
@@ -131,6 +161,9 @@ import Testing
       while Files.exists("/proc/\(orphan.pid)") { try await TestTime.beforeAskingAgain() }
     }
   }
+
+  /// Whether disks of this machine can be devices.
+  private static let hasDevices = isRoot && Files.exists("/dev/loop-control")
 
   /// Starts a process that left its session and its parents, as a daemon does; its number on the machine.
   private func startDaemon(on node: LabNode) async throws -> ProcessIdentity {

@@ -32,6 +32,17 @@ import Testing
     }
   }
 
+  @Test func believesWhoFoundADiskFullUntilTheNextProbe() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1")
+      #expect(try await f.store.setDiskFree(node, .gibibytes(3), by: f.epoch) == .done(node))
+      #expect(try await f.store.snapshot().snapshot.nodes.first?.diskFree == .gibibytes(1))
+      _ = try await f.store.updateNode(node, facts: .test(gpus: 2), by: f.epoch)
+      #expect(try await f.store.node(node).facts.diskFree == .gibibytes(50))
+      #expect(try await f.store.setDiskFree(NodeID(999), .zero, by: f.epoch) == .stale)
+    }
+  }
+
   @Test func drainsOnceAndSaysWhy() async throws {
     try await StoreFixture.with { f in
       let node = try await f.node("n1")

@@ -6,7 +6,7 @@ import TestKit
 import Testing
 import Wire
 
-/// Nodes that die, lie and run full while data comes to them: what was finished is kept, and nothing wrong is used.
+/// Nodes that die and lie while data comes to them: what was finished is kept, and nothing wrong is used.
 @Suite struct NodeStagingTests {
   /// How a node dies when half of its data is there.
   struct Death: Sendable, CustomTestStringConvertible {
@@ -79,59 +79,17 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: getuid() == 0, "without root a node's disk is a folder without a size"))
-  func goesElsewhereWhenADiskRunsFullDuringStagingAndSaysSo() async throws {
-    try await SystemFixture.with(nodes: 2, diskSize: .mebibytes(128)) { s in
-      let (dataset, sum) = try await s.noise("noise", .mebibytes(16))
-      try await s.lease()
-      let blocks = try s.lab.nodes.map { try StagingBlock(dataset, on: $0) }
-      let job = try await s.count("--steps 3 --check noise:\(sum)", "data: [\(dataset.name)]").id
-      let full = try #require(try await s.wait(job, .staging).attempt?.nodes.first?.name)
-      try await s.supervised(on: s.lab.node(full))
-      try await s.lab.node(full).fillDisk(leaving: .mebibytes(4))
-      for block in blocks { block.release() }
-      let end = try await s.wait(job, .completed)
-      #expect(end.attempt?.nodes.map(\.name) != [full])
-      try await s.expectOneCurve(job, steps: 3)
-      let first = try #require(try await s.client.run("\(job)").attempts.first)
-      #expect(first.outcome == .stagingFailed && first.nodes.map(\.name) == [full])
-      #expect(first.detail?.contains("its disk has room for") == true, "\(first.detail ?? "")")
-      try s.lab.node(full).emptyDisk()
-    }
-  }
-
-  @Test(.enabled(if: getuid() == 0, "without root a node's disk is a folder without a size"))
-  func goesOnFromTheCheckpointBeforeOneForWhichTheDiskHadNoRoom() async throws {
-    try await SystemFixture.with(diskSize: .mebibytes(128)) { s in
-      let node = try s.lab.node("n1")
-      try await s.lease()
-      let job = try await s.count("--steps 100 --save-at 10", "retry: {max_restarts: 1, on_exit_codes: [1]}").id
-      try await s.wait(job, until: "safe at step 10") { $0.checkpointStep == 10 }
-      let events = try await s.client.eventStream()
-      try await node.fillDisk(leaving: .zero)
-      _ = try await s.client.checkpoint("\(job)")
-      // The next attempt would not find room either.
-      try await s.waiting(for: "the end of the first attempt") {
-        for try await event in events where event.action == "attempt.end" { break }
-      }
-      try node.emptyDisk()
-      let end = try await s.wait(job, .completed)
-      #expect(end.attempt?.resumedFromStep == 10)
-      try await s.expectOneCurve(job, steps: 100)
-      let attempts = try await s.client.run("\(job)").attempts
-      #expect(attempts.first?.outcome == .failed, "\(attempts)")
-      #expect(attempts.first?.detail == "rank 0 ended with exit code 1", "\(attempts)")
-    }
-  }
-
   /// A product whose store is reached through a proxy.
-  private static func with(
+  static func with(
+    disk: LabSettings.DiskKind? = nil, times: [String: Double] = [:],
     _ body: @escaping @Sendable (SystemFixture, FaultProxy) async throws -> Void
   ) async throws {
     let proxy = try FaultProxy(to: try await OpenStack.shared.swift.url, mark: "/system-")
     defer { proxy.close() }
     try await ObjectStoreTests.with(.swift, through: proxy.address) { objects in
-      try await SystemFixture.with(limit: .seconds(200), objects: objects) { s in try await body(s, proxy) }
+      try await SystemFixture.with(limit: .seconds(200), objects: objects, disk: disk, times: times) { s in
+        try await body(s, proxy)
+      }
     }
   }
 

@@ -27,7 +27,8 @@ struct SystemFixture: Sendable {
   /// each node has a link that can fail; `times` are other settings than the short ones.
   static func with(
     nodes: Int = 1, diskSize: ByteCount = .mebibytes(256), limit: Duration = .seconds(150),
-    objects: LabSettings.ObjectStoreChoice? = nil, network: LabNetwork? = nil, times: [String: Double] = [:],
+    objects: LabSettings.ObjectStoreChoice? = nil, network: LabNetwork? = nil, disk: LabSettings.DiskKind? = nil,
+    times: [String: Double] = [:],
     _ body: @escaping @Sendable (SystemFixture) async throws -> Void
   ) async throws {
     try await Turns.shared.hold {
@@ -36,7 +37,8 @@ struct SystemFixture: Sendable {
       // Within the lab, so that it goes with it however this process ends.
       let folder = root + "/files"
       let settings = LabSettings(
-        root: root, programs: places.programs(root: root), nodeCount: nodes, diskSize: diskSize, dieWithParent: true,
+        root: root, programs: places.programs(root: root), nodeCount: nodes, diskSize: diskSize, disk: disk,
+        dieWithParent: true,
         controllerSettings: shortTimes.merging(times) { $1 }, objectStore: objects, network: network)
       let lab = Lab(root: root)
       do {

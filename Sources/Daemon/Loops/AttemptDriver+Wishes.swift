@@ -151,6 +151,10 @@ extension AttemptDriver {
       }
       if gang.staging == nil { _ = services.progress.note(nil, for: attempt.job) }
     }
+    if case .ended(let outcome) = entry.event, case .diskTooSmall(_, let room)? = outcome.staging {
+      // Else the job would be sent to the same full disk again before the next probe sees it.
+      _ = try await services.store.setDiskFree(targets[rank].id, room, by: epoch)
+    }
     if case .evicted(let replica, _) = entry.event {
       _ = try await services.store.removeReplicas(node: targets[rank].id, contentID: replica, by: epoch)
     }
