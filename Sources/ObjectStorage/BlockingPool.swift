@@ -9,12 +9,12 @@ package final class BlockingPool: Sendable {
   }
 
   private let state = Mutex(State())
-  private let queue: DispatchQueue
+  private let label: String
   private let width: Int
 
   /// A pool that runs at most `width` calls at once; further ones wait their turn.
   package init(label: String, width: Int) {
-    queue = DispatchQueue(label: label, attributes: .concurrent)
+    self.label = label
     self.width = width
   }
 
@@ -35,7 +35,9 @@ package final class BlockingPool: Sendable {
       state.running += 1
       return true
     }
-    if starts { queue.async { self.drain() } }
+    // A serial queue gets a thread at once. A concurrent one would get as many as there are processors, and where all of
+    // them block, only one more about every second.
+    if starts { DispatchQueue(label: label).async { self.drain() } }
   }
 
   private func drain() {

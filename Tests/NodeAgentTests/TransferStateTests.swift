@@ -81,6 +81,33 @@ import Testing
     #expect(state.next(at: .seconds(6)) == [.peer(piece: 1, rank: 1), .peer(piece: 3, rank: 1)])
   }
 
+  @Test func bringsItsShareBeforeThatOfPeersOfWhomNothingIsKnown() {
+    var state = state { $0.patience = .zero }
+    func asked(at now: TimeSpan) -> [TransferState.Work] {
+      state.next(at: now).filter { if case .flush = $0 { false } else { true } }
+    }
+    #expect(asked(at: .zero) == stored(0, 2))
+    finish(&state, [0, 2], at: .seconds(9))
+    #expect(asked(at: .seconds(9)) == stored(4, 6))
+    finish(&state, [4], at: .seconds(10))
+    #expect(asked(at: .seconds(10)) == [], "6 is on its way, and perhaps the peers are heard of until it is there")
+    finish(&state, [6], at: .seconds(11))
+    #expect(asked(at: .seconds(11)) == stored(7, 5))
+  }
+
+  @Test func asksTheStoreForFewPiecesAtOnceWhereManyNodesDo() {
+    let plan = TransferPlan(
+      (0..<80).map { TransferFile(path: "f\($0)", size: 10, checksum: nil, key: "k\($0)") }, pieceSize: 10)
+    func begun(_ count: Int, _ change: (inout TransferState) -> Void = { _ in }) -> Int {
+      var state = TransferState(plan, rank: 0, count: count)
+      change(&state)
+      return state.next(at: .zero).count { if case .store = $0 { true } else { false } }
+    }
+    #expect([1, 2, 4, 8, 16].map { begun($0) } == [6, 4, 2, 1, 1])
+    // Alone after all.
+    #expect(begun(8) { $0.peersAreKnown([], at: .zero) } == 6)
+  }
+
   @Test func asksAgainForWhatAPeerHasNotYetUntilItIsLate() {
     var state = state { $0.peerLanes = 1 }
     state.peersAreKnown([1], at: .zero)

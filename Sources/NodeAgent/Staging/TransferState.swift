@@ -40,6 +40,9 @@ struct TransferState: Sendable {
   struct Limits: Hashable, Sendable {
     /// Requests for pieces to the store at once.
     var storeLanes = 6
+    /// Those of all nodes of a gang together, at least one each: what shares one link to the store should come piece after
+    /// piece, so that it is passed on while the rest comes, and not all at the end.
+    var gangLanes = 8
     /// So many pieces one request brings at most: a store works for each request, too.
     var longestRun = 4
     /// Pieces from each peer at once.
@@ -81,6 +84,8 @@ struct TransferState: Sendable {
   private var unfinished: Int
   private(set) var verified: Set<Int>
   private var own: [Int] = []
+  /// Those of this node's share that did not come yet.
+  private var ownMissing: Set<Int> = []
   private var ownCursor = 0
   private var fallback: [Int] = []
   private var fallbackCursor = 0
@@ -127,6 +132,7 @@ struct TransferState: Sendable {
         peers[index % count]?.pieces.append(index)
       }
     }
+    ownMissing = Set(own)
     for index in plan.files.indices where !self.verified.contains(index) {
       if isHashedInPieces(index) {
         hashing[index] = Hashing(hash: plan.files[index].checksum.flatMap(ChecksumHash.init))
@@ -172,13 +178,24 @@ struct TransferState: Sendable {
     }
     nextHashes(&work)
     nextFromPeers(&work)
-    while storeFlying < limits.storeLanes, let piece = nextForStore(at: now) {
+    while storeFlying < storeLanes(at: now), let piece = nextForStore(at: now) {
       pieces[piece] = .flying
       storeFlying += 1
       let run = takeRun(after: piece)
       work.append(run.count > 1 ? .run(run) : .store(piece: piece, comparing: suspects[piece] != nil))
     }
     return work
+  }
+
+  /// How many requests to the store may be under way: fewer while others bring the rest.
+  private func storeLanes(at now: TimeSpan) -> Int {
+    guard peers.contains(where: \.value.isUsable), !doesWithoutPeers(at: now) else { return limits.storeLanes }
+    return max(1, min(limits.storeLanes, limits.gangLanes / (peers.count + 1)))
+  }
+
+  /// Whether nobody said for too long where the peers are. What a node does itself first is not waiting.
+  private func doesWithoutPeers(at now: TimeSpan) -> Bool {
+    !arePeersKnown && now >= limits.patience && ownMissing.isEmpty
   }
 
   /// The piece and those of this node's share that follow it in its object; fewer where there would not be enough to
@@ -241,7 +258,7 @@ struct TransferState: Sendable {
       if pieces[fallback[fallbackCursor - 1]] == .todo { return fallback[fallbackCursor - 1] }
     }
     // Nobody said where the peers are: their share is brought, but from its far end, should they still be heard of.
-    guard !arePeersKnown, now >= limits.patience else { return nil }
+    guard doesWithoutPeers(at: now) else { return nil }
     for rank in peers.keys.sorted() {
       while let last = peers[rank]?.pieces.last, (peers[rank]?.cursor ?? 0) < (peers[rank]?.pieces.count ?? 0) {
         peers[rank]?.pieces.removeLast()
@@ -284,6 +301,7 @@ struct TransferState: Sendable {
       peers[rank]?.flying -= 1
       peers[rank]?.strikes = 0
     } else {
+      ownMissing.remove(piece)
       if goesOn.remove(piece) == nil { storeFlying -= 1 }
       storeDone += 1
       storeDoneAt = now
