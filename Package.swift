@@ -153,7 +153,8 @@ let package = Package(
     .testTarget(
       name: "DaemonTests",
       dependencies: [
-        "Daemon", "Wire", "Domain", "Store", "ObjectStorage", .product(name: "HTTPTypes", package: "swift-http-types"),
+        "Daemon", "Wire", "Domain", "Store", "ObjectStorage", "SSH",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
       ],
       swiftSettings: strict),
     .testTarget(

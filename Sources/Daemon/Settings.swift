@@ -44,7 +44,8 @@ struct Settings: Sendable, Codable {
   var probeIntervalSeconds: Double?
   /// A node that cannot be reached before any rank runs is given up after this; seconds.
   var reachPatienceSeconds: Double?
-  /// How long a node may take to take a connection, to greet, and again for each step of the login; seconds.
+  /// How long a node may take to take a connection, to greet, and again for each step of the login; four times as long,
+  /// a minute at most, it may be silent on a session; seconds.
   var nodeAnswerSeconds: Double?
   /// From staged to the first step, as the planner assumes it; seconds.
   var launchSeconds: Double?
@@ -160,6 +161,8 @@ struct Settings: Sendable, Codable {
     sessions.authenticationTimeout = limit
     sessions.channelOpenTimeout = limit
     sessions.execRequestTimeout = limit
+    // Else a node that falls silent while it is asked something is waited for as long as the answer may take.
+    sessions.keepaliveInterval = min(sessions.keepaliveInterval, limit)
     return sessions
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import SSH
 import Testing
 
 @testable import Daemon
@@ -26,6 +27,18 @@ import Testing
       let error = #expect(throws: SettingsError.self) { try read(", \"\(name)\": \(value)") }
       #expect(error?.problem.contains(name) == true)
     }
+  }
+
+  @Test func whatANodeMayTakeLimitsEveryStepWithItAndHowLongItIsSilent() throws {
+    #expect(try read("").sessions == SSHSettings())
+    let quick = try read(", \"node_answer_seconds\": 3").sessions
+    let limits = [
+      quick.connectTimeout, quick.handshakeTimeout, quick.authenticationTimeout, quick.channelOpenTimeout,
+      quick.execRequestTimeout, quick.keepaliveInterval,
+    ]
+    #expect(Set(limits) == [.seconds(3)])
+    // A patient site is not to notice later than others that a node is gone.
+    #expect(try read(", \"node_answer_seconds\": 60").sessions.keepaliveInterval == SSHSettings().keepaliveInterval)
   }
 
   @Test func refusesObjectsWithoutASize() throws {

@@ -84,10 +84,10 @@ struct NodeLinkTests {
   @Test func losesAtMostOneIntervalWhenItsLinkIsCutThroughTheEndOfTheLease() async throws {
     try await Links.with(nodes: 2) { s, _ in
       let node = try s.lab.node("n1")
-      let interval = 10
-      try await s.lease("first", nodes: ["n1"], seconds: 22)
-      try await s.lease("second", nodes: ["n2"], seconds: 90, startIn: 22)
-      let job = try await s.count("--steps 500", "checkpoint: {every: \(interval)s}").id
+      let interval = 15
+      try await s.lease("first", nodes: ["n1"], seconds: 31)
+      try await s.lease("second", nodes: ["n2"], seconds: 90, startIn: 31)
+      let job = try await s.count("--steps 600", "checkpoint: {every: \(interval)s}").id
       let safe = try #require(try await s.wait(job, until: "safe") { $0.checkpointStep != nil }.checkpointStep)
       try await s.degrades("first") { try node.cutLink() }
       try await s.event("its last save, which nobody hears of") {
@@ -95,7 +95,7 @@ struct NodeLinkTests {
       }
       let end = try await s.wait(job, .completed)
       #expect(end.attempt?.resumedFromStep == safe)
-      try await s.expectOneCurve(job, steps: 500)
+      try await s.expectOneCurve(job, steps: 600)
       let attempts = try await s.client.run("\(job)").attempts
       #expect(attempts.map(\.outcome) == [.leaseEnded, .completed])
       let detail = attempts.first?.detail ?? ""
