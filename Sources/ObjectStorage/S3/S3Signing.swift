@@ -109,6 +109,9 @@ final class S3Dialect: StoreDialect {
     else { return false }
     let difference = theirs - clock()
     guard abs(theirs - now) > 60 else { return false }
+    // A node has keys of its lease's days alone. Another day's clock is of no use to it, and once learned it would sign
+    // nothing more, however short the mistake of whoever answered.
+    guard key.dayKey(SigV4.Scope(seconds: theirs, region: region).day, region: region) != nil else { return false }
     skew.withLock { $0 = difference }
     return true
   }
