@@ -26,6 +26,17 @@ public struct GangOutcome: Hashable, Sendable {
     self.badObject = badObject
   }
 
+  /// The same, with `text` behind its sentence where what was saved last matters: where more was to come, and no node
+  /// says so itself.
+  func adding(_ text: String) -> GangOutcome {
+    switch outcome {
+    case .completed, .stagingFailed, .launchFailed, .lost: return self
+    default:
+      return GangOutcome(
+        outcome: outcome, exitCode: exitCode, detail: detail + text, stagingFault: stagingFault, badObject: badObject)
+    }
+  }
+
   /// Decides by the first of these rules that applies.
   ///
   /// 1. A person, or the job's time limit, ended it: that, whatever the ranks then said.

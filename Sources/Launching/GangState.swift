@@ -71,6 +71,8 @@ public struct GangState: Hashable, Sendable {
   private var stopTold: Set<Int> = []
   /// Steps that are complete on disks of nodes, by their ranks, and not known to be in the store.
   private var unstored: [Int: Set<Int>] = [:]
+  /// Why steps that are newer than all in the store are not there, as far as nodes have told.
+  private var troubles: [Int: String] = [:]
   /// Nodes that could not be reached when their ranks were to start, and why.
   private var late: [Int: String] = [:]
   private var finished = false
@@ -147,9 +149,14 @@ public struct GangState: Hashable, Sendable {
     case .checkpointStored(let checkpoint):
       // What is older has done its part.
       unstored = unstored.filter { $0.key > checkpoint.step }
+      troubles = troubles.filter { $0.key > checkpoint.step }
       return [.commit(checkpoint)]
+    case .checkpointDelayed(let step, let reason):
+      if unstored[step] != nil { troubles[step] = reason }
+      return []
     case .checkpointRejected(let step, let reason):
       unstored[step] = nil
+      troubles[step] = reason
       return [.checkpointRejected(step: step, reason: reason)]
     case .ended(let outcome):
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
@@ -191,6 +198,16 @@ public struct GangState: Hashable, Sendable {
     return "; \(what) \(steps.map(String.init).joined(separator: ", ")) may not have reached the store"
   }
 
+  /// What became of the newest checkpoint, where it is not known to be in the store.
+  private var lastSaveText: String {
+    guard let step = (Array(unstored.keys) + Array(troubles.keys)).max() else { return "" }
+    // What kept one from the store kept the next one, too.
+    let waiting = troubles.filter { unstored[$0.key] != nil }.max { $0.key < $1.key }?.value
+    let checkpoint = UnstoredCheckpoint(
+      step: Int64(step), isRejected: unstored[step] == nil, reason: troubles[step] ?? waiting)
+    return "; \(checkpoint)"
+  }
+
   /// A node that was out of reach until its peers gave up had its part in that.
   private func phase(after outcome: NodeOutcome, of nodeRank: Int) -> NodePhase {
     if let why = outcome.lost { return .lost(why + unstoredText(of: nodeRank)) }
@@ -225,7 +242,7 @@ public struct GangState: Hashable, Sendable {
     if isOver {
       guard !finished else { return [] }
       finished = true
-      return [.finish(GangOutcome(nodes: nodes))]
+      return [.finish(GangOutcome(nodes: nodes).adding(lastSaveText))]
     }
     guard needsOthersToStop(nodes[nodeRank]) else { return [] }
     let others = nodes.indices.filter { !nodes[$0].isOver && !stopTold.contains($0) }

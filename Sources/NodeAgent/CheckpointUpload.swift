@@ -34,7 +34,11 @@ struct CheckpointUpload: Sendable {
   var newer: [Int] = []
   /// Where files are cut.
   var chunkLength = CheckpointChunk.length
+  /// Time and chance of what is tried again here; the store has its own.
+  var pacing = Pacing.live
 
+  /// So often in a row a refusal, or wrong bytes, are not believed.
+  private static let doubts = 3
   /// Chunks on their way at once.
   private static let lanes = 8
   static let pool = BlockingPool(label: "baton.checkpoints", width: 4)
@@ -65,7 +69,7 @@ struct CheckpointUpload: Sendable {
     do {
       for step in newer {
         let key = ObjectLayout.manifest(checkpoint: prefix(of: step))
-        if try await retrying({ try await store.head(key) }) != nil { return .cancelled }
+        if try await patiently({ try await store.head(key) }) != nil { return .cancelled }
       }
       let files = try await stored()
       let part = try await putPart(
@@ -183,7 +187,7 @@ struct CheckpointUpload: Sendable {
     let size = Int64(range.count)
     if let key = index.key(sha256: sha256, size: size) {
       // It was read back when it was committed.
-      let found = try await limiter.working { try await retrying { try await store.head(key) } }
+      let found = try await limiter.working { try await patiently { try await store.head(key) } }
       if found?.size == size { return CheckpointChunk(key: key, size: size, sha256: sha256) }
     }
     let chunk = CheckpointChunk(
@@ -199,7 +203,7 @@ struct CheckpointUpload: Sendable {
 
   private func send(_ chunk: CheckpointChunk, _ name: String, _ range: Range<Int64>) async throws {
     do {
-      try await retrying {
+      try await patiently {
         _ = try await store.put(
           chunk.key, from: .slice(path: "\(path)/\(name)", range), sha256: chunk.sha256, replacing: false)
       }
@@ -215,7 +219,7 @@ struct CheckpointUpload: Sendable {
 
   private func readBack(_ chunk: CheckpointChunk) async throws {
     do {
-      try await retrying {
+      try await patiently {
         try await verifyObject(store, key: chunk.key, size: chunk.size, sha256: chunk.sha256)
       }
     } catch let error as ObjectStoreError where error.code == .checksumMismatch {
@@ -226,9 +230,26 @@ struct CheckpointUpload: Sendable {
   /// Writes an object, unless there is one already; returns what is there.
   private func putOnce(_ key: String, _ bytes: [UInt8]) async throws -> [UInt8] {
     do {
-      try await retrying { _ = try await store.put(key, from: .bytes(bytes), sha256: nil, replacing: false) }
+      try await patiently { _ = try await store.put(key, from: .bytes(bytes), sha256: nil, replacing: false) }
     } catch let error as ObjectStoreError where error.code == .exists {}
-    return try await retrying { try await store.bytes(key) }
+    return try await patiently { try await store.bytes(key) }
+  }
+
+  /// Tries again what the store may do later, until the task is cancelled; and a few times what it refuses, or says is
+  /// another content.
+  ///
+  /// A store that cannot look up whom to believe refuses for a moment, and a byte may turn over on its way: the checkpoint
+  /// is not given up for that.
+  private func patiently<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+    var doubts = 0
+    while true {
+      do {
+        return try await retrying(pacing: pacing, body)
+      } catch let error as ObjectStoreError where error.isDoubtful && doubts < Self.doubts {
+        doubts += 1
+        try await pacing.sleep(StoreRetryPolicy().pause(afterFailure: doubts, random: pacing.random()))
+      }
+    }
   }
 
   private func mismatch(_ key: String) -> Rejection {
@@ -255,8 +276,8 @@ struct CheckpointUpload: Sendable {
     if checkpoint.layout == .sharded {
       for node in order.nodeAddresses.indices where node != order.nodeRank {
         let key = ObjectLayout.part(checkpoint: prefix, nodeRank: node)
-        guard try await retrying({ try await store.head(key) }) != nil else { return .partStored }
-        parts.append(try CheckpointPart(decoding: try await retrying { try await store.bytes(key) }))
+        guard try await patiently({ try await store.head(key) }) != nil else { return .partStored }
+        parts.append(try CheckpointPart(decoding: try await patiently { try await store.bytes(key) }))
       }
     }
     guard
@@ -278,6 +299,11 @@ struct CheckpointUpload: Sendable {
     }
     return .stored(prefix: prefix, manifestSHA256: ContentHash.of(found), bytes: manifest.files.total)
   }
+}
+
+extension ObjectStoreError {
+  /// Whether it need not be so the next time, although the store is there.
+  fileprivate var isDoubtful: Bool { code == .denied || code == .checksumMismatch }
 }
 
 /// Who is first to claim a name has it.

@@ -57,7 +57,19 @@ final class LocalCheckpoints {
   }
 
   /// When nobody writes any more: steps that never became complete, with the reason.
-  func unfinished() -> [Finding] {
+  func unfinished() -> [Finding] { halfMade() + halfWritten() }
+
+  /// The newest `step-N.tmp`, where that is newer than all that is complete: what was being saved at the end.
+  private func halfWritten() -> [Finding] {
+    let names = (try? Disk.names(in: folder.checkpoints)) ?? []
+    let steps = names.filter { $0.hasSuffix(".tmp") }.compactMap { Self.step(String($0.dropLast(4))) }
+    guard let step = steps.max(), step > known.max() ?? -1 else { return [] }
+    return [
+      .useless(step: step, reason: "the program ended before it was complete: step-\(step).tmp was never renamed")
+    ]
+  }
+
+  private func halfMade() -> [Finding] {
     open.values.sorted().compactMap { step in
       guard !known.contains(step) else { return nil }
       let names = (try? Disk.names(in: folder.checkpoint(step: step))) ?? []

@@ -26,6 +26,11 @@ extension Supervisor {
     for finding in local?.poll() ?? [] { take(finding) }
   }
 
+  /// Tells what will never become a checkpoint, now that nobody writes any more.
+  func takeUnfinished() {
+    for finding in local?.unfinished() ?? [] { take(finding) }
+  }
+
   func take(_ finding: LocalCheckpoints.Finding) {
     switch finding {
     case .useless(let step, let reason):
@@ -56,10 +61,11 @@ extension Supervisor {
     let newer = queue.stepsInParts.filter { $0 > checkpoint.step }
     let limiter = UploadLimiter(interval: gentleInterval)
     self.limiter = limiter
-    let work = CheckpointUpload(
+    var work = CheckpointUpload(
       order: order, folder: folder, checkpoint: checkpoint, store: store, base: base, limiter: limiter, newer: newer)
     let mailbox = mailbox
-    upload = Task.detached {
+    work.pacing = Self.pacing(telling: mailbox)
+    upload = Task.detached { [work] in
       let begun = BootInstant.now()
       let outcome = await work.run()
       mailbox.post(.uploaded(checkpoint, outcome, took: .now() - begun - limiter.paused))

@@ -41,7 +41,7 @@ extension Supervisor {
       return .ok
     case .deadline(let remaining, _, let access):
       end = .now() + remaining
-      if let access { store = access.open() }
+      if let access { store = access.open(pacing: Self.pacing(telling: mailbox)) }
       return .ok
     case .lastSave(let lead):
       rule.isTold(lead)

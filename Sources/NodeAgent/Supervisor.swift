@@ -16,6 +16,7 @@ final class Supervisor {
     case control(ControlCommand, ReplySlot)
     case uploaded(LocalCheckpoint, CheckpointUpload.Outcome, took: TimeSpan)
     case recorded(String?)
+    case storeWaits(reason: String)
   }
 
   /// Where the attempt stands; each goes only to one that is further down.
@@ -73,6 +74,7 @@ final class Supervisor {
   var upload: Task<Void, Never>?
   /// Of the upload under way.
   var limiter: UploadLimiter?
+  var delays = StoreDelays()
   let base = CheckpointBase()
   var background: [Task<Void, Never>] = []
   /// Serves other nodes while the gang stages.
@@ -98,11 +100,11 @@ final class Supervisor {
     self.node = node
     self.folder = folder
     order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
-    store = order.store.open()
+    mailbox = try Mailbox()
+    store = order.store.open(pacing: Self.pacing(telling: mailbox))
     end = receivedAt + order.leaseRemaining
     rule = LastSave(assumed: order.lastSaveLead, grace: order.grace, interval: order.checkpointEvery)
     queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1)
-    mailbox = try Mailbox()
     logs = try FolderWatch()
     if baton_become_subreaper() != 0 { throw SystemError("cannot adopt", "orphans", errno: errno) }
     for path in [folder.logs, folder.checkpoints, folder.resume, folder.work] { try Disk.makeFolders(path) }
@@ -178,6 +180,8 @@ final class Supervisor {
     case .recorded(let failure):
       if let failure { complain("record: \(failure)") }
       isRecorded = true
+    case .storeWaits(let reason):
+      storeWaits(reason)
     }
   }
 
@@ -266,7 +270,7 @@ final class Supervisor {
     limiter?.release()
     killTree()
     readCheckpoints()
-    for finding in local?.unfinished() ?? [] { take(finding) }
+    takeUnfinished()
     if queue.closeUp(hasTimeForAnother: rule.hasTimeToUpload(from: .now(), end: end)) { upload?.cancel() }
     if isKilled { dropUploads() }
     phase = .saving
@@ -302,6 +306,7 @@ final class Supervisor {
     let isEarly = ranks.isEmpty || ranks.contains { $0.end == nil }
     if outcome.stopped == nil, remains == nil, isEarly { outcome.stopped = .leaseEnd }
     killTree()
+    if case .running = phase { takeUnfinished() }
     dropUploads()
     for task in background { task.cancel() }
     phase = .over

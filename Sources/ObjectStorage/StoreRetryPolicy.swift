@@ -59,6 +59,9 @@ public struct RetryBudget: Hashable, Sendable {
     return now - since + pause <= policy.budget ? pause : nil
   }
 
+  /// How long nothing has come of it.
+  public func waited(until now: Duration) -> Duration { now - since }
+
   /// Bytes arrived: patience begins anew.
   public mutating func progressed(now: Duration) {
     failures = 0
@@ -74,15 +77,19 @@ public struct Pacing: Sendable {
   public var random: @Sendable () -> Double
   /// Waits; throws `CancellationError` when the task is cancelled.
   public var sleep: @Sendable (Duration) async throws -> Void
+  /// Hears why an operation is tried again, and for how long nothing will have come of it by then.
+  public var hear: @Sendable (ObjectStoreError, Duration) -> Void
 
   /// A clock, chance and patience of one's own.
   public init(
     now: @escaping @Sendable () -> Duration, random: @escaping @Sendable () -> Double,
-    sleep: @escaping @Sendable (Duration) async throws -> Void
+    sleep: @escaping @Sendable (Duration) async throws -> Void,
+    hear: @escaping @Sendable (ObjectStoreError, Duration) -> Void = { _, _ in }
   ) {
     self.now = now
     self.random = random
     self.sleep = sleep
+    self.hear = hear
   }
 
   /// The machine's.
@@ -108,9 +115,9 @@ package func retrying<Value: Sendable>(
     } catch let error as ObjectStoreError {
       failure = error
     }
-    guard failure.isWorthRetrying, let pause = budget.pause(now: pacing.now(), random: pacing.random()) else {
-      throw failure
-    }
+    let now = pacing.now()
+    guard failure.isWorthRetrying, let pause = budget.pause(now: now, random: pacing.random()) else { throw failure }
+    pacing.hear(failure, budget.waited(until: now) + pause)
     try await pacing.sleep(pause)
   }
 }

@@ -135,8 +135,10 @@ extension Store {
     ).map { try $0.get("id") }
     var ended: [EndedAttempt] = []
     for attempt in live {
-      let silence = try await silence(in: attempt, transaction).map { "; \($0)" } ?? ""
-      let ending = AttemptEnding(attempt: attempt, outcome: .leaseEnded, detail: "\(lease) ended" + silence)
+      let causes = [
+        try await unstoredCheckpoint(of: attempt, in: transaction), try await silence(in: attempt, transaction),
+      ].compactMap { $0.map { "; \($0)" } }.joined()
+      let ending = AttemptEnding(attempt: attempt, outcome: .leaseEnded, detail: "\(lease) ended" + causes)
       if case .done(let one) = try await finish(ending, by: actor, in: transaction) { ended.append(one) }
     }
     try await record(

@@ -28,12 +28,14 @@ public struct CheckpointView: Hashable, Sendable, Codable {
   public var verifiedAt: Timestamp?
   /// Why it is kept whatever the policy says; nil where nobody told this reader.
   public var pins: [PinView]?
+  /// Why it is of no use, where it never became DURABLE; nil where no node has told.
+  public var rejection: String?
 
   /// A checkpoint.
   public init(
     id: CheckpointID, job: JobID, attemptNumber: Int, step: Int, state: CheckpointState, bytes: ByteCount,
     prefix: String, createdAt: Timestamp, durableAt: Timestamp?, isFinal: Bool, isLatest: Bool,
-    verifiedAt: Timestamp? = nil, pins: [PinView]? = nil
+    verifiedAt: Timestamp? = nil, pins: [PinView]? = nil, rejection: String? = nil
   ) {
     self.id = id
     self.job = job
@@ -48,6 +50,7 @@ public struct CheckpointView: Hashable, Sendable, Codable {
     self.isLatest = isLatest
     self.verifiedAt = verifiedAt
     self.pins = pins
+    self.rejection = rejection
   }
 }
 
@@ -83,6 +86,15 @@ public struct PinRequest: Hashable, Sendable, Codable {
     self.note = note
     self.run = run
   }
+}
+
+/// `POST /checkpoints/{checkpoint}/reject`.
+public struct RejectRequest: Hashable, Sendable, Codable {
+  /// Why, for people.
+  public var reason: String
+
+  /// A verdict.
+  public init(reason: String) { self.reason = reason }
 }
 
 /// `GET /checkpoints/{checkpoint}/files`.

@@ -171,12 +171,15 @@ public struct AttemptView: Hashable, Sendable, Codable {
   public var resumedFromStep: Int?
   /// When its last save will be; nil where its ranks do not run, or no node has told.
   public var lastSave: LastSaveForecast?
+  /// What keeps its newest checkpoint from being DURABLE; nil where all is well, it is over, or no node has told.
+  public var checkpointTrouble: CheckpointTrouble?
 
   /// An attempt.
   public init(
     id: AttemptID, number: Int, lease: LeaseID, leaseName: String, leaseEnd: Timestamp, state: AttemptState,
     outcome: AttemptOutcome?, detail: String?, nodes: [NodeRef], createdAt: Timestamp, runningAt: Timestamp?,
-    endedAt: Timestamp?, resumedFromStep: Int?, lastSave: LastSaveForecast? = nil
+    endedAt: Timestamp?, resumedFromStep: Int?, lastSave: LastSaveForecast? = nil,
+    checkpointTrouble: CheckpointTrouble? = nil
   ) {
     self.id = id
     self.number = number
@@ -192,6 +195,29 @@ public struct AttemptView: Hashable, Sendable, Codable {
     self.endedAt = endedAt
     self.resumedFromStep = resumedFromStep
     self.lastSave = lastSave
+    self.checkpointTrouble = checkpointTrouble
+  }
+}
+
+/// What keeps a checkpoint from being DURABLE.
+public struct CheckpointTrouble: Hashable, Sendable, Codable, CustomStringConvertible {
+  /// Its step.
+  public var step: Int
+  /// Whether it was given up; else it waits for the object store, which is asked again and again.
+  public var isRejected: Bool
+  /// In the node's words.
+  public var reason: String
+
+  /// What happened to the checkpoint of `step`.
+  public init(step: Int, isRejected: Bool, reason: String) {
+    self.step = step
+    self.isRejected = isRejected
+    self.reason = reason
+  }
+
+  /// `step 120 waits for the object store: PUT was answered 503`.
+  public var description: String {
+    "step \(step) \(isRejected ? "was rejected" : "waits for the object store"): \(reason)"
   }
 }
 

@@ -75,6 +75,9 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case checkpointLocal(step: Int, bytes: ByteCount)
   /// `step-N` is in the store with its manifest, was read back, and is equal to it.
   case checkpointStored(StoredCheckpoint)
+  /// `step-N` is complete and waits for the object store, which does not do what it is asked; it is tried again. Told
+  /// where that lasts some seconds, and for each other reason.
+  case checkpointDelayed(step: Int, reason: String)
   /// `step-N` cannot be used; the ranks go on.
   case checkpointRejected(step: Int, reason: String)
   /// The last save will begin `lead` before the lease's end, and is forecast to be durable `doneBefore` it; nil while nothing

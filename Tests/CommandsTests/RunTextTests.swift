@@ -42,6 +42,27 @@ import Wire
     }
   }
 
+  @Test func saysWhatKeepsACheckpointFromTheStore() throws {
+    let times = TimeText(now: Samples.now, zone: try #require(TimeZone(identifier: "UTC")))
+    var run = run()
+    let refused = "it could not be stored: PUT was answered 403"
+    run.checkpoints = [
+      CheckpointView(
+        id: CheckpointID(3), job: JobID(17), attemptNumber: 2, step: 8, state: .uploading, bytes: .mebibytes(20),
+        prefix: "", createdAt: Samples.now, durableAt: nil, isFinal: false, isLatest: false, rejection: refused)
+    ]
+    #expect(RunText.history(run, times).contains("rejected: \(refused)"))
+    var attempt = Samples.attempt(1, lease: "first", nodes: ["n1"])
+    for (isRejected, word, words) in [
+      (false, "waits", "step 8 waits for the object store: no"), (true, "rejected", "step 8 was rejected: no"),
+    ] {
+      attempt.checkpointTrouble = CheckpointTrouble(step: 8, isRejected: isRejected, reason: "no")
+      let job = Samples.job(.running, checkpoint: 6, attempt: attempt, lastStep: 9)
+      #expect(JobText.queue([job], times).rendered(width: nil).contains("step 6 (12s ago), 8 \(word)"))
+      #expect(JobText.facts(job, times).rendered().contains(words))
+    }
+  }
+
   @Test(arguments: [(10, 10, 0, 0, true), (10, 9, 0, 0, false), (10, 10, 1, 0, false), (0, 0, 0, 0, false)])
   func callsRunsEqualOnlyIfAllBitsAre(_ compared: Int, _ equal: Int, _ only: Int, _ onlyOther: Int, _ isEqual: Bool) {
     let comparison = RunComparison(

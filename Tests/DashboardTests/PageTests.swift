@@ -64,6 +64,15 @@ struct PageTests {
     #expect(html.contains("steps since the last durable checkpoints (0.5 GPU-h)"))
   }
 
+  @Test func saysWhatKeepsACheckpointFromTheStore() throws {
+    var content = Fixture.runContent
+    content.run.job.attempt?.checkpointTrouble = CheckpointTrouble(step: 1200, isRejected: false, reason: "503 & more")
+    content.run.checkpoints[0].rejection = "it is empty"
+    let html = try PageRenderer().run(content, at: Fixture.now, in: Fixture.frame)
+    #expect(html.contains("Checkpoint of step 1200 waits for the object store: 503 &amp; more"))
+    #expect(html.contains("<small>rejected: it is empty</small>"))
+  }
+
   @Test func showsReasonsAsBadgesWithWords() throws {
     let html = try PageRenderer().queue(Fixture.jobs, at: Fixture.now, in: Fixture.frame)
     for job in Fixture.jobs {

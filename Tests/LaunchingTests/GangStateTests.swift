@@ -339,4 +339,43 @@ private func stored(_ step: Int) -> StoredCheckpoint {
       killed.outcome?.detail
         == "node rank 0: its supervisor was killed; its checkpoint of step 4 may not have reached the store")
   }
+
+  @Test(
+    arguments: [
+      ([], ""),
+      ([.checkpointStored(stored(4))], ""),
+      ([.checkpointLocal(step: 8, bytes: .zero)], "; its checkpoint of step 8 may not have reached the store"),
+      (
+        [.checkpointLocal(step: 8, bytes: .zero), .checkpointDelayed(step: 8, reason: "PUT was answered 503")],
+        "; its checkpoint of step 8 may not have reached the store: PUT was answered 503"
+      ),
+      (
+        [
+          .checkpointLocal(step: 4, bytes: .zero), .checkpointDelayed(step: 4, reason: "PUT was answered 503"),
+          .checkpointLocal(step: 8, bytes: .zero),
+        ], "; its checkpoint of step 8 may not have reached the store: PUT was answered 503"
+      ),
+      (
+        [.checkpointLocal(step: 8, bytes: .zero), .checkpointRejected(step: 8, reason: "it is empty")],
+        "; its checkpoint of step 8 is of no use: it is empty"
+      ),
+      ([.checkpointRejected(step: 4, reason: "it is empty"), .checkpointStored(stored(8))], ""),
+      // What was delayed, and is in the store.
+      (
+        [
+          .checkpointLocal(step: 8, bytes: .zero), .checkpointStored(stored(8)),
+          .checkpointDelayed(step: 8, reason: ""),
+        ], ""
+      ),
+    ] as [([AgentEvent], String)])
+  func anEndTellsWhatBecameOfTheLastSave(events: [AgentEvent], text: String) {
+    var gang = Gang(1)
+    gang.runs(on: 0..<1)
+    for event in events { gang.hears(event, from: 0) }
+    var completed = gang
+    gang.hears(ended([85], stopped: .leaseEnd), from: 0)
+    #expect(gang.outcome?.detail == "the lease ended; every rank saved and left" + text)
+    completed.hears(ended([0]), from: 0)
+    #expect(completed.outcome?.detail == "every rank ended with 0")
+  }
 }

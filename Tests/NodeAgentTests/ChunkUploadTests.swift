@@ -12,7 +12,7 @@ struct ChunkUploadTests {
   private static let run = RunID(3)
 
   /// A node that stores checkpoints which a test writes.
-  private final class Node {
+  final class Node {
     let fixture: StagingFixture
     let folder: AttemptFolder
     var order: AttemptOrder
@@ -42,14 +42,20 @@ struct ChunkUploadTests {
       }
     }
 
+    /// The folder in the store of what lies at `step`.
+    func prefix(_ step: Int) -> String { ChunkUploadTests.prefix(step, number: order.number) }
+
     func path(_ step: Int, _ name: String) -> String { "\(folder.checkpoint(step: step))/\(name)" }
 
     /// Stores what lies at `step`, cut at 1,000 bytes.
-    func store(_ step: Int, limiter: UploadLimiter = UploadLimiter(interval: nil)) async -> CheckpointUpload.Outcome {
+    func store(
+      _ step: Int, limiter: UploadLimiter = UploadLimiter(interval: nil), pacing: Pacing = .live
+    ) async -> CheckpointUpload.Outcome {
       var upload = CheckpointUpload(
         order: order, folder: folder, checkpoint: LocalCheckpoint(step: step, layout: layout, ranks: ranks),
         store: fixture.store, base: base, limiter: limiter)
       upload.chunkLength = 1000
+      upload.pacing = pacing
       return await upload.run()
     }
   }
@@ -62,7 +68,7 @@ struct ChunkUploadTests {
     ObjectLayout.checkpoint(run: run, step: step, number: number)
   }
 
-  private func isStored(_ outcome: CheckpointUpload.Outcome) -> Bool {
+  static func isStored(_ outcome: CheckpointUpload.Outcome) -> Bool {
     if case .stored = outcome { true } else { false }
   }
 
@@ -78,13 +84,13 @@ struct ChunkUploadTests {
       let (frozen, small) = (Self.bytes(5500, 1), Self.bytes(10, 2))
       var head = Self.bytes(3000, 3)
       try node.write(1, ["frozen": frozen, "head": head, "small": small, "empty": []])
-      #expect(isStored(await node.store(1)))
+      #expect(Self.isStored(await node.store(1)))
       #expect(sent(fixture) == 8510)
       for step in 2...3 {
         fixture.store.forgetPuts()
         head[1500] &+= 1
         try node.write(step, ["frozen": frozen, "head": head, "renamed": small, "empty": []])
-        #expect(isStored(await node.store(step)))
+        #expect(Self.isStored(await node.store(step)))
         // Only the chunk in which a byte changed.
         #expect(sent(fixture) == 1000)
         let found = try await verifyCheckpoint(fixture.store, prefix: Self.prefix(step)).manifest
@@ -98,7 +104,7 @@ struct ChunkUploadTests {
     try await StagingFixture.with { fixture in
       let node = try Node(fixture)
       try node.write(1, ["a": [UInt8](repeating: 0, count: 20_000), "b": [UInt8](repeating: 0, count: 5000)])
-      #expect(isStored(await node.store(1)))
+      #expect(Self.isStored(await node.store(1)))
       #expect(sent(fixture) == 1000)
       _ = try await verifyCheckpoint(fixture.store, prefix: Self.prefix(1))
     }
@@ -120,7 +126,7 @@ struct ChunkUploadTests {
         second.order.resume = ResumeOrder(
           step: 1, prefix: prefix, manifestSHA256: isRight ? digest : "other", total: size)
         try second.write(2, ["w": content])
-        #expect(isStored(await second.store(2)))
+        #expect(Self.isStored(await second.store(2)))
         #expect(chunks(fixture).isEmpty == isRight)
         _ = try await verifyCheckpoint(fixture.store, prefix: Self.prefix(2, number: second.order.number))
       }
@@ -131,12 +137,12 @@ struct ChunkUploadTests {
     try await StagingFixture.with { fixture in
       let node = try Node(fixture)
       try node.write(1, ["w": Self.bytes(3000, 1)])
-      #expect(isStored(await node.store(1)))
+      #expect(Self.isStored(await node.store(1)))
       let gone = try #require(chunks(fixture).keys.min())
       try await fixture.store.delete(gone)
       fixture.store.forgetPuts()
       try node.write(2, ["w": Self.bytes(3000, 1)])
-      #expect(isStored(await node.store(2)))
+      #expect(Self.isStored(await node.store(2)))
       #expect(chunks(fixture).count == 1)
       _ = try await verifyCheckpoint(fixture.store, prefix: Self.prefix(2))
     }
@@ -158,7 +164,7 @@ struct ChunkUploadTests {
         // The one that is first has not seen the step before become whole.
         let (first, second) = (nodes[step % 2], nodes[1 - step % 2])
         #expect(await first.store(step) == .partStored)
-        #expect(isStored(await second.store(step)))
+        #expect(Self.isStored(await second.store(step)))
         let found = try await verifyCheckpoint(fixture.store, prefix: Self.prefix(step)).manifest
         #expect(found.files.entries.map(\.path) == ["rank-0/frozen", "rank-0/w", "rank-1/frozen", "rank-1/w"])
         if step > 1 { #expect(sent(fixture) == 3000) }
@@ -218,14 +224,14 @@ struct ChunkUploadTests {
       let node = try Node(fixture)
       try node.write(1, ["w": Self.bytes(2500, 1)])
       try node.write(2, ["w": Self.bytes(2500, 1)])
-      #expect(isStored(await node.store(1)))
+      #expect(Self.isStored(await node.store(1)))
       let stored = await node.store(2)
       // A process without that base would name other chunks.
       let again = try Node(fixture)
       try again.write(2, ["w": Self.bytes(2500, 1)])
       #expect(await again.store(2) == stored)
       try again.write(1, ["w": Self.bytes(2500, 2)])
-      #expect(!isStored(await again.store(1)))
+      #expect(!Self.isStored(await again.store(1)))
     }
   }
 
@@ -234,7 +240,7 @@ struct ChunkUploadTests {
       let content = Self.bytes(4200, 5)
       let node = try Node(fixture)
       try node.write(1, ["frozen": content, "deep/w": Self.bytes(10, 1)])
-      #expect(isStored(await node.store(1)))
+      #expect(Self.isStored(await node.store(1)))
       try node.write(2, ["frozen": content, "deep/w": Self.bytes(1700, 2), "empty": []])
       guard case .stored(let prefix, let digest, let size) = await node.store(2) else {
         Issue.record("not stored")

@@ -106,11 +106,17 @@ final class CountingStore: ObjectStore {
     var range: Range<Int64>
   }
 
+  /// What is asked of an object.
+  enum Access: Hashable, Sendable {
+    case put(String), get(String)
+  }
+
   let base: FileObjectStore
   private let state = Mutex<[Reading]>([])
   private let hook = Mutex<(@Sendable (Reading) async throws -> Void)?>(nil)
   private let putState = Mutex<[String: Int64]>([:])
   private let putHook = Mutex<(@Sendable (String) async -> Void)?>(nil)
+  private let refusal = Mutex<(@Sendable (Access) -> ObjectStoreError.Code?)?>(nil)
 
   init(_ base: FileObjectStore) { self.base = base }
 
@@ -126,6 +132,14 @@ final class CountingStore: ObjectStore {
   /// Called before each put with its key.
   func beforePut(_ body: (@Sendable (String) async -> Void)?) { putHook.withLock { $0 = body } }
 
+  /// Asked before each put, and each reading of what is no blob; refuses it with what is returned.
+  func refuse(_ body: (@Sendable (Access) -> ObjectStoreError.Code?)?) { refusal.withLock { $0 = body } }
+
+  private func check(_ access: Access, _ key: String) throws(ObjectStoreError) {
+    guard let code = refusal.withLock({ $0 })?(access) else { return }
+    throw ObjectStoreError(code, key: key, reason: "a bad day")
+  }
+
   func forget() { state.withLock { $0 = [] } }
 
   /// Called before each reading of a blob.
@@ -135,6 +149,7 @@ final class CountingStore: ObjectStore {
     _ key: String, range: Range<Int64>?, ifTag: String?, _ receive: @Sendable ([UInt8]) async throws -> Void
   ) async throws {
     guard key.hasPrefix("blobs/") else {
+      try check(.get(key), key)
       return try await base.get(key, range: range, ifTag: ifTag, receive)
     }
     var whole: Range<Int64> = 0..<0
@@ -149,6 +164,7 @@ final class CountingStore: ObjectStore {
     _ key: String, from source: ObjectSource, sha256: String?, replacing: Bool
   ) async throws(ObjectStoreError) -> ObjectInfo {
     if let hook = putHook.withLock({ $0 }) { await hook(key) }
+    try check(.put(key), key)
     let info = try await base.put(key, from: source, sha256: sha256, replacing: replacing)
     putState.withLock { $0[key] = info.size }
     return info

@@ -116,4 +116,112 @@ import Testing
       #expect(corrupt == .checkViolation)
     }
   }
+
+  @Test func tellsOnceWhyACheckpointIsOfNoUse() async throws {
+    try await StoreFixture.with { f in
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))
+      func reject(_ step: Int64, _ reason: String) async throws -> Guarded<AttemptID> {
+        try await f.store.recordTrouble(with: step, in: attempt.id, isRejected: true, reason, by: f.epoch)
+      }
+      let known = try #require(
+        try await f.store.registerCheckpoint(attempt.id, step: 10, state: .uploading, size: .zero, by: f.epoch).value)
+      // A journal is read again from its beginning by whoever takes over.
+      for isNew in [true, false] {
+        #expect(try await reject(10, "it changed").isStale == !isNew)
+        #expect(try await reject(20, "it is empty").isStale == !isNew)
+      }
+      #expect(try await reject(10, "it changed again") == .done(attempt.id))
+      #expect(try await f.store.rejections(of: [known]) == [known: "it changed again"])
+      let events = try await f.store.events(limit: 100).filter { $0.action == "checkpoint.reject" }
+      #expect(events.map(\.subject) == [Subject(known), Subject(attempt.id), Subject(known)])
+      #expect(events.map { $0.detail["step"] } == ["10", "20", "10"])
+      // It was whole in the store after all.
+      _ = try await f.commit(attempt.id, step: 10)
+      #expect(try await f.store.rejections(of: [known]) == [:])
+      let none = try await f.store.recordTrouble(with: 1, in: AttemptID(99), isRejected: true, "", by: f.epoch)
+      #expect(none == .stale)
+    }
+  }
+
+  @Test(
+    arguments: [
+      ([], ""),
+      ([10], "; its checkpoint of step 20 may not have reached the store: PUT was answered 503"),
+      ([10, 20], "; its checkpoint of step 20 is of no use: PUT was answered 503"),
+      ([20], "; its checkpoint of step 20 is of no use: PUT was answered 503"),
+    ] as [([Int64], String)])
+  func theEndOfALeaseTellsWhatBecameOfTheLastSave(troubled: [Int64], text: String) async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let attempt = try await f.run(f.job(), lease)
+      _ = try await f.commit(attempt.id, step: 5)
+      for step in troubled.isEmpty ? [] : [10, 20] as [Int64] {
+        _ = try await f.store.registerCheckpoint(attempt.id, step: step, state: .uploading, size: .zero, by: f.epoch)
+      }
+      for step in troubled {
+        _ = try await f.store.recordTrouble(
+          with: step, in: attempt.id, isRejected: step == 20, "PUT was answered 503", by: f.epoch)
+      }
+      try await f.expire(lease.id)
+      _ = try await f.store.terminateDueLeases(by: f.epoch)
+      #expect(try await f.store.attempt(attempt.id).reasonDetail == "\(lease.id) ended" + text)
+    }
+  }
+
+  /// What an attempt stored last becomes known at the moment at which the next attempt starts.
+  @Test func ofALateCommitAndANewAttemptOneIsFirstAndTheOtherKnows() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      var attempt = try await f.run(job, lease)
+      var latest = try await f.commit(attempt.id, step: 10)
+      for round in 1...12 {
+        _ = try await f.end(attempt.id, .leaseEnded)
+        let old = attempt.id
+        async let late = f.commit(old, step: Int64(10 + round))
+        async let next = f.run(job, lease)
+        let (commit, started) = try await (late, next)
+        #expect(started.resumeCheckpoint == (commit.isLatest ? commit : latest).checkpoint)
+        #expect(try await f.store.job(job).latestCheckpoint == started.resumeCheckpoint)
+        latest = commit.isLatest ? commit : latest
+        attempt = started
+      }
+    }
+  }
+
+  @Test func ofTwoCommitsAtOnceTheLaterStepIsLatest() async throws {
+    try await StoreFixture.with { f in
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))
+      for round in 1...8 as ClosedRange<Int64> {
+        let steps = (0..<4).map { round * 10 + $0 }
+        let results = try await withThrowingTaskGroup(of: (Int64, CommitResult).self) { group in
+          for step in steps { group.addTask { (step, try await f.commit(attempt.id, step: step)) } }
+          var found: [Int64: CommitResult] = [:]
+          for try await (step, result) in group { found[step] = result }
+          return found
+        }
+        #expect(try await f.store.job(attempt.job).latestCheckpoint == results[round * 10 + 3]?.checkpoint)
+        #expect(results[round * 10 + 3]?.isLatest == true)
+      }
+    }
+  }
+
+  /// A node that was cut off and one that took over store the same step: each is its own checkpoint.
+  @Test func ofTwoAttemptsThatCommitAtOnceTheStaleOneLoses() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let old = try await f.run(job, lease)
+      _ = try await f.commit(old.id, step: 10)
+      _ = try await f.end(old.id, .lost)
+      let new = try await f.run(job, lease)
+      for step in 11...22 as ClosedRange<Int64> {
+        async let stale = f.commit(old.id, step: step + 100)
+        async let fresh = f.commit(new.id, step: step)
+        let (late, current) = try await (stale, fresh)
+        #expect(!late.isLatest && current.isLatest)
+        #expect(try await f.store.job(job).latestCheckpoint == current.checkpoint)
+      }
+    }
+  }
 }

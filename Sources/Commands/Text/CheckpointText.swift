@@ -29,6 +29,7 @@ enum CheckpointText {
     facts.add("step", "\(checkpoint.step)")
     facts.add("size", "\(checkpoint.bytes)")
     facts.add("saved", times.both(checkpoint.createdAt))
+    facts.add("rejected", checkpoint.rejection)
     facts.add("durable", checkpoint.durableAt.map(times.both))
     facts.add("read back", readBack(checkpoint).map(times.both))
     facts.add("in the store", checkpoint.prefix.isEmpty ? nil : checkpoint.prefix)

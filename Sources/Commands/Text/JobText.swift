@@ -15,7 +15,7 @@ enum JobText {
       table.add([
         "\(job.id)", .init(job.name), .init(job.state.rawValue, ink(job.state)), .init(job.reason),
         .init(nodes(job)), .init(job.attempt.map { "\($0.number)" } ?? "-"), .init(leaseLeft(job, times)),
-        .init(job.lastStep.map { "\($0)" } ?? "-"), .init(checkpoint(job, times)),
+        .init(job.lastStep.map { "\($0)" } ?? "-"), .init(checkpointInShort(job, times)),
         .init(job.loss?.description ?? "-"),
       ])
     }
@@ -47,6 +47,12 @@ enum JobText {
     return "step \(step)" + (job.checkpointAt.map { " (\(times.relative($0)))" } ?? "")
   }
 
+  /// The same for the queue, with the step that is in trouble; `baton job show` tells with what.
+  private static func checkpointInShort(_ job: JobView, _ times: TimeText) -> String {
+    guard let trouble = job.attempt?.checkpointTrouble else { return checkpoint(job, times) }
+    return "\(checkpoint(job, times)), \(trouble.step) \(trouble.isRejected ? "rejected" : "waits")"
+  }
+
   /// One job, in full.
   static func facts(_ job: JobView, _ times: TimeText) -> Facts {
     var facts = Facts()
@@ -68,6 +74,7 @@ enum JobText {
     facts.add("staging", job.staging.map { "\($0.done) of \($0.total)" })
     facts.add("step", job.lastStep.map { "\($0)" })
     facts.add("checkpoint", job.checkpointStep == nil ? nil : checkpoint(job, times))
+    facts.add("not in the store", job.attempt?.checkpointTrouble?.description, .yellow)
     facts.add("lost if it ended now", job.loss?.description)
     facts.add("handoff", job.handoff?.description)
     return facts

@@ -74,12 +74,12 @@ enum RunText {
   private static func checkpoints(_ checkpoints: some Sequence<CheckpointView>, _ times: TimeText) -> Table {
     var table = Table([
       .init("CHECKPOINT", isRight: true), .init("STATE"), .init("ATTEMPT", isRight: true), .init("SIZE", isRight: true),
-      .init("DURABLE", drops: 0), .init(""),
+      .init("DURABLE", drops: 0), .init("", wraps: true),
     ])
     for checkpoint in checkpoints {
       let notes = [
         checkpoint.isFinal ? "last of its attempt" : nil, checkpoint.isLatest ? "latest" : nil,
-        (checkpoint.pins ?? []).isEmpty ? nil : "pinned",
+        (checkpoint.pins ?? []).isEmpty ? nil : "pinned", checkpoint.rejection.map { "rejected: \($0)" },
       ]
       table.add([
         "step \(checkpoint.step)", .init(checkpoint.state.rawValue, checkpoint.state == .corrupt ? .red : nil),

@@ -68,7 +68,8 @@ extension AttemptView {
         resumedFromStep: record.resumeStep.map { Int($0) },
         lastSave: plan.map { plan in
           LastSaveForecast(at: end - plan.lead, doneBy: plan.doneBefore.map { end - $0 })
-        })
+        },
+        checkpointTrouble: record.state == .ended ? nil : services.progress.checkpointTrouble(of: record.id))
     }
   }
 }
@@ -125,13 +126,15 @@ extension CheckpointView {
     _ records: [CheckpointRecord], latest: CheckpointID?, _ services: Services
   ) async throws -> [CheckpointView] {
     let pins = try await services.store.pins(of: records.map(\.id))
+    let absent = records.filter { $0.state == .local || $0.state == .uploading }
+    let rejections = try await services.store.rejections(of: absent.map(\.id))
     return records.sorted { ($0.step, $0.id) < ($1.step, $1.id) }.map { record in
       CheckpointView(
         id: record.id, job: record.job, attemptNumber: record.attemptNumber, step: Int(record.step),
         state: record.state, bytes: record.size, prefix: record.objectPrefix ?? "", createdAt: record.createdAt,
         durableAt: record.durableAt, isFinal: record.isFinal, isLatest: record.id == latest,
         verifiedAt: record.verifiedAt,
-        pins: (pins[record.id] ?? []).map(PinView.init))
+        pins: (pins[record.id] ?? []).map(PinView.init), rejection: rejections[record.id])
     }
   }
 

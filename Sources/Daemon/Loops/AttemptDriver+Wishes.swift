@@ -142,6 +142,7 @@ extension AttemptDriver {
       services.progress.note(.init(lead: lead, doneBefore: doneBefore), for: attempt.id, rank: rank)
       services.hub.publish(.job(attempt.job))
     }
+    try await noteTrouble(entry.event, from: rank)
     if case .staged(_, _, let took, let brought) = entry.event {
       _ = try await services.store.recordStaging(
         node: targets[rank].id, attempt: attempt.id, brought: brought, took: took, by: epoch)
@@ -167,6 +168,27 @@ extension AttemptDriver {
     services.logger.warning("\(attempt.id) of \(attempt.job): \(trouble)")
     _ = try await services.store.recordTrouble(
       of: attempt.job, "\(trouble); `baton data verify` reads its copies back", by: epoch)
+  }
+
+  /// Notes what a node says about the newest checkpoint: for those who look now, and for those who look later.
+  private func noteTrouble(_ event: AgentEvent, from rank: Int) async throws {
+    let before = services.progress.checkpointTrouble(of: attempt.id)
+    switch event {
+    case .checkpointDelayed(let step, let reason):
+      try await note(CheckpointTrouble(step: step, isRejected: false, reason: reason), from: rank)
+    case .checkpointRejected(let step, let reason):
+      try await note(CheckpointTrouble(step: step, isRejected: true, reason: reason), from: rank)
+    case .checkpointStored(let checkpoint):
+      services.progress.stored(step: checkpoint.step, of: attempt.id)
+    default: return
+    }
+    if services.progress.checkpointTrouble(of: attempt.id) != before { services.hub.publish(.job(attempt.job)) }
+  }
+
+  private func note(_ trouble: CheckpointTrouble, from rank: Int) async throws {
+    services.progress.note(trouble, for: attempt.id, rank: rank)
+    _ = try await services.store.recordTrouble(
+      with: Int64(trouble.step), in: attempt.id, isRejected: trouble.isRejected, trouble.reason, by: epoch)
   }
 
   /// Takes a stretch of a node's metrics into the run's series.
@@ -227,6 +249,7 @@ extension AgentEvent {
     case .checkpointAsked: "checkpointAsked"
     case .checkpointLocal: "checkpointLocal"
     case .checkpointStored: "checkpointStored"
+    case .checkpointDelayed: "checkpointDelayed"
     case .checkpointRejected: "checkpointRejected"
     case .lastSavePlanned: "lastSavePlanned"
     case .stopping: "stopping"

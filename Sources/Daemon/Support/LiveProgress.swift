@@ -2,7 +2,8 @@ import Domain
 import Synchronization
 import Wire
 
-/// What is seen of running attempts and not worth a row: how far staging is, and when the last save will be.
+/// What is seen of running attempts and not worth a row: how far staging is, when the last save will be,
+/// and what keeps the newest checkpoint from the store.
 ///
 /// Lost with the process, on purpose.
 final class LiveProgress: Sendable {
@@ -14,6 +15,7 @@ final class LiveProgress: Sendable {
     var doneBefore: TimeSpan?
   }
 
+  private let troubles = Mutex<[AttemptID: [Int: CheckpointTrouble]]>([:])
   private let plans = Mutex<[AttemptID: [Int: LastSavePlan]]>([:])
   private let staging = Mutex<[JobID: JobView.StagingProgress]>([:])
 
@@ -43,6 +45,24 @@ final class LiveProgress: Sendable {
     plans.withLock { $0[attempt, default: [:]][rank] = plan }
   }
 
+  /// What keeps the newest checkpoint of `attempt` from the store; nil where nothing does.
+  func checkpointTrouble(of attempt: AttemptID) -> CheckpointTrouble? {
+    troubles.withLock { $0[attempt]?.max { ($0.value.step, $1.key) < ($1.value.step, $0.key) }?.value }
+  }
+
+  /// Notes what node `rank` has trouble with.
+  func note(_ trouble: CheckpointTrouble, for attempt: AttemptID, rank: Int) {
+    troubles.withLock { $0[attempt, default: [:]][rank] = trouble }
+  }
+
+  /// The checkpoint of `step` is in the store: it, and what was before it, is no trouble any more.
+  func stored(step: Int, of attempt: AttemptID) {
+    troubles.withLock { troubles in troubles[attempt] = troubles[attempt]?.filter { $0.value.step > step } }
+  }
+
   /// Nothing of `attempt` is worth knowing any more.
-  func forget(_ attempt: AttemptID) { plans.withLock { $0[attempt] = nil } }
+  func forget(_ attempt: AttemptID) {
+    plans.withLock { $0[attempt] = nil }
+    troubles.withLock { $0[attempt] = nil }
+  }
 }

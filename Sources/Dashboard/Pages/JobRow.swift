@@ -30,6 +30,8 @@ struct JobRow {
   let workAtRisk: String?
   let lastSave: Moment?
   let lastSaveDone: String?
+  /// What keeps the newest checkpoint from the store.
+  let checkpointTrouble: String?
   let stagingMeter: String?
   let stagingText: String?
 
@@ -54,6 +56,7 @@ struct JobRow {
     let forecast = live?.lastSave
     lastSave = (forecast?.at).map(Moment.init)
     lastSaveDone = forecast.map { $0.doneBy.map { "done by " + Moment($0).text } ?? "nothing measured yet" }
+    checkpointTrouble = live?.checkpointTrouble?.description
     step = job.lastStep.map(grouped)
     checkpoint = job.checkpointStep.map { "step " + grouped($0) }
     checkpointAge = job.checkpointAt.map { age($0, at: now) + " ago" }

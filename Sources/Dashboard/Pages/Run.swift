@@ -61,6 +61,7 @@ private struct RunModel {
     let isLatest: Bool
     let isFinal: Bool
     let isPinned: Bool
+    let rejection: String?
   }
 
   struct Metric {
@@ -140,7 +141,7 @@ private struct RunModel {
       Checkpoint(
         step: grouped($0.step), badge: Badge($0.state), size: "\($0.bytes)", attempt: $0.attemptNumber,
         durable: $0.durableAt.map(Moment.init), prefix: $0.prefix, isLatest: $0.isLatest, isFinal: $0.isFinal,
-        isPinned: !($0.pins ?? []).isEmpty)
+        isPinned: !($0.pins ?? []).isEmpty, rejection: $0.rejection)
     }
     noCheckpoint =
       run.checkpoints.isEmpty

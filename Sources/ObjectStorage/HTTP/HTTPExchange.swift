@@ -116,6 +116,7 @@ struct HTTPExchange: Sendable {
         if let asked { last.reason += "; the store asks to wait \(asked)" }
         throw last
       }
+      exchange.pacing.hear(last, budget.waited(until: now) + pause)
       do { try await exchange.pacing.sleep(pause) } catch {
         throw ObjectStoreError(.unavailable, key: key, reason: "\(title): cancelled")
       }
