@@ -21,6 +21,11 @@ extension BatonClient {
     try await answer(.post("checkpoints", checkpoint, "unpin", json: request))
   }
 
+  /// Marks a checkpoint CORRUPT for ever: the one before it is what its job goes on from.
+  public func reject(_ checkpoint: String, _ request: RejectRequest) async throws -> CheckpointView {
+    try await answer(.post("checkpoints", checkpoint, "reject", json: request))
+  }
+
   /// Has all of a checkpoint read back; the last value tells what was found.
   public func verify(_ checkpoint: String) async throws -> EventStream<VerifyProgress> {
     EventStream(

@@ -22,6 +22,8 @@ public struct AttemptEnd: Hashable, Sendable {
   public var madeProgress: Bool
   /// Whether the job has a DURABLE checkpoint to go on from.
   public var hasCheckpoint: Bool
+  /// Whether it resumed from a checkpoint, and as far as can be told came to no step after that.
+  public var stuckAtResume: Bool
   /// Attempts that the job was given after failures of its program, before this one.
   public var restartsUsed: Int
   /// Attempts in a row that ended before they ran, by trouble of nodes, before this one.
@@ -44,6 +46,7 @@ public struct AttemptEnd: Hashable, Sendable {
     stagingFault = .node
     madeProgress = false
     hasCheckpoint = false
+    stuckAtResume = false
     restartsUsed = 0
     nodeFailures = 0
     brokeNewGround = false
@@ -117,8 +120,9 @@ extension JobSpec {
       return end.madeProgress ? JobFate(waiting, "Elsewhere") : nodeTrouble(end, waiting, "Elsewhere")
     case .failed:
       let isWorthIt = end.exitCode.map(retry.onExitCodes.contains) ?? false
-      guard isWorthIt, end.restartsUsed < retry.maxRestarts else { return JobFate(.failed, "ProgramFailed") }
-      return JobFate(waiting, "Restart", usesRestart: true)
+      if isWorthIt, end.restartsUsed < retry.maxRestarts { return JobFate(waiting, "Restart", usesRestart: true) }
+      // Perhaps it cannot read what it saved: only a person can tell, and what was computed is not given up for that.
+      return end.stuckAtResume ? JobFate(.held, "ResumeFailed") : JobFate(.failed, "ProgramFailed")
     case .stagingFailed where end.stagingFault == .job:
       return JobFate(.failed, "StagingFailed")
     case .stagingFailed where end.stagingFault == .checkpoint:

@@ -48,6 +48,22 @@ import Testing
     #expect(spec().fate(after: end(.failed, exitCode: 3)).state == .failed)
   }
 
+  @Test func aProgramThatFailsRightAfterItResumedWaitsForAPerson() {
+    let stuck = end(.failed, exitCode: 1) {
+      $0.hasCheckpoint = true
+      $0.stuckAtResume = true
+    }
+    #expect(spec().fate(after: stuck) == JobFate(.held, "ResumeFailed"))
+    let patient = spec {
+      $0.retry.maxRestarts = 1
+      $0.retry.onExitCodes = [1]
+    }
+    #expect(patient.fate(after: stuck).usesRestart)
+    var again = stuck
+    again.restartsUsed = 1
+    #expect(patient.fate(after: again).state == .held)
+  }
+
   @Test(arguments: [AttemptOutcome.stagingFailed, .launchFailed, .elsewhere])
   func givesUpAfterTheThirdTroubleOfNodesInARow(outcome: AttemptOutcome) {
     for earlier in 0..<AttemptEnd.nodeFailuresMost {

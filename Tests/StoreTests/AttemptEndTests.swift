@@ -199,4 +199,42 @@ import Testing
       #expect(try await store.job(unsaved.job).state == .held)
     }
   }
+
+  @Test func holdsAJobWhoseProgramFailsRightAfterItResumed() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let first = try await f.run(job, lease)
+      _ = try await f.ingest(first, [5, 10], from: 0)
+      let good = try await f.commit(first.id, step: 5).checkpoint
+      let bad = try await f.commit(first.id, step: 10).checkpoint
+      _ = try await f.end(first.id, .leaseEnded)
+      let second = try await f.run(job, lease)
+      #expect(try await f.end(second.id, .failed, exitCode: 1).reason == "ResumeFailed")
+      let held = try await f.store.job(job)
+      #expect(held.state == .held && held.exitCode == nil)
+      let detail = try #require(held.reasonDetail)
+      #expect(detail.contains("it had resumed from step 10") && detail.contains("reject \(bad)"), "\(detail)")
+      #expect(try await f.store.markCorrupt(bad, detail: "by hand", by: f.actor) == .done(good))
+      _ = try await f.store.releaseJob(job, by: f.actor)
+      let third = try await f.run(job, lease)
+      #expect(third.resumeCheckpoint == good)
+      // It came further this time, and what it fails of is its own.
+      _ = try await f.ingest(third, [6], from: 0)
+      #expect(try await f.end(third.id, .failed, exitCode: 1).reason == "ProgramFailed")
+    }
+  }
+
+  /// A program that tells no steps is taken at its time.
+  @Test func aProgramThatTellsNoStepsIsStuckWhereItFailsAtOnce() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("exp", [f.node("n1")])
+      let job = try await f.job()
+      let first = try await f.run(job, lease)
+      _ = try await f.commit(first.id, step: 5)
+      _ = try await f.end(first.id, .leaseEnded)
+      let second = try await f.run(job, lease)
+      #expect(try await f.end(second.id, .failed, exitCode: 1).reason == "ResumeFailed")
+    }
+  }
 }

@@ -9,7 +9,7 @@ struct Checkpoint: AsyncParsableCommand {
       "baton checkpoint 17", "baton checkpoint list 17", "baton checkpoint download 42 ./weights"),
     subcommands: [
       CheckpointNow.self, CheckpointList.self, CheckpointShow.self, CheckpointPin.self, CheckpointUnpin.self,
-      CheckpointVerify.self, CheckpointDownload.self, CheckpointPrune.self,
+      CheckpointReject.self, CheckpointVerify.self, CheckpointDownload.self, CheckpointPrune.self,
     ],
     defaultSubcommand: CheckpointNow.self)
 }

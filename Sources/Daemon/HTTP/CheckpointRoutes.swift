@@ -66,6 +66,20 @@ enum CheckpointRoutes {
       return try await .json(CheckpointView.build(checkpoint.id, call.services))
     },
     Route(
+      method: .post, path: "/checkpoints/{checkpoint}/reject", access: .user,
+      summary: "Mark a checkpoint CORRUPT for ever, whatever its bytes: the one before it is used",
+      takes: RejectRequest.self, gives: CheckpointView.self
+    ) { call in
+      let checkpoint = try await find(call)
+      let request = try await call.body(RejectRequest.self)
+      let result = try await call.services.store.markCorrupt(
+        checkpoint.id, detail: request.reason, by: call.principal.actor)
+      guard case .done = result else {
+        throw APIFailure(.wrongState, "\(checkpoint.id) is \(checkpoint.state.rawValue): nothing resumes from it")
+      }
+      return try await .json(CheckpointView.build(checkpoint.id, call.services))
+    },
+    Route(
       method: .post, path: "/checkpoints/{checkpoint}/verify", access: .user,
       summary: "Server-sent events: `verify` with a VerifyProgress, while all of a checkpoint is read back"
     ) { call in
