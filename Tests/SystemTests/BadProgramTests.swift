@@ -70,6 +70,45 @@ import Wire
     }
   }
 
+  @Test func usesTheOneBeforeWhereTheLastSaveIsTooSlowForTheLease() async throws {
+    try await SystemFixture.with(nodes: 2) { s in
+      try await s.lease("first", nodes: ["n1"], seconds: 8)
+      try await s.lease("second", nodes: ["n2"], seconds: 3600, startIn: 8)
+      let job = try await s.count("--save-at 10 --slow-save 60 --until-told").id
+      let saving = try await s.event("that it saves for the last time") { $0.event == "saving" }
+      try await s.expectOneCurveToTheEnd(job, resumedFrom: 10)
+      let first = try #require(try await s.client.run("\(job)").attempts.first)
+      #expect(first.outcome == .leaseEnded)
+      let words = "its checkpoint of step \(saving.step) is of no use: the program ended before it was complete"
+      #expect(first.detail?.contains(words) == true, "\(first)")
+    }
+  }
+
+  /// The store has what the program saved, bit for bit: only the program can tell that it is of no use.
+  @Test func goesBackToTheOneBeforeWhereAPersonSaysSoAndTheProgramCannotLoadItsCheckpoint() async throws {
+    try await SystemFixture.with(nodes: 2) { s in
+      try await s.lease("first", nodes: ["n1"], seconds: 8)
+      try await s.lease("second", nodes: ["n2"], seconds: 3600, startIn: 8)
+      let job = try await s.count("--save-at 10 --corrupt-in 1 --until-told").id
+      let held = try await s.wait(job, .held)
+      #expect(held.reason == "ResumeFailed")
+      let detail = try #require(held.reasonDetail)
+      let last = try #require(try s.programs.all("saved").last)
+      #expect(last.step > 10 && last.attempt == 1)
+      #expect(detail.contains("rank 0 ended with exit code 1; it had resumed from step \(last.step)"), "\(detail)")
+      let bad = try #require(try await s.client.run("\(job)").checkpoints.first { $0.isLatest })
+      #expect(detail.contains("baton checkpoint reject \(bad.id)"), "\(detail)")
+      let rejected = try await s.baton("checkpoint", "reject", "\(bad.id)", "--reason", "it cannot be loaded")
+      #expect(rejected.status == 0, "\(rejected.output)")
+      _ = try await s.client.release("\(job)")
+      try await s.reached(step: 11, attempt: 3)
+      try s.finish()
+      let end = try await s.wait(job, .completed)
+      #expect(end.attempt?.resumedFromStep == 10)
+      try await s.expectOneCurve(job, steps: try #require(end.lastStep))
+    }
+  }
+
   @Test func endsADaemonThatForgotItsParents() async throws {
     try await SystemFixture.with { s in
       try await s.lease()

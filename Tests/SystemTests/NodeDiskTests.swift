@@ -65,7 +65,7 @@ struct NodeDiskTests {
       let job = try await s.count("--steps 3 --check noise:\(sum)", "data: [\(dataset.name)]").id
       try await s.partlyStaged(dataset, on: node)
       try await node.stallDisk()
-      proxy.release()
+      proxy.letGo()
       // The rest has left the store, and has nowhere to go.
       while proxy.served < size { try await TestTime.beforeAskingAgain() }
       try await s.waitsForItsDisk(node)

@@ -54,7 +54,7 @@ struct NodeLinkTests {
       try await s.partlyStaged(dataset, on: node)
       try await s.degrades("first") { try node.cutLink() }
       // Nobody hears that the store hangs up.
-      proxy.release()
+      proxy.letGo()
       try await s.becomesWhole("first") { try node.healLink() }
       try await s.wait(job, .completed)
       try await s.expectOneCurve(job, steps: 3)

@@ -38,7 +38,7 @@ import Wire
       let job = try await s.count("--steps 3 --check noise:\(sum)", "data: [\(dataset.name)]").id
       try await s.partlyStaged(dataset, on: node)
       try await death.die(node)
-      proxy.release()
+      proxy.letGo()
       try await s.wait(job, .completed)
       try await s.expectOneCurve(job, steps: 3)
       #expect(proxy.served == death.halves * 8 << 20, "bytes that left the store")

@@ -19,7 +19,7 @@ import Wire
     var testDescription: String { "\(name) (\(door))" }
   }
 
-  private static func answer(_ status: Int, _ headers: [String] = [], times: Int) -> FaultProxy.Fault {
+  static func answer(_ status: Int, _ headers: [String] = [], times: Int) -> FaultProxy.Fault {
     .answer(status: status, headers: headers, body: "fault", times: times)
   }
 
@@ -82,13 +82,16 @@ import Wire
   }
 
   /// A product whose store is reached through a proxy.
-  private static func with(
-    _ door: ObjectStoreTests.Door, _ body: @escaping @Sendable (SystemFixture, FaultProxy) async throws -> Void
+  static func with(
+    _ door: ObjectStoreTests.Door, nodes: Int = 1,
+    _ body: @escaping @Sendable (SystemFixture, FaultProxy) async throws -> Void
   ) async throws {
     let proxy = try FaultProxy(to: try await OpenStack.shared.swift.url, mark: "/system-")
     defer { proxy.close() }
     try await ObjectStoreTests.with(door, through: proxy.address) { objects in
-      try await SystemFixture.with(limit: .seconds(300), objects: objects) { s in try await body(s, proxy) }
+      try await SystemFixture.with(nodes: nodes, limit: .seconds(300), objects: objects) { s in
+        try await body(s, proxy)
+      }
     }
   }
 }

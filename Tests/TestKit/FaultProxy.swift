@@ -104,24 +104,33 @@ public final class FaultProxy: Sendable {
   /// Bytes of the answers' bodies that the server had for those, but for what a fault took away.
   public var served: Int { state.withLock { $0.served } }
 
-  /// Waits until so many of them came.
-  public func met(_ count: Int) async {
-    await withCheckedContinuation { continuation in
-      let isMet = state.withLock { state in
-        if state.seen >= count { return true }
-        state.waiting.append((count, continuation))
-        return false
+  /// Waits until so many of them came; throws `CancellationError`.
+  public func met(_ count: Int) async throws {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let isOver = state.withLock { state in
+          if state.seen >= count || Task.isCancelled { return true }
+          state.waiting.append((count, continuation))
+          return false
+        }
+        if isOver { continuation.resume() }
       }
-      if isMet { continuation.resume() }
+    } onCancel: {
+      let waiting = state.withLock { state in
+        defer { state.waiting = [] }
+        return state.waiting
+      }
+      for one in waiting { one.1.resume() }
     }
+    if seen < count { throw CancellationError() }
   }
 
   /// Tokens that were asked for.
   public var logins: Int { state.withLock { $0.logins } }
 
-  /// Hangs up on those that hang; requests that come after them meet the fault as often as it is left.
-  public func release() {
-    let held: [Int32] = state.withLock { state in
+  /// Ends the connections that hang, as a server does that is started again.
+  public func letGo() {
+    let held = state.withLock { state in
       defer { state.held = [] }
       return state.held
     }
@@ -130,15 +139,13 @@ public final class FaultProxy: Sendable {
 
   /// Refuses connections from now on, and lets those go that hang.
   public func close() {
-    let held: [Int32]? = state.withLock { state in
-      guard !state.isClosed else { return nil }
-      state.isClosed = true
-      defer { state.held = [] }
-      return state.held
+    let isFirst = state.withLock { state in
+      defer { state.isClosed = true }
+      return !state.isClosed
     }
-    guard let held else { return }
+    guard isFirst else { return }
     shutdown(listener, Int32(SHUT_RDWR))
-    for client in held { Glibc.close(client) }
+    letGo()
   }
 
   private func accept() {

@@ -23,12 +23,18 @@ def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", required=True, help="folder for events and locks, outside the node")
     parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--until-told", action="store_true",
+                        help="goes on until there is a file `finish` beside the events")
     parser.add_argument("--pace", type=float, default=0.05, help="seconds a step")
     parser.add_argument("--exit-at", help="STEP:CODE")
     parser.add_argument("--signal-at", help="STEP:SIGNAL, sent to itself")
     parser.add_argument("--only-rank", type=int, help="the rank that misbehaves; otherwise all")
     parser.add_argument("--deaf", action="store_true", help="hears SIGTERM and does nothing")
     parser.add_argument("--partial-in", type=int, help="the attempt whose last save stays step-N.tmp")
+    parser.add_argument("--corrupt-in", type=int, help="the attempt whose last save cannot be read")
+    parser.add_argument("--slow-save", type=float, default=0, help="seconds that its last save takes")
+    parser.add_argument("--scribble", action="store_true",
+                        help="writes into its newest checkpoint once there is a file `scribble` beside the events")
     parser.add_argument("--save-at", type=int, help="saves by itself at this step")
     parser.add_argument("--fill-at", type=int, help="fills the node's disk from this step on")
     parser.add_argument("--check", help="PATH:SHA256 of a file of the job's data, which has to be right")
@@ -48,6 +54,7 @@ class Program:
         self.sum = 0
         self.wants_save = False
         self.wants_end = False
+        self.newest = None
         self.metrics = open(self.environment["BATON_METRICS"], "a", encoding="ascii") if self.rank == 0 else None
 
     def tell(self, event, **more):
@@ -93,11 +100,26 @@ class Program:
         os.mkdir(final + ".tmp")
         with open(f"{final}.tmp/state.json", "w", encoding="ascii") as file:
             json.dump({"step": self.step, "sum": self.sum}, file)
+            if self.wants_end and self.options.corrupt_in == self.attempt:
+                file.truncate(5)
+        if self.wants_end and self.options.slow_save:
+            self.tell("saving")
+            select.select([], [], [], self.options.slow_save)
         if self.wants_end and self.options.partial_in == self.attempt:
             self.tell("half-saved")
             return
         os.rename(final + ".tmp", final)
+        self.newest = final
         self.tell("saved")
+
+    def is_told(self, what):
+        return os.path.exists(f"{self.options.events}/{what}")
+
+    def scribble(self):
+        with open(f"{self.newest}/state.json", "a", encoding="ascii") as file:
+            file.write(" ")
+        self.newest = None
+        self.tell("scribbled")
 
     def fill(self):
         path = f"{self.environment['BATON_CHECKPOINT_DIR']}/../filler"
@@ -170,6 +192,10 @@ class Program:
                 self.save()
                 self.tell("stop")
                 return SAVED
+            if self.options.until_told and self.is_told("finish"):
+                break
+            if self.options.scribble and self.newest and self.is_told("scribble"):
+                self.scribble()
             self.advance()
         self.tell("done")
         return 0
