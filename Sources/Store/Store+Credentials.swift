@@ -78,7 +78,8 @@ extension Store {
         """
         INSERT INTO store_identity (location, identity) VALUES (\(location), \(identity)) ON CONFLICT DO NOTHING
         """)
-      return try await transaction.one("SELECT identity FROM store_identity WHERE location = \(location)").get("identity")
+      return try await transaction.one("SELECT identity FROM store_identity WHERE location = \(location)").get(
+        "identity")
     }
   }
 }

@@ -33,7 +33,8 @@ extension Store {
   /// How long before a lease's end the last save of `job` has to begin: by the rule of `LastSave`, as agents have it.
   public func lastSaveLead(of job: JobID) async throws -> TimeSpan {
     let row = try await pool.one(
-      "SELECT j.spec, s.saves, s.uploads, s.sizes FROM job j CROSS JOIN LATERAL (\(Self.savesOfJob)) s WHERE j.id = \(job)")
+      "SELECT j.spec, s.saves, s.uploads, s.sizes FROM job j CROSS JOIN LATERAL (\(Self.savesOfJob)) s WHERE j.id = \(job)"
+    )
     return try LastSave(row: row, spec: try row.json("spec"), assumed: assumed.lastSave).lead
   }
 

@@ -132,7 +132,9 @@ extension Store {
     }
   }
 
-  /// Makes what a probe of the node is finding out stale. The node's row before its replicas, everywhere.
+  /// Makes what a probe of the node is finding out stale.
+  ///
+  /// The node's row is written before its replicas, everywhere.
   func reviseReplicas(of node: NodeID, in transaction: PostgresTransaction) async throws {
     try await transaction.execute("UPDATE node SET replicas_revision = replicas_revision + 1 WHERE id = \(node)")
   }

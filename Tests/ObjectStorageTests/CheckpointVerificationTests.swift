@@ -101,7 +101,8 @@ struct CheckpointVerificationTests {
       try await verifyObject(store, key: "empty", size: 0, sha256: ContentHash.of([]))
       for text in ["a", "abc", "", "ba"] {
         await #expect { () async throws in
-          try await verifyObject(store, key: "k", size: Int64(text.utf8.count), sha256: ContentHash.of(Array(text.utf8)))
+          try await verifyObject(
+            store, key: "k", size: Int64(text.utf8.count), sha256: ContentHash.of(Array(text.utf8)))
         } throws: {
           ($0 as? ObjectStoreError)?.code == .checksumMismatch
         }

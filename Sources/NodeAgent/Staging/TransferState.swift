@@ -193,7 +193,9 @@ struct TransferState: Sendable {
     return max(1, min(limits.storeLanes, limits.gangLanes / (peers.count + 1)))
   }
 
-  /// Whether nobody said for too long where the peers are. What a node does itself first is not waiting.
+  /// Whether nobody said for too long where the peers are.
+  ///
+  /// What a node does itself first is not waiting.
   private func doesWithoutPeers(at now: TimeSpan) -> Bool {
     !arePeersKnown && now >= limits.patience && ownMissing.isEmpty
   }
