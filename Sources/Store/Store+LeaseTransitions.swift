@@ -136,7 +136,8 @@ extension Store {
     var ended: [EndedAttempt] = []
     for attempt in live {
       let causes = [
-        try await unstoredCheckpoint(of: attempt, in: transaction), try await silence(in: attempt, transaction),
+        try await unstoredCheckpoint(of: attempt, in: transaction).map { "\($0)" },
+        try await silence(in: attempt, transaction),
       ].compactMap { $0.map { "; \($0)" } }.joined()
       let ending = AttemptEnding(attempt: attempt, outcome: .leaseEnded, detail: "\(lease) ended" + causes)
       if case .done(let one) = try await finish(ending, by: actor, in: transaction) { ended.append(one) }
