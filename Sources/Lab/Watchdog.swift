@@ -56,6 +56,7 @@ enum Watchdog {
       #!/bin/sh
       # Removes the Baton lab in \(layout.root) when its owner is gone. Written by Baton.
       cd /
+      PATH=$PATH:/usr/sbin:/sbin
       read -r word
       marked() {
         for folder in /proc/[0-9]*; do

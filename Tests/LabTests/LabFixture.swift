@@ -89,3 +89,6 @@ extension LabNode {
 
 /// Whether this process may mount, and so gives nodes disks of their own.
 let isRoot = getuid() == 0
+
+/// Whether disks of nodes can be devices.
+let hasDevices = isRoot && Files.exists("/dev/loop-control")

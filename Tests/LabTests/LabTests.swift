@@ -126,6 +126,26 @@ import Testing
     #expect(!(processes + members).contains { $0.isAlive })
     #expect(!MountTable.entries().contains { $0.source.contains(record.id) })
   }
+
+  @Test(.enabled(if: hasDevices, "disks that are devices need root and loop devices"), .timeLimit(.minutes(2)))
+  func takesAStalledDiskAwayWithWhoWaitsForIt() async throws {
+    try await LabFixture.withNodes(disk: .device) { lab in
+      let node = try lab.node("n1")
+      let watchdog = try #require(lab.file.read().watchdog)
+      try await node.stallDisk()
+      async let writing = node.ssh("echo late >$BATON_NODE_ROOT/data")
+      while try !node.processes().contains(where: { ProcessTable.state(of: $0)?.letter == "D" }) {
+        try await TestTime.beforeAskingAgain()
+      }
+      let members = try node.processes().compactMap { ProcessIdentity(pid: $0) }
+      Watchdog.letGo(watchdog)
+      try await ProcessEnd.wait(watchdog.pid)
+      #expect(!members.contains { $0.isAlive })
+      #expect(!Files.exists(lab.layout.root))
+      #expect(!MountTable.entries().contains { $0.target.hasPrefix(lab.layout.root) })
+      _ = try await writing
+    }
+  }
 }
 
 @Suite struct PostgresTests {

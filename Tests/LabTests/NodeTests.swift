@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test(
-    .enabled(if: NodeTests.hasDevices, "disks that are devices need root and loop devices"), .timeLimit(.minutes(2)))
+    .enabled(if: hasDevices, "disks that are devices need root and loop devices"), .timeLimit(.minutes(2)))
   func waitsForADiskThatStallsAndLosesNothing() async throws {
     try await LabFixture.withNodes(2, disk: .device) { lab in
       let (node, other) = (try lab.node("n1"), try lab.node("n2"))
@@ -161,9 +161,6 @@ import Testing
       while Files.exists("/proc/\(orphan.pid)") { try await TestTime.beforeAskingAgain() }
     }
   }
-
-  /// Whether disks of this machine can be devices.
-  private static let hasDevices = isRoot && Files.exists("/dev/loop-control")
 
   /// Starts a process that left its session and its parents, as a daemon does; its number on the machine.
   private func startDaemon(on node: LabNode) async throws -> ProcessIdentity {
