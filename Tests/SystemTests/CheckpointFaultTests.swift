@@ -112,7 +112,6 @@ import Wire
   /// A fault that stays, and words that name it.
   static let staying: [(fault: FaultProxy.Fault, moment: Moment, words: String)] = [
     (.flip(at: 3, times: .max), .chunkBack, "the store holds other bytes"),
-    (.shorten(to: 5, times: .max), .chunkBack, "the store holds other bytes"),
     (StoreFaultTests.answer(403, times: .max), .chunk, "answered 403"),
     (StoreFaultTests.answer(401, times: .max), .chunkBack, "answered 401"),
     (StoreFaultTests.answer(403, times: .max), .part, "answered 403"),
