@@ -27,7 +27,12 @@ struct Contestant: Sendable {
   /// As a person would type it.
   var shown: String {
     let variables = environment.keys.sorted().map { "\($0)=... " }.joined()
-    let words = command.map { $0.split(separator: "/").count > 3 && $0.hasPrefix("/") ? Self.short($0) : $0 }
+    let words = command.indices.map { index in
+      // A key is nobody's business, though it is of a server that is gone by then.
+      if index > 0, command[index - 1] == "-K" { return "..." }
+      let word = command[index]
+      return word.split(separator: "/").count > 3 && word.hasPrefix("/") ? Self.short(word) : word
+    }
     return variables + words.joined(separator: " ") + (input == nil ? "" : " <order.json")
   }
 
