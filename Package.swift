@@ -108,7 +108,8 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
     .target(
-      name: "Commands", dependencies: ["Domain", "Wire", "APIClient", "Lab", crypto, arguments], swiftSettings: strict),
+      name: "Commands", dependencies: ["Domain", "Wire", "APIClient", "ObjectStorage", "Lab", crypto, arguments],
+      swiftSettings: strict),
 
     // Layer 5: @main and wiring.
     .executableTarget(name: "baton", dependencies: ["Commands"], swiftSettings: strict),

@@ -7,8 +7,8 @@ import Wire
 
 /// Brings one local checkpoint into the store, as a commit: chunks, read back, part, and the manifest last.
 ///
-/// A file is read once, chunk by chunk; while one is hashed, others are sent and read back. Chunks that the base has are
-/// named where they are.
+/// Files are cut into chunks, and each is hashed, sent and read back by itself, some at a time. Chunks that the base has
+/// are named where they are.
 struct CheckpointUpload: Sendable {
   enum Outcome: Hashable, Sendable {
     /// The checkpoint exists.
@@ -135,56 +135,43 @@ struct CheckpointUpload: Sendable {
     return found
   }
 
-  /// Reads a file once, and stores it chunk by chunk, `lanes` of them at a time.
+  /// Stores a file chunk by chunk, `lanes` of them at a time.
   private func store(_ name: String, _ size: Int64, _ index: ChunkIndex, lanes: Int) async throws -> ChunkedFile {
-    try await withThrowingTaskGroup(of: (Int, CheckpointChunk).self) { group in
-      // A file of one chunk has the chunk's hash.
-      var whole = size > chunkLength ? ContentHash() : nil
-      var chunks: [Int: CheckpointChunk] = [:]
-      var offset: Int64 = 0
-      var count = 0
-      while offset < size {
-        let range = offset..<min(size, offset + chunkLength)
-        let (hashed, sha256) = try await limiter.working { [whole] in
-          try await Self.pool.run { try hash(name, range, whole) }
-        }
-        whole = hashed
-        if count >= lanes, let (position, chunk) = try await group.next() { chunks[position] = chunk }
-        group.addTask { [count] in (count, try await store(name, range, sha256: sha256, index)) }
-        offset = range.upperBound
-        count += 1
+    try await withThrowingTaskGroup(of: (Int64, CheckpointChunk).self) { group in
+      var chunks: [Int64: CheckpointChunk] = [:]
+      for (count, offset) in stride(from: 0, to: size, by: Int64.Stride(chunkLength)).enumerated() {
+        if count >= lanes, let (offset, chunk) = try await group.next() { chunks[offset] = chunk }
+        group.addTask { (offset, try await store(name, offset..<min(size, offset + chunkLength), index)) }
       }
-      for try await (position, chunk) in group { chunks[position] = chunk }
+      for try await (offset, chunk) in group { chunks[offset] = chunk }
+      let sorted = chunks.sorted { $0.key < $1.key }.map(\.value)
       return ChunkedFile(
-        path: name, size: size, sha256: whole?.hex() ?? chunks[0]?.sha256 ?? ContentHash().hex(),
-        chunks: chunks.sorted { $0.key < $1.key }.map(\.value))
+        path: name, size: size, checksum: .ofChunks(sorted.map(\.sha256), length: chunkLength), chunks: sorted)
     }
   }
 
-  /// Adds a stretch of a file to the hash of the whole, and hashes it by itself.
-  private func hash(_ name: String, _ range: Range<Int64>, _ before: ContentHash?) throws -> (ContentHash?, String) {
+  private func hash(_ name: String, _ range: Range<Int64>) throws -> String {
     // Training reads its data from the same disk.
     let isGentle = limiter.isGentle && baton_set_io_idle(1) == 0
     defer { if isGentle { _ = baton_set_io_idle(0) } }
     let file = try Disk.open("\(path)/\(name)", O_RDONLY)
-    var (whole, chunk) = (before, ContentHash())
+    var hash = ContentHash()
     var offset = range.lowerBound
     while offset < range.upperBound {
-      let limit = Int(min(1 << 20, range.upperBound - offset))
-      let bytes = try Disk.read(file, at: offset, limit: limit, path: name)
+      let bytes = try Disk.read(file, at: offset, limit: Int(min(1 << 18, range.upperBound - offset)), path: name)
       if bytes.isEmpty { throw Rejection(reason: "\(name) changed while it was read") }
-      whole?.update(bytes)
-      chunk.update(bytes)
+      hash.update(bytes)
       offset += Int64(bytes.count)
     }
-    return (whole, chunk.hex())
+    return hash.hex()
   }
 
   /// A chunk that is in the store: the base's where that is there, or else one of this checkpoint, read back.
-  private func store(
-    _ name: String, _ range: Range<Int64>, sha256: String, _ index: ChunkIndex
-  ) async throws -> CheckpointChunk {
+  private func store(_ name: String, _ range: Range<Int64>, _ index: ChunkIndex) async throws -> CheckpointChunk {
     let size = Int64(range.count)
+    // Hashing costs the program as well, also what need not be sent.
+    try await limiter.admit(size)
+    let sha256 = try await limiter.working { try await Self.pool.run { try hash(name, range) } }
     if let key = index.key(sha256: sha256, size: size) {
       // It was read back when it was committed.
       let found = try await limiter.working { try await patiently { try await store.head(key) } }
@@ -193,38 +180,56 @@ struct CheckpointUpload: Sendable {
     let chunk = CheckpointChunk(
       key: ObjectLayout.chunk(checkpoint: prefix, sha256: sha256), size: size, sha256: sha256)
     guard taken.claim(chunk.key) else { return chunk }
-    try await limiter.admit(size)
     try await limiter.working {
       try await send(chunk, name, range)
-      try await readBack(chunk)
+      do {
+        try await readBack(chunk)
+      } catch let error as ObjectStoreError where error.code == .checksumMismatch {
+        try await sendAgain(chunk, name, range)
+      }
     }
     return chunk
   }
 
+  /// Sends bytes as they are: they were hashed a moment ago, and will be read back.
   private func send(_ chunk: CheckpointChunk, _ name: String, _ range: Range<Int64>) async throws {
+    let source = ObjectSource.hashed(path: "\(path)/\(name)", range, sha256: chunk.sha256)
     do {
-      try await patiently {
-        _ = try await store.put(
-          chunk.key, from: .slice(path: "\(path)/\(name)", range), sha256: chunk.sha256, replacing: false)
-      }
+      try await patiently { _ = try await store.put(chunk.key, from: source, sha256: chunk.sha256, replacing: false) }
     } catch let error as ObjectStoreError {
       switch error.code {
       case .exists: break  // From an earlier try, or of another node; what it is, is read now.
-      case .checksumMismatch, .sourceUnreadable:
-        throw Rejection(reason: "\(name) changed while it was uploaded")
+      case .checksumMismatch, .sourceUnreadable: throw changed(name)
       default: throw error
       }
     }
   }
 
-  private func readBack(_ chunk: CheckpointChunk) async throws {
+  /// Replaces what a byte was turned over in on its way, so that what is stored is not what it is called.
+  ///
+  /// Nobody can refer to that: it was never right.
+  private func sendAgain(_ chunk: CheckpointChunk, _ name: String, _ range: Range<Int64>) async throws {
     do {
       try await patiently {
-        try await verifyObject(store, key: chunk.key, size: chunk.size, sha256: chunk.sha256)
+        _ = try await store.put(
+          chunk.key, from: .slice(path: "\(path)/\(name)", range), sha256: chunk.sha256, replacing: true)
       }
-    } catch let error as ObjectStoreError where error.code == .checksumMismatch {
-      throw Rejection(reason: "the store holds other bytes as \(chunk.key), and objects are written once")
+      try await readBack(chunk)
+    } catch let error as ObjectStoreError {
+      switch error.code {
+      case .sourceUnreadable: throw changed(name)
+      case .checksumMismatch:
+        if try await Self.pool.run({ try hash(name, range) }) != chunk.sha256 { throw changed(name) }
+        throw Rejection(reason: "the store holds other bytes as \(chunk.key), whatever it is sent")
+      default: throw error
+      }
     }
+  }
+
+  private func changed(_ name: String) -> Rejection { Rejection(reason: "\(name) changed while it was uploaded") }
+
+  private func readBack(_ chunk: CheckpointChunk) async throws {
+    try await patiently { try await verifyObject(store, key: chunk.key, size: chunk.size, sha256: chunk.sha256) }
   }
 
   /// Writes an object, unless there is one already; returns what is there.

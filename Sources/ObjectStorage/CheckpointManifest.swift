@@ -31,12 +31,13 @@ public struct CheckpointPart: Hashable, Sendable, Codable {
 
 /// What makes a checkpoint exist: the last object to be written, the same bytes whoever writes it.
 ///
-/// Version 1 named one object a file, `data/<path>`; it is read as if each file were one chunk.
+/// Version 1 named one object a file, `data/<path>`; it is read as if each file were one chunk. Version 2 had the SHA-256 of
+/// each whole file.
 public struct CheckpointManifest: Hashable, Sendable, Codable {
   /// What is written today.
-  public static let version = 2
+  public static let version = 3
 
-  /// Of this format: 2, also where version 1 was read.
+  /// Of this format: 3, also where an earlier version was read.
   public var version: Int
   /// Its run.
   public var run: RunID
@@ -87,7 +88,7 @@ public struct CheckpointManifest: Hashable, Sendable, Codable {
     self = try JSONDecoder().decode(CheckpointManifest.self, from: Data(bytes))
   }
 
-  /// Reads version 1 or 2.
+  /// Reads versions 1 to 3.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let written = try container.decode(Int.self, forKey: .version)
@@ -104,11 +105,11 @@ public struct CheckpointManifest: Hashable, Sendable, Codable {
         try container.decode(Manifest.self, forKey: .files).entries.map { entry in
           let key = ObjectLayout.data(checkpoint: prefix, path: entry.path)
           let chunk = CheckpointChunk(key: key, size: entry.size, sha256: entry.sha256)
-          return ChunkedFile(path: entry.path, size: entry.size, sha256: entry.sha256, chunks: [chunk])
+          return ChunkedFile(path: entry.path, size: entry.size, checksum: entry.checksum, chunks: [chunk])
         })
       guard let found else { throw Self.unreadable("its files do not fit together", decoder) }
       files = found
-    case Self.version:
+    case 2, Self.version:
       files = try container.decode(ChunkedFiles.self, forKey: .files)
     default:
       throw Self.unreadable("version \(written) of the format is not known", decoder)

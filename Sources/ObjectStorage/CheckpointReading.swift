@@ -16,7 +16,7 @@ public func readCheckpointManifest(
 
 /// Hands the bytes of one file of a checkpoint to `receive`, from `offset` on, in order, chunk by chunk.
 ///
-/// Whoever gets them compares the whole with the file's SHA-256.
+/// Whoever gets them compares the whole with the file's checksum.
 /// - Throws: `CheckpointFault.missing` when a chunk is not in the store, `.corrupt` when it has another length; what
 ///   `receive` throws; `ObjectStoreError` when the store cannot tell.
 public func readCheckpointFile(

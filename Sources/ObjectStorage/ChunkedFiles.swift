@@ -21,26 +21,44 @@ public struct CheckpointChunk: Hashable, Sendable, Codable {
 }
 
 /// A file of a checkpoint.
-public struct ChunkedFile: Hashable, Sendable, Codable {
+public struct ChunkedFile: Hashable, Sendable {
   /// Path below the checkpoint's folder.
   public var path: String
   /// Length in bytes.
   public var size: Int64
-  /// SHA-256 of the whole.
-  public var sha256: String
+  /// Of the whole: SHA-256 of what is one chunk, or was written before version 3, else the chunks' `composite`.
+  public var checksum: Checksum
   /// What it is put together from, in order; none for an empty file.
   public var chunks: [CheckpointChunk]
 
   /// A file.
-  public init(path: String, size: Int64, sha256: String, chunks: [CheckpointChunk]) {
+  public init(path: String, size: Int64, checksum: Checksum, chunks: [CheckpointChunk]) {
     self.path = path
     self.size = size
-    self.sha256 = sha256
+    self.checksum = checksum
     self.chunks = chunks
   }
 
   /// What it is, wherever its bytes are.
-  public var entry: ManifestEntry { ManifestEntry(path: path, size: size, sha256: sha256) }
+  public var entry: ManifestEntry { ManifestEntry(path: path, size: size, checksum: checksum) }
+}
+
+extension ChunkedFile: Codable {
+  private enum CodingKeys: String, CodingKey { case chunks }
+
+  /// Reads what describes the whole as `ManifestEntry` does, and `chunks`.
+  public init(from decoder: any Decoder) throws {
+    let entry = try ManifestEntry(from: decoder)
+    let chunks = try decoder.container(keyedBy: CodingKeys.self).decode([CheckpointChunk].self, forKey: .chunks)
+    self.init(path: entry.path, size: entry.size, checksum: entry.checksum, chunks: chunks)
+  }
+
+  /// Writes what describes the whole as `ManifestEntry` does, and `chunks`.
+  public func encode(to encoder: any Encoder) throws {
+    try entry.encode(to: encoder)
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(chunks, forKey: .chunks)
+  }
 }
 
 /// The files of a checkpoint, sorted by path; coded as an array.

@@ -13,6 +13,8 @@ package struct ContentHash: Sendable {
   /// Adds `bytes`.
   package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
 
+  mutating func update(_ bytes: ArraySlice<UInt8>) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
+
   /// 64 lower-case hexadecimal digits.
   package func hex() -> String { hasher.finalize().hexadecimal }
 
@@ -54,10 +56,42 @@ struct MD5Hash: Sendable {
   }
 }
 
+/// SHA-256 over that of each stretch, over bytes that come in pieces: see `Checksum.composite`.
+struct CompositeHash: Sendable {
+  let length: Int64
+  private var stretches = ContentHash()
+  private var stretch = ContentHash()
+  private var filled: Int64 = 0
+
+  init(length: Int64) { self.length = length }
+
+  mutating func update(_ bytes: [UInt8]) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = rest.prefix(Int(min(length - filled, Int64(rest.count))))
+      stretch.update(part)
+      filled += Int64(part.count)
+      rest = rest.dropFirst(part.count)
+      if filled == length {
+        stretches.update(Array(stretch.hex().utf8))
+        (stretch, filled) = (ContentHash(), 0)
+      }
+    }
+  }
+
+  /// 64 lower-case hexadecimal digits.
+  func hex() -> String {
+    var all = stretches
+    if filled > 0 { all.update(Array(stretch.hex().utf8)) }
+    return all.hex()
+  }
+}
+
 /// A hash of the kind that a checksum is, over bytes that come in pieces.
 package struct ChecksumHash: Sendable {
   private enum Kind: Sendable {
     case sha256(ContentHash)
+    case composite(CompositeHash)
     case md5(MD5Hash)
   }
 
@@ -67,6 +101,7 @@ package struct ChecksumHash: Sendable {
   package init?(like checksum: Checksum) {
     switch checksum {
     case .sha256: kind = .sha256(ContentHash())
+    case .composite(_, let length): kind = .composite(CompositeHash(length: length))
     case .md5: kind = .md5(MD5Hash())
     case .opaque: return nil
     }
@@ -78,6 +113,9 @@ package struct ChecksumHash: Sendable {
     case .sha256(var hash):
       hash.update(bytes)
       kind = .sha256(hash)
+    case .composite(var hash):
+      hash.update(bytes)
+      kind = .composite(hash)
     case .md5(var hash):
       hash.update(bytes)
       kind = .md5(hash)
@@ -88,12 +126,21 @@ package struct ChecksumHash: Sendable {
   package var checksum: Checksum {
     switch kind {
     case .sha256(let hash): .sha256(hash.hex())
+    case .composite(let hash): .composite(hash.hex(), length: hash.length)
     case .md5(let hash): .md5(hash.hex())
     }
   }
 }
 
 extension Checksum {
+  /// Of what is cut into chunks of `length` bytes, the last one perhaps shorter, that have these SHA-256.
+  package static func ofChunks(_ sha256: [String], length: Int64) -> Checksum {
+    if sha256.count <= 1 { return .sha256(sha256.first ?? ContentHash().hex()) }
+    var all = ContentHash()
+    for digits in sha256 { all.update(Array(digits.utf8)) }
+    return .composite(all.hex(), length: length)
+  }
+
   /// Whether it can be compared with bytes, and not only with what a store says.
   package var isOfBytes: Bool { ChecksumHash(like: self) != nil }
 

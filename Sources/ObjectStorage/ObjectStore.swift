@@ -13,7 +13,8 @@ public protocol ObjectStore: Sendable {
   ///   - sha256: what the content has to be; nil to take it as it is.
   ///   - replacing: false refuses, with `.exists`, when there is an object already - also one that another
   ///     writer puts at the same moment.
-  /// - Throws: `.checksumMismatch` when the content is not `sha256`; nothing was stored then.
+  /// - Throws: `.checksumMismatch` when the content is not `sha256`; nothing was stored then. Of a source that is
+  ///   `hashed` another content may be stored, where the file changed since.
   func put(
     _ key: String, from source: ObjectSource, sha256: String?, replacing: Bool
   ) async throws(ObjectStoreError) -> ObjectInfo
@@ -84,6 +85,8 @@ public enum ObjectSource: Hashable, Sendable {
   case file(path: String)
   /// From a stretch of a plain file, which must not end before.
   case slice(path: String, Range<Int64>)
+  /// From such a stretch whose hash was just taken, and is believed: for who reads back what was stored.
+  case hashed(path: String, Range<Int64>, sha256: String)
 }
 
 /// What a store knows of an object.

@@ -57,7 +57,7 @@ struct CheckpointVerificationTests {
   @Test func refusesAManifestOfAnotherFormat() async throws {
     try await FileObjectStoreTests.with { store in
       var manifest = try await put(store, ["w": ["1"]])
-      manifest.version = 3
+      manifest.version = 4
       try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(try manifest.encoded()))
       await #expect { try await verifyCheckpoint(store, prefix: prefix) } throws: {
         if case .badManifest = $0 as? CheckpointFault { true } else { false }
@@ -93,6 +93,28 @@ struct CheckpointVerificationTests {
     }
   }
 
+  @Test func readsWhatVersion2WroteWithTheHashOfEachWholeFile() async throws {
+    try await FileObjectStoreTests.with { store in
+      let manifest = try await put(store, ["w": ["12", "3"], "o": ["4"]])
+      let composite = try #require(manifest.files.files.first { $0.path == "w" }?.checksum)
+      let text = String(decoding: try manifest.encoded(), as: UTF8.self)
+      #expect(text.contains("\"checksum\":\"\(composite)\"") && text.contains("\"version\":3"))
+      let old = text.replacing("\"version\":3", with: "\"version\":2")
+      func rewrite(asWhole content: String) async throws {
+        let whole = "\"sha256\":\"\(ContentHash.of(Array(content.utf8)))\""
+        let bytes = Array(old.replacing("\"checksum\":\"\(composite)\"", with: whole).utf8)
+        try await store.put(ObjectLayout.manifest(checkpoint: prefix), from: .bytes(bytes))
+      }
+      try await rewrite(asWhole: "123")
+      let found = try await verifyCheckpoint(store, prefix: prefix).manifest
+      #expect(found.files.files.map(\.chunks) == manifest.files.files.map(\.chunks))
+      try await rewrite(asWhole: "321")
+      await #expect(throws: CheckpointFault.badManifest("the chunks of w are not the file")) {
+        try await verifyCheckpoint(store, prefix: prefix)
+      }
+    }
+  }
+
   @Test func anObjectThatIsLongerOrShorterIsAnother() async throws {
     try await FileObjectStoreTests.with { store in
       try await store.put("k", from: .bytes(Array("ab".utf8)))
@@ -115,7 +137,7 @@ struct CheckpointVerificationTests {
     func files(_ size: Int64, _ chunks: [Int64]) -> ChunkedFiles? {
       ChunkedFiles([
         ChunkedFile(
-          path: "w", size: size, sha256: sha256,
+          path: "w", size: size, checksum: .sha256(sha256),
           chunks: chunks.map { CheckpointChunk(key: "k", size: $0, sha256: sha256) })
       ])
     }
@@ -129,7 +151,8 @@ struct CheckpointVerificationTests {
       let sha256 = String(repeating: "a", count: 64)
       let files = ranks.map {
         ChunkedFile(
-          path: "rank-\($0)/w", size: 1, sha256: sha256, chunks: [CheckpointChunk(key: "k", size: 1, sha256: sha256)])
+          path: "rank-\($0)/w", size: 1, checksum: .sha256(sha256),
+          chunks: [CheckpointChunk(key: "k", size: 1, sha256: sha256)])
       }
       return CheckpointPart(nodeRank: node, layout: .sharded, ranks: ranks, files: try #require(ChunkedFiles(files)))
     }

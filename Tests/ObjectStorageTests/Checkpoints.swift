@@ -28,7 +28,9 @@ enum Checkpoints {
       }
       let whole = Array(texts.joined().utf8)
       found.append(
-        ChunkedFile(path: path, size: Int64(whole.count), sha256: ContentHash.of(whole), chunks: chunks))
+        ChunkedFile(
+          path: path, size: Int64(whole.count),
+          checksum: .ofChunks(chunks.map(\.sha256), length: chunks.first?.size ?? 0), chunks: chunks))
     }
     let part = CheckpointPart(nodeRank: 0, layout: .whole, ranks: [0], files: try #require(ChunkedFiles(found)))
     return try #require(

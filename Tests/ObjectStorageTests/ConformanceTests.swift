@@ -33,6 +33,25 @@ struct ConformanceTests {
   }
 
   @Test(arguments: StoreKind.allCases)
+  func believesAHashThatWasJustTaken(kind: StoreKind) async throws {
+    let path = "\(FileManager.default.temporaryDirectory.path)/baton-\(UUID().uuidString)"
+    try Data("xabcx".utf8).write(to: URL(fileURLWithPath: path))
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try await kind.with { place in
+      let store = place.store
+      let info = try await store.put("k", from: .hashed(path: path, 1..<4, sha256: abcHash), sha256: abcHash)
+      #expect(info.size == 3)
+      #expect(try await store.bytes("k") == abc)
+      #expect(try await store.head("k") == info)
+      try await verifyObject(store, key: "k", size: 3, sha256: abcHash)
+      await expect(.sourceUnreadable) {
+        _ = try await store.put("k-short", from: .hashed(path: path, 3..<6, sha256: abcHash))
+      }
+      #expect(try await store.head("k-short") == nil)
+    }
+  }
+
+  @Test(arguments: StoreKind.allCases)
   func readsRangesOfOneVersion(kind: StoreKind) async throws {
     try await kind.with { place in
       let store = place.store

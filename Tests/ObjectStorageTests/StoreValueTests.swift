@@ -39,12 +39,33 @@ struct StoreValueTests {
     let md5 = String(repeating: "f1", count: 16)
     for (text, checksum) in [
       (sha256, Checksum.sha256(sha256)), ("md5:\(md5)", .md5(md5)), ("etag:\(md5)-3", .opaque("\(md5)-3")),
+      ("sha256-1000:\(sha256)", .composite(sha256, length: 1000)),
     ] {
       #expect(Checksum(text) == checksum)
       #expect(checksum.description == text)
       #expect(try JSONDecoder().decode([Checksum].self, from: JSONEncoder().encode([checksum])) == [checksum])
     }
-    for text in ["", "etag:", "md5:12", "md5:\(sha256)", md5, sha256.uppercased()] { #expect(Checksum(text) == nil) }
+    let none = ["sha256-:", "sha256-0:", "sha256--1:", "sha256-+1:", "sha256-01:"].map { $0 + sha256 }
+    for text in ["", "etag:", "md5:12", "md5:\(sha256)", md5, sha256.uppercased(), "sha256-1:\(md5)"] + none {
+      #expect(Checksum(text) == nil)
+    }
+  }
+
+  @Test func aCompositeIsThatOfItsStretchesHoweverTheBytesCome() throws {
+    let bytes = (0..<2500).map { UInt8(truncatingIfNeeded: $0 / 7) }
+    let chunks = [bytes[..<1000], bytes[1000..<2000], bytes[2000...]].map { ContentHash.of(Array($0)) }
+    let checksum = Checksum.ofChunks(chunks, length: 1000)
+    #expect(checksum == .composite(ContentHash.of(Array(chunks.joined().utf8)), length: 1000))
+    for step in [1, 999, 1000, 1001, 2500] {
+      var hash = try #require(ChecksumHash(like: checksum))
+      for start in stride(from: 0, to: bytes.count, by: step) {
+        hash.update(Array(bytes[start..<min(bytes.count, start + step)]))
+      }
+      #expect(hash.checksum == checksum)
+    }
+    #expect(checksum.matches(Array(bytes.dropLast())) == false)
+    #expect(Checksum.ofChunks(Array(chunks[..<1]), length: 1000) == .sha256(chunks[0]))
+    #expect(Checksum.ofChunks([], length: 1000) == .sha256(ContentHash.of([])))
   }
 
   @Test func readsWhatS3WritesAndNothingElse() throws {

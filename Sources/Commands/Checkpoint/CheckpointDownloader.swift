@@ -1,7 +1,7 @@
 import APIClient
-import Crypto
 import Domain
 import Foundation
+import ObjectStorage
 import Wire
 
 /// Brings the files of a checkpoint into a folder that is there only when all of it is, verified.
@@ -55,8 +55,8 @@ struct CheckpointDownloader: Sendable {
   private func isComplete(
     _ entry: ManifestEntry, of checkpoint: String, at path: String, _ progress: ProgressPrinter
   ) async throws -> Bool {
-    var hash = SHA256()
-    var size = try Self.beginning(of: path) { hash.update(data: $0) }
+    guard var hash = ChecksumHash(like: entry.checksum) else { return false }
+    var size = try Self.beginning(of: path) { hash.update(Array($0)) }
     progress.add(min(size, entry.size))
     guard size <= entry.size else { return false }
     let file = try Self.attempting("write \(path)") { try FileHandle(forWritingTo: URL(fileURLWithPath: path)) }
@@ -64,7 +64,7 @@ struct CheckpointDownloader: Sendable {
     try Self.attempting("write \(path)") { _ = try file.seekToEnd() }
     if size < entry.size {
       for try await piece in try await client.data(of: checkpoint, path: entry.path, from: size) {
-        hash.update(data: piece)
+        hash.update(Array(piece))
         size += Int64(piece.count)
         guard size <= entry.size else { return false }
         try Self.attempting("write \(path)") { try file.write(contentsOf: piece) }
@@ -76,7 +76,7 @@ struct CheckpointDownloader: Sendable {
     }
     // What the rename publishes has to be on the disk before it.
     try Self.attempting("write \(path)") { try file.synchronize() }
-    return hash.finalize().hexadecimal == entry.sha256
+    return hash.checksum == entry.checksum
   }
 
   /// Hands what an earlier call left at `path` to `receive`, and gives its length; makes the file where there is none.

@@ -281,7 +281,7 @@ struct Stager: Sendable {
     return TransferPlan(
       manifest.files.files.map { file in
         TransferFile(
-          path: file.path, size: file.size, checksum: .sha256(file.sha256),
+          path: file.path, size: file.size, checksum: file.checksum,
           sources: file.chunks.filter { $0.size > 0 }.map { TransferFile.Source(key: $0.key, size: $0.size) })
       }, pieceSize: pieceSize)
   }

@@ -206,19 +206,21 @@ extension FileObjectStore {
   func fill(
     _ temporary: String, from sources: [ObjectSource], key: String, sha256: String?
   ) throws(ObjectStoreError) -> ObjectInfo {
-    var hash = ContentHash()
+    var hash: ContentHash? = ContentHash()
+    var known: String?
+    if case .hashed(_, _, let sha256) = sources.first, sources.count == 1 { (hash, known) = (nil, sha256) }
     var size: Int64 = 0
     do {
       let file = try Disk.open(temporary, O_WRONLY | O_CREAT | O_EXCL)
       for source in sources {
         switch source {
         case .bytes(let bytes):
-          hash.update(bytes)
+          hash?.update(bytes)
           try Disk.write(bytes, to: file, path: temporary)
           size += Int64(bytes.count)
         case .file(let path):
           size += try copy(path, 0..<Int64.max, to: file, temporary, hashing: &hash, key: key)
-        case .slice(let path, let range):
+        case .slice(let path, let range), .hashed(let path, let range, _):
           let copied = try copy(path, range, to: file, temporary, hashing: &hash, key: key)
           if copied != range.upperBound - range.lowerBound {
             throw ObjectStoreError(.sourceUnreadable, key: key, reason: "\(path) ends before \(range.upperBound)")
@@ -226,7 +228,7 @@ extension FileObjectStore {
           size += copied
         }
       }
-      let found = hash.hex()
+      let found = known ?? hash?.hex() ?? ""
       if let sha256, sha256 != found {
         throw ObjectStoreError(.checksumMismatch, key: key, reason: "expected \(sha256), got \(found)")
       }
@@ -247,7 +249,7 @@ extension FileObjectStore {
 
   private func copy(
     _ path: String, _ range: Range<Int64>, to file: borrowing Descriptor, _ temporary: String,
-    hashing hash: inout ContentHash, key: String
+    hashing hash: inout ContentHash?, key: String
   ) throws -> Int64 {
     do throws(SystemError) {
       let source = try Disk.open(path, O_RDONLY)
@@ -256,7 +258,7 @@ extension FileObjectStore {
         let limit = Int(min(1 << 20, range.upperBound - range.lowerBound - size))
         let chunk = try Disk.read(source, at: range.lowerBound + size, limit: limit, path: path)
         if chunk.isEmpty { break }
-        hash.update(chunk)
+        hash?.update(chunk)
         try Disk.write(chunk, to: file, path: temporary)
         size += Int64(chunk.count)
       }

@@ -6,6 +6,9 @@ extension ContentSummary {
   /// A store is told the hashes before the bytes: it then refuses what was changed or cut on its way, and nothing
   /// that is wrong is visible for a moment. A file is read twice for that.
   static func of(_ source: ObjectSource, key: String) throws(ObjectStoreError) -> ContentSummary {
+    if case .hashed(_, let range, let sha256) = source {
+      return ContentSummary(sha256: sha256, md5: nil, size: Int64(range.count))
+    }
     var sha256 = ContentHash()
     var md5 = MD5Hash()
     var size: Int64 = 0
@@ -23,6 +26,7 @@ extension ContentSummary {
       if size != range.upperBound - range.lowerBound {
         throw ObjectStoreError(.sourceUnreadable, key: key, reason: "\(path) ends before byte \(range.upperBound)")
       }
+    case .hashed: break
     }
     return ContentSummary(sha256: sha256.hex(), md5: md5.hex(), size: size)
   }

@@ -60,8 +60,8 @@ struct HTTPAnswer: Sendable {
 struct ContentSummary: Hashable, Sendable {
   /// 64 hexadecimal digits.
   var sha256: String
-  /// 32 hexadecimal digits.
-  var md5: String
+  /// 32 hexadecimal digits; nil where nobody needs to know.
+  var md5: String?
   /// In bytes.
   var size: Int64
 

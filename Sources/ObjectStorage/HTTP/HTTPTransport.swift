@@ -64,7 +64,7 @@ struct HTTPTransport: Sendable {
     case .bytes(let bytes): request.body = .bytes(ByteBuffer(bytes: bytes))
     case .file(let path):
       request.body = .stream(FilePieces(path: path, range: 0..<call.content.size), length: .known(call.content.size))
-    case .slice(let path, let range):
+    case .slice(let path, let range), .hashed(let path, let range, _):
       request.body = .stream(FilePieces(path: path, range: range), length: .known(call.content.size))
     }
     do {

@@ -181,7 +181,7 @@ private struct Reading {
     switch expected {
     case .sha256: sha256.update(piece)
     case .md5: md5.update(piece)
-    case .opaque, nil: break
+    case .composite, .opaque, nil: break
     }
     do { try await receive(piece) } catch { throw ReceiverFailure(underlying: error) }
     offset += Int64(piece.count)
@@ -191,7 +191,7 @@ private struct Reading {
     switch expected {
     case .sha256(let digits): try check(digits, sha256.hex())
     case .md5(let digits): try check(digits, md5.hex())
-    case .opaque, nil: break
+    case .composite, .opaque, nil: break
     }
   }
 

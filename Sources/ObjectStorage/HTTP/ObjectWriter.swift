@@ -44,7 +44,7 @@ extension ObjectInfo {
     switch checksum {
     case .sha256(let digits): digits == content.sha256
     case .md5(let digits): digits == content.md5
-    case .opaque, nil: false
+    case .composite, .opaque, nil: false
     }
   }
 }

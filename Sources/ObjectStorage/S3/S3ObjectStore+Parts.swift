@@ -28,7 +28,7 @@ extension S3ObjectStore {
     call.body = source
     call.content = content
     let answer = try await exchange.perform(call, key: upload.key, accepting: [200])
-    return UploadedPart(number: number, size: content.size, tag: answer.tag ?? content.md5)
+    return UploadedPart(number: number, size: content.size, tag: answer.tag ?? content.md5 ?? "")
   }
 
   /// See `ObjectStore`.

@@ -20,8 +20,8 @@ extension SwiftObjectStore {
     }
     let content = try await HTTPExchange.summary(of: source, sha256: nil, key: upload.key)
     let call = segment("PUT", try partName(upload, number)).carrying(source, content)
-    _ = try await exchange.write(call, key: upload.key, replacing: true)
-    return UploadedPart(number: number, size: content.size, tag: content.md5)
+    let written = try await exchange.write(call, key: upload.key, replacing: true)
+    return UploadedPart(number: number, size: content.size, tag: written.tag)
   }
 
   /// Writes the manifest, and manifests for it to name where there are too many parts; see `ObjectStore`.

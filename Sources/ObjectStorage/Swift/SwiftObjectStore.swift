@@ -141,13 +141,13 @@ public struct SwiftObjectStore: ObjectStore {
 }
 
 extension HTTPCall {
-  /// The request with a body that Swift checks, and its SHA-256 beside it: under two names, since temporary URLs tell
-  /// only one of them.
+  /// The request with a body that Swift checks where its MD5 is known, and its SHA-256 beside it: under two names, since
+  /// temporary URLs tell only one of them.
   func carrying(_ source: ObjectSource, _ content: ContentSummary) -> HTTPCall {
     var call = self
     call.body = source
     call.content = content
-    call.set("etag", content.md5)
+    if let md5 = content.md5 { call.set("etag", md5) }
     call.set("content-type", "application/octet-stream")
     call.setSHA256(content.sha256)
     return call

@@ -1,21 +1,21 @@
 import Domain
 import Foundation
 
-/// A program that computes on one processor, and what it tells of its steps.
+/// A program that computes on one processor (`StepsProgram`), and what it tells of its steps.
 struct StepProgram: Sendable {
-  /// Where the program is and where its lines go.
+  /// Where its lines go, and what it saves is.
   let folder: String
+  private let program: String
 
-  private var script: String { "\(folder)/steps.sh" }
   private func log(_ job: JobID) -> String { "\(folder)/steps-\(job.rawValue).log" }
 
   /// As large as a save, and made of chance.
   var state: String { "\(folder)/state" }
 
-  /// Writes the program into `folder`, and what it saves.
+  /// Writes what the program saves into `folder`.
   init(in folder: String, size: ByteCount) throws {
     self.folder = folder
-    try Data(Self.text.utf8).write(to: URL(fileURLWithPath: script))
+    program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     try Data().write(to: URL(fileURLWithPath: state))
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: state))
     defer { file.closeFile() }
@@ -33,7 +33,7 @@ struct StepProgram: Sendable {
   func job(_ name: String, seconds: Int, every: Int?) -> String {
     """
     name: \(name)
-    run: [bash, \(script), \(folder), "\(seconds)"]
+    run: [\(program), steps, \(folder), "\(seconds)"]
     checkpoint: {grace: 60s, keep: {last: 1}\(every.map { ", every: \($0)s" } ?? "")}
     lease: {use: cost}
 
@@ -47,7 +47,7 @@ struct StepProgram: Sendable {
     var first: Double?
     for line in text.split(separator: "\n") {
       let fields = line.split(separator: " ")
-      guard fields.count == 3, let from = Double(fields[1]), let to = Double(fields[2]) else { continue }
+      guard fields.count == 4, let from = Double(fields[1]), let to = Double(fields[2]) else { continue }
       first = first ?? from
       times.seconds = to - (first ?? from)
       if fields[0] == "save" {
@@ -62,38 +62,6 @@ struct StepProgram: Sendable {
     times.step = times.steps > 0 ? total / Double(times.steps) : 0
     return times
   }
-
-  /// The program itself: each save has other bytes at the beginning of each chunk, so that none is sent before.
-  private static let text = """
-    #!/bin/bash
-    # The program of `baton-bench checkpoint-cost`: computes for $2 seconds. Written by baton-bench.
-    folder=$1 log=$1/steps-$BATON_JOB_ID.log
-    end=$((${EPOCHREALTIME%.*} + $2))
-    asked= leave=
-    trap 'asked=1' USR1
-    trap 'leave=1' TERM
-    save() {
-      local began=$EPOCHREALTIME target=$BATON_CHECKPOINT_DIR/step-$step size offset
-      mkdir -p "$target.tmp"
-      cp "$folder/state" "$target.tmp/state"
-      size=$(stat -c %s "$target.tmp/state")
-      for ((offset = 0; offset < size; offset += 67108864)); do
-        printf '%016d' "$step" | dd of="$target.tmp/state" bs=64K seek="$offset" oflag=seek_bytes conv=notrunc status=none
-      done
-      mv "$target.tmp" "$target"
-      echo "save $began $EPOCHREALTIME" >>"$log"
-    }
-    step=0
-    while [ "${EPOCHREALTIME%.*}" -lt "$end" ]; do
-      began=$EPOCHREALTIME
-      for ((i = 0; i < 20000; i++)); do :; done
-      step=$((step + 1))
-      echo "step $began $EPOCHREALTIME" >>"$log"
-      [ -z "$leave" ] || { save; exit 85; }
-      [ -z "$asked" ] || { asked=; save; }
-    done
-
-    """
 }
 
 /// How long the steps of a run took.
