@@ -8,7 +8,7 @@ import Wire
 public enum Agent {
   /// Does what `arguments` say (the program's name first) and returns the exit code.
   ///
-  /// 0 when an answer was written, also a refusal, but 1 where `stage` did not bring all; 2 for arguments that make no sense; 1 for all that went wrong,
+  /// 0 when an answer was written, also a refusal, but 1 where `stage` did not bring all or `serve` did not begin; 2 for arguments that make no sense; 1 for all that went wrong,
   /// with a line on standard error.
   public static func main(arguments: [String]) -> Int32 {
     var words = Array(arguments.dropFirst())
@@ -47,6 +47,7 @@ public enum Agent {
       let attempt = try flags.attempt()
       return answer { try Codec.line(try verbs.purge(attempt)) }
     case "stage": return StageVerb(node: node).run(try inputLine()) ? 0 : 1
+    case "serve": return ServeVerb(node: node).run(try inputLine()) ? 0 : 1
     case "evict": return answer { try Codec.line(try ReplicaVerbs(node: node).evict(try inputLine())) }
     case "verify": return answer { try Codec.line(try ReplicaVerbs(node: node).verify(try inputLine())) }
     case "follow":
@@ -87,7 +88,7 @@ public enum Agent {
     complain(
       """
       baton-agent: \(problem)
-      usage: baton-agent probe|start|list|stage|evict|verify --root FOLDER
+      usage: baton-agent probe|start|list|stage|serve|evict|verify --root FOLDER
              baton-agent control|rescue|purge --root FOLDER --attempt N
              baton-agent follow --root FOLDER --attempt N --journal SEQUENCE --metrics OFFSET
              baton-agent logs --root FOLDER --attempt N --rank R --offset BYTES [--follow]

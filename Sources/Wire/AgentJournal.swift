@@ -53,7 +53,7 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case staging(done: ByteCount, total: ByteCount, rate: ByteCount? = nil, eta: TimeSpan? = nil)
   /// Serves the other nodes what it stages, on `port`.
   case serving(port: Int)
-  /// Asks the node of `nodeRank` for nothing any more: its answers were wrong.
+  /// Asks the node of `nodeRank` for nothing any more: its answers were wrong. Holders are numbered after the gang.
   case peerDistrusted(nodeRank: Int, address: String, reason: String)
   /// A replica made room for what this attempt needs.
   case evicted(replica: String, bytes: ByteCount)
@@ -61,7 +61,8 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case restored(step: Int, bytes: ByteCount, took: TimeSpan)
   /// All is in place, and `port` was free for rank 0's rendezvous a moment ago.
   ///
-  /// `brought` is what of the `bytes` was not there before; nil from an agent that does not tell.
+  /// `brought` is what of the `bytes` was not there before; nil where nodes that held it gave some, and from an agent that
+  /// does not tell.
   case staged(port: Int, bytes: ByteCount, took: TimeSpan, brought: ByteCount? = nil)
   /// Something could not be brought here; the attempt ends.
   case stagingFailed(StagingFailure)

@@ -15,6 +15,7 @@ public import Domain
 /// | `rescue --attempt N` | one `RescueRequest` | one `AgentReply`; after a supervisor that died: stores what it left |
 /// | `purge --attempt N` | - | one `AgentReply`; kills what is left of it and removes its folder |
 /// | `stage` | one `StageOrder`, then perhaps `PeerNotice`s, one a line | `StageFrame`s; the last is the result |
+/// | `serve` | one `ServeOrder`; it ends with the input | `ServeFrame`s |
 /// | `evict` | one `ReplicaSelection` | one `EvictionReport` |
 /// | `verify` | one `ReplicaSelection` | one `VerificationReport`, once all was read |
 public enum AgentProtocol {
@@ -70,6 +71,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var reserve: ByteCount
   /// How the nodes give each other what they stage; nil where each brings all from the store.
   public var exchange: ExchangeOrder?
+  /// Who holds data sets already, and hands them out under `exchange`; nil for nobody.
+  public var holders: HoldersOrder?
   /// Content ids of data sets that are not evicted to make room; nil for none.
   public var pinned: [String]?
 
@@ -79,7 +82,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,
     datasets: [DatasetOrder], resume: ResumeOrder?, store: StoreAccess, leaseRemaining: TimeSpan, leaseEnd: Timestamp,
     lastSaveLead: TimeSpan, grace: TimeSpan, checkpointEvery: TimeSpan?, reserve: ByteCount,
-    exchange: ExchangeOrder? = nil, pinned: [String]? = nil
+    exchange: ExchangeOrder? = nil, holders: HoldersOrder? = nil, pinned: [String]? = nil
   ) {
     version = AgentProtocol.version
     self.attempt = attempt
@@ -103,6 +106,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     self.checkpointEvery = checkpointEvery
     self.reserve = reserve
     self.exchange = exchange
+    self.holders = holders
     self.pinned = pinned
   }
 

@@ -54,11 +54,13 @@ public struct StageOrder: Hashable, Sendable, Codable {
   public var nodeAddresses: [String]
   /// How they give each other what they stage; nil where each brings all from the store.
   public var exchange: ExchangeOrder?
+  /// Who holds data sets already, and hands them out under `exchange`; nil for nobody.
+  public var holders: HoldersOrder?
 
   /// An order; every field is told.
   public init(
     controllerEpoch: Int64, datasets: [DatasetOrder], store: StoreAccess, reserve: ByteCount, pinned: [String],
-    nodeRank: Int, nodeAddresses: [String], exchange: ExchangeOrder?
+    nodeRank: Int, nodeAddresses: [String], exchange: ExchangeOrder?, holders: HoldersOrder? = nil
   ) {
     version = AgentProtocol.version
     self.controllerEpoch = controllerEpoch
@@ -69,6 +71,7 @@ public struct StageOrder: Hashable, Sendable, Codable {
     self.nodeRank = nodeRank
     self.nodeAddresses = nodeAddresses
     self.exchange = exchange
+    self.holders = holders
   }
 }
 
@@ -87,7 +90,8 @@ public enum StageFrame: Hashable, Sendable, Codable {
   case event(AgentEvent)
   /// Nothing happened for a while; it goes on.
   case alive
-  /// All is in place; `brought` of it was not there before, nil from an agent that does not tell.
+  /// All is in place; `brought` of it was not there before, nil where nodes that held it gave some, and from an agent that
+  /// does not tell.
   case staged(bytes: ByteCount, took: TimeSpan, brought: ByteCount? = nil)
   /// Not all could be brought; what came is kept for the next try.
   case failed(StagingFailure)

@@ -172,7 +172,8 @@ struct ExchangeTests {
   @Test func hangsUpOnAStrangerAfterTheGreeting() async throws {
     try await StagingFixture.with { fixture in
       let exchange = try fixture.exchanges(2)[0]
-      let connection = try Connection.open("127.0.0.1", port: exchange.port, until: .now() + .minutes(1))
+      let port = try #require(exchange.port)
+      let connection = try Connection.open("127.0.0.1", port: port, until: .now() + .minutes(1))
       let greeting = try connection.receive(
         PeerProtocol.greeting.count + PeerProtocol.nonceSize, until: .now() + .minutes(1))
       #expect(greeting.starts(with: PeerProtocol.greeting))

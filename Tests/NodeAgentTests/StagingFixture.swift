@@ -71,12 +71,14 @@ final class StagingFixture {
   }
 
   /// Exchanges of `count` nodes that know each other.
-  func exchanges(_ count: Int, keys: [String]? = nil, answerLimit: TimeSpan = .seconds(60)) throws -> [Exchange] {
+  func exchanges(
+    _ count: Int, keys: [String]? = nil, holders: HoldersOrder? = nil, answerLimit: TimeSpan = .seconds(60)
+  ) throws -> [Exchange] {
     let addresses = (0..<count).map { "127.0.0.\($0 + 1)" }
     let made = try (0..<count).map { rank in
       try Exchange(
         ExchangeOrder(key: keys?[rank] ?? String(repeating: "5a", count: 32)), rank: rank, addresses: addresses,
-        answerLimit: answerLimit)
+        holders: holders, answerLimit: answerLimit)
     }
     exchanges += made
     for exchange in made { exchange.peersServe(on: made.map(\.port)) }

@@ -71,6 +71,25 @@ import Wire
         == .staging(done: ByteCount(1), total: ByteCount(2)))
   }
 
+  @Test func anOrderFromBeforeThereWereHoldersNamesNone() throws {
+    let old = """
+      {"version": 1, "controllerEpoch": 1, "datasets": [], "store": {"folder": {"path": "/s"}}, "reserve": 0, "pinned": [],
+        "nodeRank": 0, "nodeAddresses": ["10.0.0.1"]}
+      """
+    var order = try JSONDecoder().decode(StageOrder.self, from: Data(old.utf8))
+    #expect(order.holders == nil && order.exchange == nil)
+    order.holders = HoldersOrder(
+      holders: [.init(address: "10.0.0.2", port: 7002, contentIDs: ["abc"])], least: .mebibytes(1))
+    #expect(try roundTrip(order) == order)
+  }
+
+  @Test(arguments: [
+    ServeFrame.serving(port: 7003, contentIDs: ["abc", "def"]), .alive, .refused("there is no copy here"),
+  ])
+  func whatANodeThatServesSaysComesBack(frame: ServeFrame) throws {
+    #expect(try roundTrip(frame) == frame)
+  }
+
   @Test func aKeyIsNotShown() throws {
     let order = ExchangeOrder(key: "c0ffee")
     var dumped = ""

@@ -5,6 +5,8 @@ import Synchronization
 import Wire
 
 /// How the nodes of an attempt give each other what they stage: each brings its share from the store, and serves it.
+///
+/// Other nodes that hold some of it already, the holders, are asked as peers are; their ranks are those after the gang's.
 final class Exchange: Sendable {
   /// Where a request stands; ended from outside when its task is cancelled.
   private final class Call: Sendable {
@@ -34,20 +36,6 @@ final class Exchange: Sendable {
     var number: UInt64
   }
 
-  private final class Shelves: Sendable {
-    private let shelves = Mutex<[[UInt8]: Shelf]>([:])
-
-    /// Also one that nobody has put anything on: a peer may be ahead.
-    func shelf(_ planID: [UInt8]) -> Shelf {
-      shelves.withLock { shelves in
-        if let shelf = shelves[planID] { return shelf }
-        let shelf = Shelf()
-        shelves[planID] = shelf
-        return shelf
-      }
-    }
-  }
-
   private struct State {
     var ports: [Int?]?
     var idle: [Int: [Idle]] = [:]
@@ -60,18 +48,21 @@ final class Exchange: Sendable {
 
   let rank: Int
   private let addresses: [String]
+  private let holders: HoldersOrder?
   private let key: ExchangeKey
   private let state: Mutex<State>
   private let shelves: Shelves
-  private let server: PeerServer
+  /// Nil for a node that is alone: it only asks holders.
+  private let server: PeerServer?
   /// What a peer is given to answer beyond the wait that it was asked for.
   private let answerLimit: TimeSpan
 
-  /// Serves at once; what there is comes on its shelves later.
+  /// Serves at once, where there is more than one node; what there is comes on its shelves later.
   ///
   /// Throws `StagingFailure` for a key that is none, `SystemError` where it cannot listen.
   init(
-    _ order: ExchangeOrder, rank: Int, addresses: [String], answerLimit: TimeSpan = .seconds(10)
+    _ order: ExchangeOrder, rank: Int, addresses: [String], holders: HoldersOrder? = nil,
+    answerLimit: TimeSpan = .seconds(10)
   ) throws {
     guard let key = ExchangeKey(hex: order.key) else {
       throw StagingFailure.failed("the order's key for the exchange is no key")
@@ -79,23 +70,40 @@ final class Exchange: Sendable {
     self.key = key
     self.rank = rank
     self.addresses = addresses
+    self.holders = holders
     self.answerLimit = answerLimit
     let shelves = Shelves()
     self.shelves = shelves
-    state = Mutex(State())
-    server = try PeerServer(host: addresses[rank], key: key) { shelves.shelf($0) }
+    let isAlone = addresses.count == 1
+    state = Mutex(State(ports: isAlone ? [nil] : nil))
+    server = isAlone ? nil : try PeerServer(host: addresses[rank], key: key) { shelves.shelf($0) }
   }
 
   var count: Int { addresses.count }
-  var port: Int { server.port }
+  /// Where this node serves; nil for one that is alone.
+  var port: Int? { server?.port }
 
-  func address(_ rank: Int) -> String { addresses[rank] }
+  func address(_ rank: Int) -> String { holder(rank)?.address ?? addresses[rank] }
 
-  /// Whether this node brings the piece for all.
-  func owns(_ piece: Int) -> Bool { piece % count == rank }
+  private func holder(_ rank: Int) -> HoldersOrder.Holder? { rank < count ? nil : holders?.holders[rank - count] }
+
+  private func port(_ rank: Int) -> Int? {
+    if let holder = holder(rank) { return holder.port }
+    return state.withLock { $0.ports.flatMap { $0.indices.contains(rank) ? $0[rank] : nil } }
+  }
+
+  /// Whether this node brings the piece for others, too.
+  func owns(_ piece: Int) -> Bool { count > 1 && piece % count == rank }
+
+  /// Who holds a copy of the data set with this content.
+  func holders(of contentID: String) -> TransferHolders {
+    guard let holders else { return .none }
+    let ranks = holders.holders.indices.filter { holders.holders[$0].contentIDs.contains(contentID) }
+    return TransferHolders(ranks: ranks.map { count + $0 }, least: holders.least)
+  }
 
   /// Where pieces of `plan` are handed out.
-  func shelf(for plan: TransferPlan) -> Shelf { shelves.shelf(PeerProtocol.bytes(hex: plan.id) ?? []) }
+  func shelf(for plan: TransferPlan) -> Shelf { shelves.shelf(for: plan) }
 
   /// The nodes serve on `ports`, in rank order.
   func peersServe(on ports: [Int?]) { state.withLock { $0.ports = ports } }
@@ -108,17 +116,17 @@ final class Exchange: Sendable {
   }
 
   /// How long nobody has asked for anything.
-  var idleTime: TimeSpan { server.idleTime }
+  var idleTime: TimeSpan { server?.idleTime ?? .zero }
 
   /// Serves no more.
-  func close() { server.close() }
+  func close() { server?.close() }
 
-  /// Asks a peer for a piece, which it may wait for a while; `sendLimit` is for sending it.
+  /// Asks a peer, or a holder, for a piece, which it may wait for a while; `sendLimit` is for sending it.
   ///
   /// Throws `CancellationError` only.
   func ask(
     _ rank: Int, _ plan: TransferPlan, piece: Int, sendLimit: TimeSpan
-  ) async throws -> Result<[UInt8], TransferState.PeerFailure> {
+  ) async throws -> Result<Shelf.Given, TransferState.PeerFailure> {
     let call = Call()
     let result = await withTaskCancellationHandler {
       await Self.pool.run { self.askBlocking(rank, plan, piece, sendLimit, call) }
@@ -131,14 +139,12 @@ final class Exchange: Sendable {
 
   private func askBlocking(
     _ rank: Int, _ plan: TransferPlan, _ piece: Int, _ sendLimit: TimeSpan, _ call: Call
-  ) -> Result<[UInt8], TransferState.PeerFailure> {
+  ) -> Result<Shelf.Given, TransferState.PeerFailure> {
     do {
       // A connection that was idle may be dead without anybody's fault.
       if let idle = takeIdle(rank), let result = try? ask(idle, rank, plan, piece, sendLimit, call) { return result }
-      guard let port = state.withLock({ $0.ports.flatMap { $0.indices.contains(rank) ? $0[rank] : nil } }) else {
-        return .failure(.gone)
-      }
-      let connection = try Connection.open(addresses[rank], port: port, until: .now() + Self.connectLimit)
+      guard let port = port(rank) else { return .failure(.gone) }
+      let connection = try Connection.open(address(rank), port: port, until: .now() + Self.connectLimit)
       call.uses(connection)
       let limit = BootInstant.now() + answerLimit
       guard try connection.receive(PeerProtocol.greeting.count, until: limit) == PeerProtocol.greeting else {
@@ -160,7 +166,7 @@ final class Exchange: Sendable {
 
   private func ask(
     _ idle: Idle, _ rank: Int, _ plan: TransferPlan, _ piece: Int, _ sendLimit: TimeSpan, _ call: Call
-  ) throws(SystemError) -> Result<[UInt8], TransferState.PeerFailure> {
+  ) throws(SystemError) -> Result<Shelf.Given, TransferState.PeerFailure> {
     let connection = idle.connection
     call.uses(connection)
     let request = PeerProtocol.Request(
@@ -178,12 +184,15 @@ final class Exchange: Sendable {
     let status = PeerProtocol.status(
       head: head, body: body, proof: proof, of: request, key, serverNonce: idle.nonce)
     guard let status else { return .failure(.lied("its answer does not carry the proof of this exchange")) }
-    if status == .piece, length != plan.pieces[piece].bytes {
+    if status != .notYet, length != plan.pieces[piece].bytes {
       return .failure(.lied("it sent \(length) bytes of a piece of \(plan.pieces[piece].bytes)"))
     }
     state.withLock {
       $0.idle[rank, default: []].append(Idle(connection: connection, nonce: idle.nonce, number: idle.number + 1))
     }
-    return status == .piece ? .success(body) : .failure(.notYet)
+    switch status {
+    case .notYet: return .failure(.notYet)
+    case .piece, .secondHand: return .success(.init(bytes: body, isSecondHand: status == .secondHand))
+    }
   }
 }

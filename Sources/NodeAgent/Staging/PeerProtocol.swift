@@ -22,6 +22,8 @@ enum PeerProtocol {
     case piece = 1
     /// Not yet: ask again.
     case notYet = 2
+    /// The piece follows; who sends it had it from somebody else.
+    case secondHand = 3
   }
 
   /// What is asked for.
@@ -80,7 +82,7 @@ enum PeerProtocol {
       let status = Status(rawValue: UInt32(truncatingIfNeeded: integer(head[0..<4])))
     else { return nil }
     let length = Int(integer(head[4..<8]))
-    return length <= (status == .piece ? bodyLimit : 0) ? length : nil
+    return length <= (status == .notYet ? 0 : bodyLimit) ? length : nil
   }
 
   /// What an answer says; nil where its proof is wrong.

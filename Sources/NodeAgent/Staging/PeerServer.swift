@@ -77,11 +77,22 @@ final class PeerServer: Sendable {
       number += 1
       state.withLock { $0.askedAt = .now() }
       let wait = min(Self.waitLimit, TimeSpan(microseconds: Int64(request.waitMilliseconds) * 1000))
-      let body = shelf(request.plan).bytes(Int(request.piece), until: .now() + wait)
+      let given = shelf(request.plan).give(Int(request.piece), until: .now() + wait)
       let answer = PeerProtocol.answer(
-        body == nil ? .notYet : .piece, body ?? [], to: request, key, serverNonce: nonce)
+        .init(given), given?.bytes ?? [], to: request, key, serverNonce: nonce)
       try connection.send(answer, until: .now() + Self.idleLimit)
     }
+  }
+}
+
+extension PeerProtocol.Status {
+  /// What is said with what is `given`.
+  init(_ given: Shelf.Given?) {
+    guard let given else {
+      self = .notYet
+      return
+    }
+    self = given.isSecondHand ? .secondHand : .piece
   }
 }
 

@@ -5,9 +5,17 @@ import Synchronization
 
 /// The pieces of one plan that this node can hand to others.
 final class Shelf: Sendable {
+  /// What is handed out.
+  struct Given: Hashable, Sendable {
+    var bytes: [UInt8]
+    /// Whether this node had it from another one, and did not prove it: who gives it is not who is to blame.
+    var isSecondHand: Bool
+  }
+
   private struct State {
     var folder: PartialFolder?
     var pieces: Set<Int> = []
+    var secondHand: Set<Int> = []
     var waiting: [DispatchSemaphore] = []
   }
 
@@ -18,11 +26,17 @@ final class Shelf: Sendable {
     change { state in
       state.folder = folder
       state.pieces.formUnion(pieces)
+      state.secondHand.subtract(pieces)
     }
   }
 
   /// A piece was written.
-  func add(_ piece: Int) { change { $0.pieces.insert(piece) } }
+  func add(_ piece: Int, isSecondHand: Bool = false) {
+    change { state in
+      state.pieces.insert(piece)
+      if isSecondHand { state.secondHand.insert(piece) } else { state.secondHand.remove(piece) }
+    }
+  }
 
   /// Pieces were found wrong.
   func remove(_ pieces: [Int]) { change { $0.pieces.subtract(pieces) } }
@@ -36,19 +50,30 @@ final class Shelf: Sendable {
     for one in waiting { one.signal() }
   }
 
-  /// The bytes of a piece, waited for on this thread; nil where it did not come in time, or cannot be read.
-  func bytes(_ piece: Int, until limit: BootInstant) -> [UInt8]? {
+  /// A piece, waited for on this thread; nil where it did not come in time.
+  ///
+  /// One that cannot be read is waited for too: published in this moment, perhaps, or gone.
+  func give(_ piece: Int, until limit: BootInstant) -> Given? {
+    var unreadable: String?
     while true {
       let signal = DispatchSemaphore(value: 0)
-      let folder: PartialFolder? = state.withLock { state in
-        guard state.pieces.contains(piece), let folder = state.folder, folder.plan.pieces.indices.contains(piece) else {
+      let found: (folder: PartialFolder, isSecondHand: Bool)? = state.withLock { state in
+        guard state.pieces.contains(piece), let folder = state.folder, folder.path != unreadable,
+          folder.plan.pieces.indices.contains(piece)
+        else {
           state.waiting.append(signal)
           return nil
         }
-        return folder
+        return (folder, state.secondHand.contains(piece))
       }
-      // Published in this moment, perhaps: the peer asks again.
-      if let folder { return try? folder.read(piece) }
+      if let found {
+        do {
+          return Given(bytes: try found.folder.read(piece), isSecondHand: found.isSecondHand)
+        } catch {
+          unreadable = found.folder.path
+          continue
+        }
+      }
       let left = (limit - .now()).seconds
       guard left > 0, signal.wait(timeout: .now() + left) == .success else {
         state.withLock { $0.waiting.removeAll { $0 === signal } }
@@ -56,4 +81,22 @@ final class Shelf: Sendable {
       }
     }
   }
+}
+
+/// The shelves of an exchange, by plan.
+final class Shelves: Sendable {
+  private let shelves = Mutex<[[UInt8]: Shelf]>([:])
+
+  /// Also one that nobody has put anything on: a peer may be ahead.
+  func shelf(_ planID: [UInt8]) -> Shelf {
+    shelves.withLock { shelves in
+      if let shelf = shelves[planID] { return shelf }
+      let shelf = Shelf()
+      shelves[planID] = shelf
+      return shelf
+    }
+  }
+
+  /// Where pieces of `plan` are handed out.
+  func shelf(for plan: TransferPlan) -> Shelf { shelf(PeerProtocol.bytes(hex: plan.id) ?? []) }
 }

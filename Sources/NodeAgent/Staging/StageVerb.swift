@@ -90,9 +90,11 @@ struct StageVerb: Sendable {
   }
 
   private func openExchange(_ order: StageOrder, _ voice: Voice) throws -> Exchange? {
-    guard let key = order.exchange, order.nodeAddresses.count > 1 else { return nil }
-    let exchange = try Exchange(key, rank: order.nodeRank, addresses: order.nodeAddresses)
-    voice.say(.event(.serving(port: exchange.port)))
+    guard let key = order.exchange, order.nodeAddresses.count > 1 || order.holders != nil else { return nil }
+    let exchange = try Exchange(
+      key, rank: order.nodeRank, addresses: order.nodeAddresses, holders: order.holders)
+    guard let port = exchange.port else { return exchange }
+    voice.say(.event(.serving(port: port)))
     DispatchQueue(label: "baton.notices").async {
       // Its end says nothing: an SSH client that has no more to tell closes it.
       while let lines = try? Agent.inputLine(), !lines.isEmpty {

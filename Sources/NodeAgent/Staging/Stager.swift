@@ -27,8 +27,8 @@ struct Stager: Sendable {
   struct Done: Hashable, Sendable {
     /// What is in place.
     var bytes: ByteCount
-    /// What of it came now.
-    var brought: ByteCount
+    /// What of it came now; nil where nodes that held it gave some.
+    var brought: ByteCount?
   }
 
   var wishes: Wishes
@@ -207,7 +207,7 @@ struct Stager: Sendable {
 
   /// Hands the pieces of a replica that was here before to the other nodes; without the store's word there are none.
   private func offer(_ dataset: DatasetOrder, at path: String) async {
-    guard exchange != nil, dataset.mode != .shard,
+    guard exchange?.port != nil, dataset.mode != .shard,
       let plan = try? await DatasetPlan.read(
         dataset, wishes.name(dataset), StoreReader(store: store, tries: 1), pieceSize: pieceSize)
     else { return }
@@ -240,8 +240,11 @@ struct Stager: Sendable {
         try Disk.move(final, to: folder.path)
       }
     }
+    let order = missing.order
+    let holders = order.mode == .copy ? exchange?.holders(of: order.contentID) : nil
     try await transfer(
-      folder, replicas.map(name), reader(missing.order), meter, sharing: missing.order.mode == .shard ? nil : exchange)
+      folder, replicas.map(name), reader(order), meter, sharing: order.mode == .shard ? nil : exchange,
+      holders ?? .none)
     try await Self.pool.run {
       try folder.seal()
       try Disk.move(folder.path, to: final)
@@ -253,11 +256,12 @@ struct Stager: Sendable {
   }
 
   private func transfer(
-    _ folder: PartialFolder, _ map: String, _ reader: StoreReader, _ meter: ProgressMeter, sharing: Exchange?
+    _ folder: PartialFolder, _ map: String, _ reader: StoreReader, _ meter: ProgressMeter, sharing: Exchange?,
+    _ holders: TransferHolders = .none
   ) async throws {
     var transfer = Transfer(
       folder: folder, map: PieceMap(path: map, planID: folder.plan.id), reader: reader, exchange: sharing,
-      limits: limits, meter: meter)
+      holders: holders, limits: limits, meter: meter)
     transfer.distrusted = { [report] rank, reason in
       report(.peerDistrusted(nodeRank: rank, address: sharing?.address(rank) ?? "", reason: reason))
     }

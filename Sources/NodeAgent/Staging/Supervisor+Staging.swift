@@ -3,17 +3,18 @@ import ObjectStorage
 import Wire
 
 extension Supervisor {
-  /// Serves what will be staged to the other nodes of the attempt, and says where.
+  /// Serves what will be staged to the other nodes of the attempt, and says where; a node that is alone asks holders only.
   ///
   /// Where that cannot be, this node brings all from the store; the others find out.
   func openExchange() {
     // Nobody else has what is only this node's share.
     let isShared = order.resume != nil || order.datasets.contains { $0.mode != .shard }
-    guard let key = order.exchange, order.nodeAddresses.count > 1, isShared else { return }
+    guard let key = order.exchange, order.nodeAddresses.count > 1 || order.holders != nil, isShared else { return }
     do {
-      let exchange = try Exchange(key, rank: order.nodeRank, addresses: order.nodeAddresses)
+      let exchange = try Exchange(
+        key, rank: order.nodeRank, addresses: order.nodeAddresses, holders: order.holders)
       self.exchange = exchange
-      note(.serving(port: exchange.port))
+      if let port = exchange.port { note(.serving(port: port)) }
     } catch {
       complain("exchange: \(error)")
     }

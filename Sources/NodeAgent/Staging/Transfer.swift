@@ -15,6 +15,8 @@ struct Transfer: Sendable {
   var reader: StoreReader
   /// Where the other nodes are; nil where all comes from the store.
   var exchange: Exchange?
+  /// Of those, who holds all of it.
+  var holders = TransferHolders.none
   var limits = TransferState.Limits()
   var meter: ProgressMeter
   var distrusted: PeerNews = { _, _ in }
@@ -24,7 +26,8 @@ struct Transfer: Sendable {
   static let readsInAPiece = 6
 
   private enum Event: Sendable {
-    case brought(piece: Int, rank: Int?, right: [Int], wrong: [Int], differs: Bool)
+    /// From a node that had it `secondHand`, or else from the store or from who answers for it.
+    case brought(piece: Int, rank: Int?, secondHand: Bool = false, right: [Int], wrong: [Int], differs: Bool)
     case failed(piece: Int, rank: Int, TransferState.PeerFailure)
     case flushed([Int])
     case hashed(file: Int, ChecksumHash, count: Int)
@@ -63,7 +66,7 @@ struct Transfer: Sendable {
       }
       return TransferState(
         plan, finished: content?.pieces ?? [], verified: content?.files ?? [], rank: exchange?.rank ?? 0,
-        count: exchange?.count ?? 1, limits: limits)
+        count: exchange?.count ?? 1, holders: holders, limits: limits)
     }
   }
 
@@ -114,7 +117,7 @@ struct Transfer: Sendable {
       group.addTask { try await bring(run) }
     case .peer(let piece, let rank):
       let wanted = state.wanted(piece)
-      let limit = state.sendLimit
+      let limit = state.sendLimit(of: rank)
       group.addTask { try await ask(rank, piece, wanted, limit) }
     case .flush(let pieces):
       group.addTask {
@@ -139,16 +142,18 @@ struct Transfer: Sendable {
 
   private func take(_ event: Event, _ state: inout TransferState, _ shelf: Shelf?, at now: TimeSpan) async throws {
     switch event {
-    case .brought(let piece, let rank, let right, let wrong, let differs):
-      if let corrupt = state.written(piece, from: rank, right: right, wrong: wrong, at: now) {
+    case .brought(let piece, let rank, let secondHand, let right, let wrong, let differs):
+      if let corrupt = state.written(
+        piece, from: rank, isSecondHand: secondHand, right: right, wrong: wrong, at: now)
+      {
         throw StagingFailure.corrupt(key: plan.files[corrupt].sources.first?.key ?? plan.files[corrupt].path)
       }
       if let suspect = state.suspect(of: piece), differs, state.distrust(suspect) {
         distrusted(suspect, "it sent other bytes of \(name(piece)) than the store has")
       }
       guard wrong.isEmpty else { return }
-      meter.brought(Int64(plan.pieces[piece].bytes))
-      shelf?.add(piece)
+      meter.brought(Int64(plan.pieces[piece].bytes), isBorrowed: rank != nil && !holders.ranks.isEmpty)
+      shelf?.add(piece, isSecondHand: rank != nil)
     case .failed(let piece, let rank, let failure):
       if state.failed(piece, from: rank, failure, at: now), case .lied(let reason) = failure {
         distrusted(rank, reason)
@@ -242,8 +247,9 @@ struct Transfer: Sendable {
     switch try await exchange.ask(rank, plan, piece: piece, sendLimit: limit) {
     case .failure(let failure):
       return .failed(piece: piece, rank: rank, failure)
-    case .success(let all):
+    case .success(let given):
       return try await Self.pool.run {
+        let all = given.bytes
         var bytes: [Int: [UInt8]] = [:]
         var offset = 0
         for (position, fragment) in plan.pieces[piece].fragments.enumerated() {
@@ -255,7 +261,8 @@ struct Transfer: Sendable {
           return .failed(piece: piece, rank: rank, .lied("what it sent of \(name(piece)) has another hash"))
         }
         _ = try folder.write(piece, positions: wanted, wanted.map { bytes[$0] ?? [] }, comparing: false)
-        return .brought(piece: piece, rank: rank, right: judged.right, wrong: [], differs: false)
+        return .brought(
+          piece: piece, rank: rank, secondHand: given.isSecondHand, right: judged.right, wrong: [], differs: false)
       }
     }
   }

@@ -132,6 +132,9 @@ struct TransferPlan: Sendable {
     pieces[piece].fragments.count == 1 && piecesOfFile[pieces[piece].fragments[0].file].count > 1
   }
 
+  /// Whether checksums tell of all that is in a piece if it is right, whoever gave it.
+  func isProvable(_ piece: Int) -> Bool { pieces[piece].fragments.allSatisfy { files[$0.file].checksum != nil } }
+
   /// The requests that bring what of `piece` is in `wanted` (positions of fragments): neighbours in one object are one.
   static func reads(of piece: Piece, wanted: [Int]) -> [Read] {
     var reads: [Read] = []

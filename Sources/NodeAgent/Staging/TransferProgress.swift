@@ -58,6 +58,8 @@ final class ProgressMeter: Sendable {
     var done: Int64 = 0
     /// What came over the network, which alone tells how fast that is.
     var brought: Int64 = 0
+    /// Whether some of that needed no store, since nodes held it before.
+    var wasBorrowed = false
     var rate: RateEstimate
     var last: BootInstant
   }
@@ -73,14 +75,19 @@ final class ProgressMeter: Sendable {
     state = Mutex(State(rate: RateEstimate(at: .zero), last: .now()))
   }
 
-  /// What came, without what was there before.
-  var brought: ByteCount { ByteCount(state.withLock { $0.brought }) }
+  /// What came, without what was there before; nil where nodes that held it gave some: the next time there may be none.
+  var brought: ByteCount? { state.withLock { $0.wasBorrowed ? nil : ByteCount($0.brought) } }
 
   /// Counts bytes that were there before.
   func found(_ bytes: Int64) { add(bytes, brought: false) }
 
   /// Counts bytes that came; less than none where some have to come again.
-  func brought(_ bytes: Int64) { add(bytes, brought: true) }
+  ///
+  /// Borrowed is what came from another node where some held all of it before: perhaps from one of these.
+  func brought(_ bytes: Int64, isBorrowed: Bool = false) {
+    if isBorrowed { state.withLock { $0.wasBorrowed = true } }
+    add(bytes, brought: true)
+  }
 
   private func add(_ bytes: Int64, brought: Bool) {
     let now = BootInstant.now()

@@ -3,60 +3,6 @@ import ObjectStorage
 
 /// What a transfer does next: a value that hears what happened and says what to begin; time is an argument.
 struct TransferState: Sendable {
-  /// Something to begin; its end has to be told.
-  enum Work: Hashable, Sendable {
-    /// Bring the piece from the store; `comparing` with what a peer gave.
-    case store(piece: Int, comparing: Bool)
-    /// Bring these pieces from the store by one request: they are neighbours in one object, and parts of one file.
-    case run([Int])
-    /// Ask a peer for the piece.
-    case peer(piece: Int, rank: Int)
-    /// Bring these pieces to the disk, and note them.
-    case flush([Int])
-    /// Hash the next finished pieces of a file.
-    case hash(file: Int, pieces: [Int])
-  }
-
-  /// Why a peer gave no piece.
-  enum PeerFailure: Hashable, Sendable {
-    /// It does not have it yet.
-    case notYet
-    /// It cannot be reached, hangs, or refuses.
-    case gone
-    /// What it said is not what one of us says.
-    case lied(String)
-  }
-
-  /// What follows from a file's hash.
-  enum Verdict: Hashable, Sendable {
-    case right
-    /// Pieces of it come again; these are dropped from the map.
-    case again(dropped: [Int])
-    /// It came twice, and both times it was wrong.
-    case corrupt
-  }
-
-  /// How long things may take, and how many go on at once.
-  struct Limits: Hashable, Sendable {
-    /// Requests for pieces to the store at once.
-    var storeLanes = 6
-    /// Those of all nodes of a gang together, at least one each: what shares one link to the store should come piece after
-    /// piece, so that it is passed on while the rest comes, and not all at the end.
-    var gangLanes = 8
-    /// So many pieces one request brings at most: a store works for each request, too.
-    var longestRun = 4
-    /// Pieces from each peer at once.
-    var peerLanes = 2
-    /// Files hashed at once.
-    var hashLanes = 3
-    /// How long it may take until it is known where the peers are.
-    var patience = TimeSpan.seconds(5)
-    /// What a peer is late by before its piece is brought from the store.
-    var grace = TimeSpan.seconds(10)
-    /// So often a peer may fail in a row before it is asked nothing more.
-    var strikes = 3
-  }
-
   private enum PieceState { case todo, flying, written, finished }
 
   private struct Peer {
@@ -83,7 +29,12 @@ struct TransferState: Sendable {
   private var pieces: [PieceState]
   private var unfinished: Int
   private(set) var verified: Set<Int>
+  /// What this node brings from the store for all.
   private var own: [Int] = []
+  /// What of its share it asks holders for instead, as long as there are any; what failed is at the end again.
+  private var held: [Int] = []
+  private var heldCursor = 0
+  private var holders: HolderState
   /// Those of this node's share that did not come yet.
   private var ownMissing: Set<Int> = []
   private var ownCursor = 0
@@ -95,8 +46,9 @@ struct TransferState: Sendable {
   private var storeFlying = 0
   /// Pieces after which their request brings more.
   private var goesOn: Set<Int> = []
-  private var storeDone = 0
-  private var storeDoneAt = TimeSpan.zero
+  /// Pieces that came from the store or from holders, and when the last of them did.
+  private var ownDone = 0
+  private var ownDoneAt = TimeSpan.zero
   private var waitingForFlush: [Int] = []
   private var isFlushing = false
   private var hashing: [Int: Hashing] = [:]
@@ -105,19 +57,24 @@ struct TransferState: Sendable {
   private var hashesFlying = 0
   /// Who gave a piece, until the files in it are verified.
   private var givers: [Int: Int] = [:]
+  /// Those of them that the giver had from somebody else, whom this node does not know.
+  private var secondHand: Set<Int> = []
   /// Pieces that come again, and who gave them before.
   private var suspects: [Int: Int] = [:]
   private var smallWasWrong: Set<Int> = []
 
   /// A transfer of `plan` of which some is there; node `rank` of `count` brings its share from the store.
   ///
-  /// With a `count` of 1 all comes from the store. What is `finished` was flushed, and small files in it were verified.
+  /// With a `count` of 1 all is its share. Where there are `holders` they are asked for the share before the store is, but
+  /// for what no checksum proves. What is `finished` was flushed, and small files in it were verified.
   init(
     _ plan: TransferPlan, finished: Set<Int> = [], verified: Set<Int> = [], rank: Int = 0, count: Int = 1,
-    limits: Limits = Limits()
+    holders: TransferHolders = .none, limits: Limits = Limits()
   ) {
     self.plan = plan
     self.limits = limits
+    self.holders = HolderState(
+      holders, count: count, longestPiece: plan.pieces.map(\.bytes).max() ?? 0, limits)
     self.verified = verified.union(plan.files.indices.filter { plan.files[$0].size == 0 })
     pieces = Array(repeating: .todo, count: plan.pieces.count)
     unfinished = plan.pieces.count
@@ -127,12 +84,12 @@ struct TransferState: Sendable {
         pieces[index] = .finished
         unfinished -= 1
       } else if index % count == rank {
-        own.append(index)
+        if self.holders.isUsable, plan.isProvable(index) { held.append(index) } else { own.append(index) }
       } else {
         peers[index % count]?.pieces.append(index)
       }
     }
-    ownMissing = Set(own)
+    ownMissing = Set(own + held)
     for index in plan.files.indices where !self.verified.contains(index) {
       if isHashedInPieces(index) {
         hashing[index] = Hashing(hash: plan.files[index].checksum.flatMap(ChecksumHash.init))
@@ -150,8 +107,10 @@ struct TransferState: Sendable {
   /// Whether all is there, flushed, noted and hashed.
   var isDone: Bool { unfinished == 0 && verified.count == plan.files.count && !isFlushing }
 
-  /// Whether a peer's doing, or the patience with one, may change what is next.
-  var waitsForPeers: Bool { peers.contains { $0.value.isUsable && $0.value.cursor < $0.value.pieces.count } }
+  /// Whether a peer's or a holder's doing, or the patience with one, may change what is next.
+  var waitsForPeers: Bool {
+    heldCursor < held.count || peers.contains { $0.value.isUsable && $0.value.cursor < $0.value.pieces.count }
+  }
 
   /// Bytes that are there at the beginning.
   var bytesFinished: Int64 {
@@ -177,6 +136,7 @@ struct TransferState: Sendable {
       waitingForFlush = []
     }
     nextHashes(&work)
+    nextFromHolders(&work, at: now)
     nextFromPeers(&work)
     while storeFlying < storeLanes(at: now), let piece = nextForStore(at: now) {
       pieces[piece] = .flying
@@ -231,6 +191,26 @@ struct TransferState: Sendable {
     }
   }
 
+  private mutating func nextFromHolders(_ work: inout [Work], at now: TimeSpan) {
+    holders.judge(at: now)
+    releaseHeld()
+    while heldCursor < held.count, let rank = holders.next() {
+      let piece = held[heldCursor]
+      heldCursor += 1
+      guard pieces[piece] == .todo else { continue }
+      pieces[piece] = .flying
+      holders.asked(rank, at: now)
+      work.append(.peer(piece: piece, rank: rank))
+    }
+  }
+
+  /// What nobody holds any more comes from the store.
+  private mutating func releaseHeld() {
+    guard heldCursor < held.count, !holders.isUsable else { return }
+    own += held[heldCursor...]
+    heldCursor = held.count
+  }
+
   private mutating func nextFromPeers(_ work: inout [Work]) {
     guard arePeersKnown else { return }
     for rank in peers.keys.sorted() {
@@ -282,8 +262,10 @@ struct TransferState: Sendable {
 
   /// A piece was written, and the small files in it that are `right` were verified; `wrong` ones came from the store.
   ///
-  /// Returns a file that was wrong twice.
-  mutating func written(_ piece: Int, from rank: Int?, right: [Int], wrong: [Int], at now: TimeSpan) -> Int? {
+  /// What is second-hand its giver had from somebody else. Returns a file that was wrong twice.
+  mutating func written(
+    _ piece: Int, from rank: Int?, isSecondHand: Bool = false, right: [Int], wrong: [Int], at now: TimeSpan
+  ) -> Int? {
     landed(piece, rank, at: now)
     verified.formUnion(right)
     for file in wrong where !smallWasWrong.insert(file).inserted { return file }
@@ -292,28 +274,36 @@ struct TransferState: Sendable {
       fallback.append(piece)
       return nil
     }
-    if let rank { givers[piece] = rank }
+    if let rank {
+      givers[piece] = rank
+      if isSecondHand { secondHand.insert(piece) }
+    }
     pieces[piece] = .written
     waitingForFlush.append(piece)
     return nil
   }
 
   private mutating func landed(_ piece: Int, _ rank: Int?, at now: TimeSpan) {
-    if let rank {
+    if let rank, !holders.contains(rank) {
       peers[rank]?.flying -= 1
       peers[rank]?.strikes = 0
-    } else {
-      ownMissing.remove(piece)
-      if goesOn.remove(piece) == nil { storeFlying -= 1 }
-      storeDone += 1
-      storeDoneAt = now
+      return
     }
+    if let rank {
+      holders.gave(rank, bytes: plan.pieces[piece].bytes)
+    } else if goesOn.remove(piece) == nil {
+      storeFlying -= 1
+    }
+    ownMissing.remove(piece)
+    ownDone += 1
+    ownDoneAt = now
   }
 
   /// A peer gave no piece; true where it is the first time that it is found to lie.
   mutating func failed(_ piece: Int, from rank: Int, _ failure: PeerFailure, at now: TimeSpan) -> Bool {
-    peers[rank]?.flying -= 1
     pieces[piece] = .todo
+    if holders.contains(rank) { return failed(piece, fromHolder: rank, failure) }
+    peers[rank]?.flying -= 1
     switch failure {
     case .notYet where !isOverdue(piece, of: rank, at: now):
       guard let peer = peers[rank], peer.isUsable else { break }
@@ -327,27 +317,54 @@ struct TransferState: Sendable {
       fallback.append(piece)
       return distrust(rank)
     }
-    fallback.append(piece)
+    bringElsewhere([piece])
     return false
+  }
+
+  private mutating func failed(_ piece: Int, fromHolder rank: Int, _ failure: PeerFailure) -> Bool {
+    let wasUsable = holders.isUsable(rank)
+    holders.failed(rank, failure)
+    if case .lied = failure {
+      fallback.append(piece)
+      return wasUsable
+    }
+    // Another one may have it, or the same the next time.
+    bringElsewhere([piece])
+    return false
+  }
+
+  /// What did not come from where it was asked for comes from holders, or else from the store.
+  private mutating func bringElsewhere(_ some: some Collection<Int>) {
+    for piece in some {
+      if holders.isUsable, plan.isProvable(piece) { held.append(piece) } else { fallback.append(piece) }
+    }
   }
 
   /// A peer is as fast as this node, or half as fast: what it should have by then and has not, the store has sooner.
   private func isOverdue(_ piece: Int, of rank: Int, at now: TimeSpan) -> Bool {
     let waited = now - peersSince
-    guard storeDone > 0 else { return storeFlying == 0 && ownCursor >= own.count && waited > limits.grace }
+    guard ownDone > 0 else {
+      let isIdle = storeFlying == 0 && ownCursor >= own.count && holders.flying == 0 && heldCursor >= held.count
+      return isIdle && waited > limits.grace
+    }
     let position = Double(piece / (peers.count + 1) + 1)
-    let expected = TimeSpan.seconds(2 * position * storeDoneAt.seconds / Double(storeDone))
+    let expected = TimeSpan.seconds(2 * position * ownDoneAt.seconds / Double(ownDone))
     return waited > expected + limits.grace
   }
 
-  /// How long a peer may take to send one piece that it has.
-  var sendLimit: TimeSpan {
-    guard storeDone > 0 else { return limits.grace + .seconds(30) }
-    return limits.grace + .seconds(4 * Double(limits.storeLanes) * storeDoneAt.seconds / Double(storeDone))
+  /// How long a peer, or a holder, may take to send one piece that it has.
+  func sendLimit(of rank: Int) -> TimeSpan {
+    if holders.contains(rank) { return holders.sendLimit }
+    guard ownDone > 0 else { return limits.grace + .seconds(30) }
+    return limits.grace + .seconds(4 * Double(limits.storeLanes) * ownDoneAt.seconds / Double(ownDone))
   }
 
-  /// Asks a peer for nothing any more; false where that was so.
+  /// Asks a peer, or a holder, for nothing any more; false where that was so.
   mutating func distrust(_ rank: Int) -> Bool {
+    if holders.isUsable(rank) {
+      holders.giveUp(on: rank)
+      return true
+    }
     guard let peer = peers[rank], peer.isUsable else { return false }
     giveUp(on: rank)
     return true
@@ -356,7 +373,7 @@ struct TransferState: Sendable {
   private mutating func giveUp(on rank: Int) {
     guard let peer = peers[rank], peer.isUsable else { return }
     peers[rank]?.isUsable = false
-    fallback += peer.pieces[peer.cursor...]
+    bringElsewhere(peer.pieces[peer.cursor...])
     peers[rank]?.cursor = peer.pieces.count
   }
 
@@ -396,6 +413,7 @@ struct TransferState: Sendable {
       hashing[file] = nil
       verified.insert(file)
       for piece in all { givers[piece] = nil }
+      secondHand.subtract(all)
       return .right
     }
     let given = all.filter { givers[$0] != nil }
@@ -404,7 +422,9 @@ struct TransferState: Sendable {
     let again = given.isEmpty ? all : given
     hashing[file] = Hashing(hash: plan.files[file].checksum.flatMap(ChecksumHash.init), wasWrong: given.isEmpty)
     for piece in again {
-      suspects[piece] = givers.removeValue(forKey: piece)
+      let giver = givers.removeValue(forKey: piece)
+      // Who passed on what it was given may have been lied to, and finds out by itself.
+      suspects[piece] = secondHand.remove(piece) == nil ? giver : nil
       pieces[piece] = .todo
       unfinished += 1
       fallback.append(piece)
