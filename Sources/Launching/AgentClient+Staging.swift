@@ -6,7 +6,8 @@ public import Wire
 
 /// What came of staging on one node.
 public enum StagingResult: Hashable, Sendable {
-  /// All is in place; `brought` of it was not there before, nil where the agent did not tell.
+  /// All is in place; `brought` of it was not there before, nil where nodes that held it gave some, or the agent did not
+  /// tell.
   case staged(bytes: ByteCount, took: TimeSpan, brought: ByteCount? = nil)
   /// Not all could be brought; what came is kept on the node for the next try.
   case failed(StagingFailure)
@@ -86,6 +87,31 @@ extension AgentClient {
       for await (rank, result) in group { results[rank] = result }
       return results
     }
+  }
+
+  /// Has a node hand its replicas to others that stage them.
+  ///
+  /// Returns when the node has ended it: nobody asked for long, or the replicas are gone. It ends, too, when the caller
+  /// is cancelled or its connection is lost.
+  /// - Parameter begun: hears once where the node serves what.
+  /// - Throws: `AgentError.refused` where the node has no replica of any of it, `SSHError`.
+  public func serve(
+    _ order: ServeOrder, on node: NodeTarget, begun: (_ port: Int, _ contentIDs: [String]) -> Void
+  ) async throws {
+    let words = ["serve"]
+    let process = try await begin(node, words, stdin: try Self.line(order), keepsInput: true)
+    var lines = LineSplitter(limit: Self.frameLimit)
+    for try await chunk in process.stdout {
+      for line in lines.add(chunk) {
+        let frame: ServeFrame = try decode(line, from: node)
+        switch frame {
+        case .serving(let port, let contentIDs): begun(port, contentIDs)
+        case .alive: break
+        case .refused(let why): throw AgentError(.refused, node: node.name, detail: why)
+        }
+      }
+    }
+    try await end(of: process, node, words)
   }
 
   /// Removes replicas of `contentIDs` (nil for all) that no attempt uses and nobody is staging; partial ones too.

@@ -29,6 +29,8 @@ public struct AttemptBrief: Hashable, Sendable {
   public var lastSave: TimeSpan
   /// How the nodes give each other what they stage.
   public var exchange: ExchangeOrder?
+  /// Who else hands out what they stage; nil for nobody.
+  public var holders: HoldersOrder?
   /// Content ids of data sets that no node evicts.
   public var pinned: [String]
 
@@ -62,7 +64,8 @@ public struct AttemptBrief: Hashable, Sendable {
       processesPerNode: spec.launcher.processesPerNode, command: spec.command, environment: spec.environment,
       seed: spec.seed, datasets: datasets, resume: resume, store: store, leaseRemaining: leaseEnd - now,
       leaseEnd: leaseEnd, lastSaveLead: lastSave, grace: spec.checkpoint.grace, checkpointEvery: spec.checkpoint.every,
-      reserve: spec.resources.localDisk, exchange: addresses.count > 1 ? exchange : nil, pinned: pinned)
+      reserve: spec.resources.localDisk, exchange: addresses.count > 1 || holders != nil ? exchange : nil,
+      holders: holders, pinned: pinned)
   }
 
   /// What each node has to fetch.

@@ -40,7 +40,8 @@ extension Store {
 
   /// Writes down how fast data came to a node; once for each `attempt`.
   ///
-  /// Nothing is written where nobody tells what was `brought`, or where that was too little to measure by.
+  /// Nothing is written where nobody tells what was `brought`, where nodes that held it gave some of it (the next staging
+  /// may find nobody who does), or where that was too little to measure by.
   public func recordStaging(
     node: NodeID, attempt: AttemptID?, brought: ByteCount?, took: TimeSpan, by epoch: ControllerEpoch
   ) async throws -> Guarded<NodeID> {
@@ -60,6 +61,9 @@ extension Store {
       return .done(node)
     }
   }
+
+  /// How fast data comes to a node, in bytes a second, by what the planner counts on.
+  public func stagingRate() async throws -> Double { try await assuming(in: pool).stagingRate }
 
   /// What is assumed of a job, with the rate at which data came to nodes lately: four of five of the newest stagings were
   /// faster than what is counted on.

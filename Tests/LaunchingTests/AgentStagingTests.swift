@@ -95,6 +95,43 @@ struct AgentStagingTests {
     }
   }
 
+  /// The node says where it serves, and goes on until its input ends.
+  @Test func aNodeServesUntilTheCallerHasEnough() async throws {
+    let frames = try [ServeFrame.serving(port: 4000, contentIDs: ["abc"]), .alive].map {
+      "echo '\(String(decoding: try JSONEncoder().encode($0), as: UTF8.self))'"
+    }
+    let begin = ["read order", #"echo "$order" > "$root/order""#]
+    let end = ["cat > /dev/null", #"echo > "$root/over""#]
+    let order = ServeOrder(
+      controllerEpoch: 1, datasets: [], store: .folder(path: "/nowhere"), address: "127.0.0.1",
+      exchange: ExchangeOrder(key: "ab"))
+    try await with((begin + frames + end).joined(separator: "\n")) { client, nodes in
+      let (begun, tell) = AsyncStream.makeStream(of: Int.self)
+      let serving = Task {
+        try await client.serve(order, on: nodes[0]) { port, contentIDs in
+          #expect(contentIDs == ["abc"])
+          tell.yield(port)
+        }
+      }
+      var ports = begun.makeAsyncIterator()
+      #expect(await ports.next() == 4000)
+      serving.cancel()
+      await #expect(throws: CancellationError.self) { try await serving.value }
+      try await FileChanges.until(in: [nodes[0].root]) {
+        FileManager.default.fileExists(atPath: nodes[0].root + "/over")
+      }
+      let asked = try Data(contentsOf: URL(fileURLWithPath: nodes[0].root + "/order"))
+      #expect(try JSONDecoder().decode(ServeOrder.self, from: asked) == order)
+    }
+    let refusal = String(decoding: try JSONEncoder().encode(ServeFrame.refused("no copy")), as: UTF8.self)
+    try await with("read order\necho '\(refusal)'\nexit 1") { client, nodes in
+      let error = await #expect(throws: AgentError.self) {
+        try await client.serve(order, on: nodes[0]) { _, _ in Issue.record("it serves nothing") }
+      }
+      #expect(error?.code == .refused && error?.detail == "no copy")
+    }
+  }
+
   @Test func asksForTheReplicasThatAreMeant() async throws {
     let report = EvictionReport(removed: [], inUse: ["busy"])
     let found = VerificationReport(replicas: [])

@@ -77,6 +77,7 @@ import Testing
       // The newest count, and few are kept.
       for _ in 1...120 { try await measure(.mebibytes(50), 1) }
       #expect(try await rate() == Double(ByteCount.mebibytes(50).bytes))
+      #expect(try await f.store.stagingRate() == rate())
       #expect(try await f.number("SELECT count(*)::integer AS n FROM staging_measure") == 100)
     }
   }

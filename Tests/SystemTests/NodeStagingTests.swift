@@ -81,19 +81,19 @@ import Wire
 
   /// A product whose store is reached through a proxy.
   static func with(
-    disk: LabSettings.DiskKind? = nil, times: [String: Double] = [:],
+    nodes: Int = 1, disk: LabSettings.DiskKind? = nil, times: [String: Double] = [:],
     _ body: @escaping @Sendable (SystemFixture, FaultProxy) async throws -> Void
   ) async throws {
     let proxy = try FaultProxy(to: try await OpenStack.shared.swift.url, mark: "/system-")
     defer { proxy.close() }
     try await ObjectStoreTests.with(.swift, through: proxy.address) { objects in
-      try await SystemFixture.with(limit: .seconds(200), objects: objects, disk: disk, times: times) { s in
-        try await body(s, proxy)
-      }
+      try await SystemFixture.with(
+        nodes: nodes, limit: .seconds(200), objects: objects, disk: disk, times: times
+      ) { s in try await body(s, proxy) }
     }
   }
 
-  private static func turnBit(of path: String, at offset: Int) throws {
+  static func turnBit(of path: String, at offset: Int) throws {
     chmod(path, 0o644)
     let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
     try file.seek(toOffset: UInt64(offset))

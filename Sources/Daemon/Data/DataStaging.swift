@@ -14,7 +14,8 @@ struct DataStaging: Sendable {
 
   /// Brings a version to all nodes of an ACTIVE lease, and has it stay there until the lease ends.
   ///
-  /// Nodes bring it together: each byte comes from the store once. Cancelling ends it; what came is kept. A node on which
+  /// Nodes bring it together, and get what others of the lease hold from those: each byte comes from the store once for
+  /// the lease. Cancelling ends it; what came is kept. A node on which
   /// it failed is in the report, and nothing is thrown for it.
   func stage(
     _ version: DatasetVersionRecord, on lease: LeaseRecord, mode: StagingMode,
@@ -32,15 +33,21 @@ struct DataStaging: Sendable {
     for node in lease.nodes { nodes.append(try await services.store.node(node)) }
     let targets = try nodes.map(services.target)
     let orders = try await orders(version, lease, mode, nodes)
+    let wish = Lending.Wish(
+      lease: lease.id, leaseEnd: lease.period.end, datasets: orders.first?.datasets ?? [], takers: nodes.map(\.id),
+      exchange: .random())
     try await services.store.wantDataset(version, on: lease.id, by: actor)
     let names = nodes.map(\.request.name)
-    let results = await services.agents.stage(orders, on: targets) { rank, event in
-      switch event {
-      case .staging(let done, let total, let rate, let eta):
-        await progress(DataProgress(node: names[rank], done: done, total: total, rate: rate, eta: eta))
-      case .evicted(let replica, _):
-        await forget(replica, on: targets[rank].id)
-      default: break
+    let results = try await Lending(services: services, epoch: epoch).during(wish) { holders, _ in
+      let orders = orders.map { $0.exchanging(under: wish.exchange, with: holders) }
+      return await services.agents.stage(orders, on: targets) { rank, event in
+        switch event {
+        case .staging(let done, let total, let rate, let eta):
+          await progress(DataProgress(node: names[rank], done: done, total: total, rate: rate, eta: eta))
+        case .evicted(let replica, _):
+          await forget(replica, on: targets[rank].id)
+        default: break
+        }
       }
     }
     var report = StageReport(name: version.name, version: version.version, lease: lease.name, nodes: [])
@@ -56,12 +63,10 @@ struct DataStaging: Sendable {
     let order = try await services.datasetOrder(version, mode: mode, until: lease.period.end)
     let store = try await services.dataAccess(until: lease.period.end)
     let pinned = try await services.store.wantedContent(on: lease.id)
-    let exchange = nodes.count > 1 ? ExchangeOrder.random() : nil
     return nodes.indices.map { rank in
       StageOrder(
         controllerEpoch: epoch.rawValue, datasets: [order], store: store, reserve: .zero, pinned: pinned,
-        nodeRank: rank,
-        nodeAddresses: nodes.map(\.request.address), exchange: exchange)
+        nodeRank: rank, nodeAddresses: nodes.map(\.request.address), exchange: nil)
     }
   }
 

@@ -94,15 +94,22 @@ struct AheadStager: Sendable {
     }
     var nodes: [NodeRecord] = []
     for id in staging.nodes.keys.sorted() { nodes.append(try await store.node(id)) }
-    let orders = try await orders(staging, versions, on: nodes)
     let (ahead, members) = (services.ahead, nodes)
-    let results = await services.agents.stage(orders, on: try nodes.map(services.target)) { rank, event in
-      guard case .staging(let done, let total, let rate, let eta) = event else { return }
-      let node = NodeRef(id: members[rank].id, name: members[rank].request.name)
-      ahead.note(
-        StagingAheadView(
-          node: node, job: staging.key.job, datasets: versions.map(\.name), done: done, total: total, rate: rate,
-          eta: eta), on: node.id)
+    let targets = try nodes.map(services.target)
+    let orders = try await orders(staging, versions, on: nodes)
+    let wish = Lending.Wish(
+      lease: staging.key.lease, leaseEnd: staging.leaseEnd, datasets: orders.first?.datasets ?? [],
+      takers: nodes.map(\.id), exchange: .random())
+    let results = try await Lending(services: services, epoch: epoch).during(wish) { holders, _ in
+      let orders = orders.map { $0.exchanging(under: wish.exchange, with: holders) }
+      return await services.agents.stage(orders, on: targets) { rank, event in
+        guard case .staging(let done, let total, let rate, let eta) = event else { return }
+        let node = NodeRef(id: members[rank].id, name: members[rank].request.name)
+        ahead.note(
+          StagingAheadView(
+            node: node, job: staging.key.job, datasets: versions.map(\.name), done: done, total: total, rate: rate,
+            eta: eta), on: node.id)
+      }
     }
     var failures: [String] = []
     for (node, result) in zip(nodes, results) {
@@ -129,11 +136,10 @@ struct AheadStager: Sendable {
       datasets.append(try await services.datasetOrder(version, mode: .copy, until: staging.leaseEnd))
     }
     let pinned = try await services.store.wantedContent(on: staging.key.lease)
-    let exchange: ExchangeOrder? = nodes.count > 1 ? .random() : nil
     return nodes.indices.map { rank in
       StageOrder(
         controllerEpoch: epoch.rawValue, datasets: datasets, store: access, reserve: staging.reserve, pinned: pinned,
-        nodeRank: rank, nodeAddresses: nodes.map(\.request.address), exchange: exchange)
+        nodeRank: rank, nodeAddresses: nodes.map(\.request.address), exchange: nil)
     }
   }
 }

@@ -150,7 +150,10 @@ extension AttemptDriver {
         _ = try await services.store.setReplica(
           node: targets[rank].id, version: dataset.id, state: .verified, by: epoch)
       }
-      if gang.staging == nil { _ = services.progress.note(nil, for: attempt.job) }
+      if gang.staging == nil {
+        _ = services.progress.note(nil, for: attempt.job)
+        stagingIsOver()
+      }
     }
     if case .ended(let outcome) = entry.event, case .diskTooSmall(_, let room)? = outcome.staging {
       // Else the job would be sent to the same full disk again before the next probe sees it.
@@ -162,12 +165,21 @@ extension AttemptDriver {
     let contact = try await services.store.recordContact(
       attempt.id, node: targets[rank].id, agentState: entry.event.name, journalSequence: entry.sequence, by: epoch)
     // What a journal tells again to a driver that begins anew is no news.
-    guard case .peerDistrusted(let peer, _, let reason) = entry.event, !contact.isStale, targets.indices.contains(peer)
-    else { return }
-    let trouble = "node \(targets[rank].name) takes no data from node \(targets[peer].name) any more: \(reason)"
+    guard case .peerDistrusted(let peer, let address, let reason) = entry.event, !contact.isStale else { return }
+    let liar = targets.indices.contains(peer) ? targets[peer].name : try await name(ofHolderAt: address)
+    let trouble = "node \(targets[rank].name) takes no data from node \(liar) any more: \(reason)"
     services.logger.warning("\(attempt.id) of \(attempt.job): \(trouble)")
     _ = try await services.store.recordTrouble(
       of: attempt.job, "\(trouble); `baton data verify` reads its copies back", by: epoch)
+  }
+
+  /// The node of the attempt's lease with this address, which was named to its nodes by it.
+  private func name(ofHolderAt address: String) async throws -> String {
+    for id in try await services.store.lease(attempt.lease).nodes {
+      let node = try await services.store.node(id)
+      if node.request.address == address { return node.request.name }
+    }
+    return address
   }
 
   /// Notes what a node says about the newest checkpoint: for those who look now, and for those who look later.

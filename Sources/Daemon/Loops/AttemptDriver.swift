@@ -37,24 +37,39 @@ struct AttemptDriver {
   var lastSave: LastSave
   var leads = Notice<TimeSpan>()
   var offsets: [Int64]
+  /// Ends what other nodes hand out to those of the attempt.
+  let stagingIsOver: Lending.Over
 
   /// Drives until the attempt is over.
   ///
   /// Throws what the database or a node's answer does not allow to go on with.
   static func drive(_ attempt: AttemptRecord, _ services: Services, _ epoch: ControllerEpoch) async throws {
     let briefing = try await Briefing(of: attempt, services, epoch)
+    guard attempt.state == .staging else {
+      return try await drive(attempt, briefing.brief, briefing.targets, services, epoch) {}
+    }
+    try await Lending(services: services, epoch: epoch).during(briefing.wish) { holders, over in
+      var brief = briefing.brief
+      brief.holders = holders
+      try await drive(attempt, brief, briefing.targets, services, epoch, stagingIsOver: over)
+    }
+  }
+
+  private static func drive(
+    _ attempt: AttemptRecord, _ brief: AttemptBrief, _ targets: [NodeTarget], _ services: Services,
+    _ epoch: ControllerEpoch, stagingIsOver: @escaping Lending.Over
+  ) async throws {
     var driver = AttemptDriver(
-      services: services, epoch: epoch, brief: briefing.brief, targets: briefing.targets, attempt: attempt,
-      gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: briefing.brief.stagingTotal),
+      services: services, epoch: epoch, brief: brief, targets: targets, attempt: attempt,
+      gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: brief.stagingTotal),
       lastSave: LastSave(
-        assumed: briefing.brief.lastSave, grace: briefing.brief.spec.checkpoint.grace,
-        interval: briefing.brief.spec.checkpoint.every),
-      offsets: attempt.nodes.map(\.metricsOffset))
+        assumed: brief.lastSave, grace: brief.spec.checkpoint.grace, interval: brief.spec.checkpoint.every),
+      offsets: attempt.nodes.map(\.metricsOffset), stagingIsOver: stagingIsOver)
     let channel = AsyncChannel<DriverInput>()
     let outcome = try await withThrowingTaskGroup(of: Void.self, returning: GangOutcome?.self) { group in
       for rank in attempt.nodes.indices {
         let follower = NodeFollower(
-          services: services, brief: briefing.brief, nodeRank: rank, target: briefing.targets[rank],
+          services: services, brief: brief, nodeRank: rank, target: targets[rank],
           metricsOffset: attempt.nodes[rank].metricsOffset, mayStart: attempt.state == .staging, channel: channel)
         group.addTask { await follower.run() }
       }

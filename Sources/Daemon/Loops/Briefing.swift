@@ -7,6 +7,8 @@ import Wire
 struct Briefing {
   let brief: AttemptBrief
   let targets: [NodeTarget]
+  /// What other nodes of the lease may be asked to hand out.
+  let wish: Lending.Wish
 
   /// Reads all that belongs to `attempt`.
   ///
@@ -32,13 +34,16 @@ struct Briefing {
       let mode = job.spec.data.first { $0.name == dataset.name }?.mode ?? .copy
       datasets.append(try await services.datasetOrder(dataset, mode: mode, until: lease.period.end))
     }
+    let exchange = ExchangeOrder.random()
+    wish = Lending.Wish(
+      lease: lease.id, leaseEnd: lease.period.end, datasets: datasets, takers: nodes.map(\.id), exchange: exchange)
     brief = AttemptBrief(
       attempt: attempt.id, job: attempt.job, number: attempt.number, controllerEpoch: epoch.rawValue, spec: job.spec,
       placement: attempt.placement, addresses: nodes.map(\.request.address),
       datasets: datasets, resume: resume,
       store: try await services.storeAccess(of: attempt.job, until: lease.period.end),
       leaseEnd: lease.period.end,
-      lastSave: try await store.lastSaveLead(of: attempt.job), exchange: .random(),
+      lastSave: try await store.lastSaveLead(of: attempt.job), exchange: exchange,
       pinned: try await store.wantedContent(on: attempt.lease))
   }
 }
