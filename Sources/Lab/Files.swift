@@ -61,6 +61,16 @@ enum Files {
     }
   }
 
+  /// Writes to a file of the kernel, which takes what it is told at once or refuses it.
+  static func tell(_ text: String, to path: String) throws(LabError) {
+    let file = open(path, O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { throw failure("open", path) }
+    defer { close(file) }
+    guard Array(text.utf8).withUnsafeBytes({ Glibc.write(file, $0.baseAddress, $0.count) }) == text.utf8.count else {
+      throw failure("write '\(text)' to", path)
+    }
+  }
+
   /// Removes a file or a whole folder; nothing there is success.
   static func remove(_ path: String) throws(LabError) {
     do {

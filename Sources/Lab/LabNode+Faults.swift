@@ -71,9 +71,27 @@ extension LabNode {
     try await exclusively { try await disk().stall() }
   }
 
-  /// Lets a stalled disk go on; what waited is written, and nothing was lost.
+  /// Whether disks of nodes can be slow here: with root, and where the kernel has `blkio.throttle` (control groups of
+  /// version 1).
+  public static var canSlowDisks: Bool { DiskThrottle.isSupported }
+
+  /// Makes the node's disk slow: of what the node flushes no more is written in a second, and whoever flushes more waits.
+  ///
+  /// What was written and not flushed costs no time, as on any disk with memory before it. `resumeDisk` takes it back,
+  /// and so do `boot`, `crash` and `revoke`.
+  ///
+  /// Throws `.unsupported` where the disk is no device (`LabSettings.disk`), and where `canSlowDisks` is false.
+  public func slowDisk(bytesPerSecond: ByteCount, writesPerSecond: Int) async throws {
+    try await exclusively {
+      try await disk().slow(bytesPerSecond: bytesPerSecond, writesPerSecond: writesPerSecond) {
+        () throws(LabError) in try processes()
+      }
+    }
+  }
+
+  /// Lets a disk go on that is stalled or slow; what waited is written, and nothing was lost.
   public func resumeDisk() async throws {
-    try await exclusively { try await disk().thaw() }
+    try await exclusively { try await disk().recover() }
   }
 
   /// Fills the node's disk until `left` is free.

@@ -76,7 +76,8 @@ public struct LabNode: Sendable {
 
   /// Starts the node and returns when its sshd greets; a running node is success, a faulty one is mended.
   ///
-  /// The disk is as it was left, empty the first time. Takes back `refuseSSH`, `hangSSH`, `freeze` and `stallDisk`.
+  /// The disk is as it was left, empty the first time. Takes back `refuseSSH`, `hangSSH`, `freeze`, `stallDisk` and
+  /// `slowDisk`.
   public func boot() async throws {
     try await exclusively { try await bootLocked() }
   }
@@ -145,7 +146,7 @@ public struct LabNode: Sendable {
 
   func bootLocked() async throws {
     let (record, node) = try recorded()
-    try await disk().thaw()
+    try await disk().recover()
     try await disk().prepare()
     let key = try Keys.publicKey(file.layout.sshPublicKey)
     try await NodeFiles(record: record, node: node, layout: layout, authorizedKey: key + "\n").write()
@@ -255,7 +256,7 @@ public struct LabNode: Sendable {
   private func killLocked() async throws {
     let (record, node) = try recorded()
     // Nothing dies that waits for a disk.
-    try await disk().thaw()
+    try await disk().recover()
     if let process = node.process, process.isAlive {
       // Read before anything dies: afterwards nothing tells which name space it was.
       if let space = innerNamespace(process) {
@@ -269,6 +270,7 @@ public struct LabNode: Sendable {
     }
     // Without name spaces a process that left its parents is known by its mark alone.
     try await ProcessTable.killAll("node \(name)") { marked(record) + servers() }
+    try await disk().forgetPace()
     try file.updateNode(name) { $0.process = nil }
   }
 }

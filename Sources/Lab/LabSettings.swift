@@ -40,7 +40,7 @@ public struct LabSettings: Sendable, Hashable, Codable {
     /// A file system in memory: quick, and never late.
     case memory
     /// ext4 on a loop device over a file of the lab's folder: as slow as what is below it, and it can stall
-    /// (`LabNode.stallDisk`).
+    /// (`LabNode.stallDisk`) and be slow (`LabNode.slowDisk`).
     case device
   }
 

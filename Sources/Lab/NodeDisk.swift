@@ -1,3 +1,4 @@
+import Domain
 import Glibc
 
 /// The disk of a node: with root a file system of its own size, otherwise a folder whose limit is an agreement.
@@ -41,11 +42,40 @@ struct NodeDisk: Sendable {
     try await Command(try Programs.find("fsfreeze", package: "util-linux"), ["--freeze", layout.disk]).checked()
   }
 
-  /// Takes `stall` back; nothing to take back is success.
-  func thaw() async throws {
-    guard isolation == .namespaces, kind == .device, MountTable.entries().contains(where: isOurs) else { return }
+  /// Lets no more than so much of it be flushed in a second by `processes`, which tells those of the node now.
+  func slow(
+    bytesPerSecond: ByteCount, writesPerSecond: Int, processes: () throws(LabError) -> [Int32]
+  ) async throws {
+    guard isolation == .namespaces, kind == .device else {
+      throw LabError(.unsupported, "only a disk that is a device can be slow", advice: "make the lab with such disks")
+    }
+    guard DiskThrottle.isSupported else {
+      throw LabError(.unsupported, "this machine's kernel has no blkio.throttle (control groups of version 1)")
+    }
+    try throttle.limit(layout.disk, bytesPerSecond: bytesPerSecond, writesPerSecond: writesPerSecond)
+    // Until all are in: one that is not yet may fork meanwhile.
+    try await Waiting.until("\(source) to be slow", within: .seconds(10)) {
+      let outside = try processes().filter { !throttle.holds($0) }
+      for pid in outside { try throttle.take(pid) }
+      return outside.isEmpty
+    }
+  }
+
+  private var throttle: DiskThrottle { DiskThrottle(name: source) }
+
+  /// Takes `stall` and `slow` back; nothing to take back is success.
+  func recover() async throws {
+    guard isolation == .namespaces, kind == .device else { return }
+    try throttle.lift()
+    guard MountTable.entries().contains(where: isOurs) else { return }
     // It fails where nothing is stalled.
     _ = try await Command(try Programs.find("fsfreeze", package: "util-linux"), ["--unfreeze", layout.disk]).run()
+  }
+
+  /// Forgets what made it slow; no process of the node may run.
+  func forgetPace() async throws {
+    guard isolation == .namespaces, kind == .device else { return }
+    try await throttle.remove()
   }
 
   /// A loop device has a name of its own.
@@ -82,6 +112,14 @@ enum MountTable {
       let fields = line.split(separator: " ")
       return fields.count >= 2 ? Entry(source: String(fields[0]), target: String(fields[1])) : nil
     }
+  }
+
+  /// The numbers of the device that is mounted at `target`, as in `7:0`; nil where nothing is.
+  static func device(of target: String) -> String? {
+    (Files.text("/proc/self/mountinfo") ?? "").split(separator: "\n").compactMap { line in
+      let fields = line.split(separator: " ")
+      return fields.count > 4 && fields[4] == target ? String(fields[2]) : nil
+    }.last
   }
 
   /// Unmounts what `choose` picks, detaching at once what is still in use.

@@ -49,9 +49,12 @@ enum Watchdog {
   /// Kills by the lab's mark, since the record may lack the latest process.
   private static func script(_ record: LabRecord, _ layout: LabLayout) -> String {
     let disks = record.nodes.map { layout.node($0.name).disk }
-    let thawing =
-      record.settings.disk == .device
-      ? "for disk in \(disks.joined(separator: " ")); do fsfreeze --unfreeze $disk; done 2>/dev/null" : ":"
+    let hasDevices = record.settings.disk == .device
+    let groups = record.mountSource(of: "")
+    let recovering =
+      hasDevices
+      ? "for disk in \(disks.joined(separator: " ")); do fsfreeze --unfreeze $disk; done 2>/dev/null\n"
+        + DiskThrottle.lifting(prefix: groups) : ":"
     return """
       #!/bin/sh
       # Removes the Baton lab in \(layout.root) when its owner is gone. Written by Baton.
@@ -69,7 +72,7 @@ enum Watchdog {
         done 2>/dev/null
       }
       # Nothing dies that waits for a disk.
-      \(thawing)
+      \(recovering)
       # SIGQUIT lets PostgreSQL remove its shared memory.
       for pid in $(marked); do
         [ "$(cat /proc/$pid/comm)" != postgres ] || kill -QUIT $pid
@@ -89,6 +92,7 @@ enum Watchdog {
           \(record.mountSource(of: ""))*:* | *:\(layout.root)/nodes/*) umount -l "$target" ;;
         esac
       done </proc/mounts
+      \(hasDevices ? DiskThrottle.removing(prefix: groups) : ":")
       rm -rf /var/tmp/baton-lab-\(record.id) /tmp/baton-lab-\(record.id) \(layout.root)
 
       """

@@ -92,3 +92,6 @@ let isRoot = getuid() == 0
 
 /// Whether disks of nodes can be devices.
 let hasDevices = isRoot && Files.exists("/dev/loop-control")
+
+/// Whether those can be slow.
+let hasSlowDevices = hasDevices && LabNode.canSlowDisks

@@ -127,13 +127,20 @@ import Testing
     #expect(!MountTable.entries().contains { $0.source.contains(record.id) })
   }
 
-  @Test(.enabled(if: hasDevices, "disks that are devices need root and loop devices"), .timeLimit(.minutes(2)))
-  func takesAStalledDiskAwayWithWhoWaitsForIt() async throws {
+  @Test(
+    .enabled(if: hasDevices, "disks that are devices need root and loop devices"), .timeLimit(.minutes(2)),
+    arguments: hasSlowDevices ? [false, true] : [false])
+  func takesABusyDiskAwayWithWhoWaitsForIt(isOnlySlow: Bool) async throws {
     try await LabFixture.withNodes(disk: .device) { lab in
       let node = try lab.node("n1")
-      let watchdog = try #require(lab.file.read().watchdog)
-      try await node.stallDisk()
-      async let writing = node.ssh("echo late >$BATON_NODE_ROOT/data")
+      let (watchdog, source) = (try #require(lab.file.read().watchdog), try lab.file.read().mountSource(of: "n1"))
+      if isOnlySlow {
+        // Hours.
+        try await node.slowDisk(bytesPerSecond: ByteCount(1), writesPerSecond: 1)
+      } else {
+        try await node.stallDisk()
+      }
+      async let writing = node.ssh("head -c 100000 /dev/zero >$BATON_NODE_ROOT/data; sync $BATON_NODE_ROOT/data")
       while try !node.processes().contains(where: { ProcessTable.state(of: $0)?.letter == "D" }) {
         try await TestTime.beforeAskingAgain()
       }
@@ -143,6 +150,7 @@ import Testing
       #expect(!members.contains { $0.isAlive })
       #expect(!Files.exists(lab.layout.root))
       #expect(!MountTable.entries().contains { $0.target.hasPrefix(lab.layout.root) })
+      #expect(!Files.exists("/sys/fs/cgroup/blkio/\(source)"))
       _ = try await writing
     }
   }

@@ -78,6 +78,39 @@ import Testing
     }
   }
 
+  @Test(.enabled(if: hasSlowDevices, "disks that are slow need blkio.throttle"), .timeLimit(.minutes(2)))
+  func flushesNoFasterThanASlowDiskAndLosesNothing() async throws {
+    try await LabFixture.withNodes(2, disk: .device) { lab in
+      let (node, other) = (try lab.node("n1"), try lab.node("n2"))
+      func flush(_ mebibytes: Int, on node: LabNode) async throws -> Duration {
+        let write = "head -c \(mebibytes << 20) /dev/urandom >$BATON_NODE_ROOT/data && sync $BATON_NODE_ROOT/data"
+        return try await ContinuousClock().measure {
+          let result = try await node.ssh(write)
+          #expect(result.status == 0, "\(result.problems)")
+        }
+      }
+      let daemon = try await startDaemon(on: node)
+      try await node.slowDisk(bytesPerSecond: .mebibytes(1), writesPerSecond: 100)
+      let throttle = DiskThrottle(name: try lab.file.read().mountSource(of: "n1"))
+      #expect(throttle.holds(daemon.pid))
+      #expect(try await flush(4, on: node) > .seconds(3))
+      #expect(try await node.ssh("wc -c <$BATON_NODE_ROOT/data").output == "\(4 << 20)\n")
+      _ = try await flush(4, on: other)
+      // A limit that would hold it for hours is gone at once for who waits already.
+      try await node.slowDisk(bytesPerSecond: ByteCount(1), writesPerSecond: 100)
+      async let writing = flush(1, on: node)
+      while try !node.processes().contains(where: { ProcessTable.state(of: $0)?.letter == "D" }) {
+        try await TestTime.beforeAskingAgain()
+      }
+      try await node.resumeDisk()
+      _ = try await writing
+      try await node.slowDisk(bytesPerSecond: ByteCount(1), writesPerSecond: 1)
+      try await node.revoke()
+      _ = try await flush(4, on: node)
+      #expect(!Files.exists("/sys/fs/cgroup/blkio/\(throttle.name)"))
+    }
+  }
+
   @Test(.timeLimit(.minutes(2))) func losesItsProcessesAndItsDiskWhenItIsRevoked() async throws {
     try await LabFixture.withNodes(2) { lab in
       let (node, other) = (try lab.node("n1"), try lab.node("n2"))
