@@ -57,16 +57,28 @@ final class LocalCheckpoints {
   }
 
   /// When nobody writes any more: steps that never became complete, with the reason.
-  func unfinished() -> [Finding] { halfMade() + halfWritten() }
+  ///
+  /// - Parameter wasKilled: whether the ranks did not leave by themselves.
+  func unfinished(wasKilled: Bool) -> [Finding] { halfMade() + halfWritten(wasKilled) }
 
   /// The newest `step-N.tmp`, where that is newer than all that is complete: what was being saved at the end.
-  private func halfWritten() -> [Finding] {
+  private func halfWritten(_ wasKilled: Bool) -> [Finding] {
     let names = (try? Disk.names(in: folder.checkpoints)) ?? []
     let steps = names.filter { $0.hasSuffix(".tmp") }.compactMap { Self.step(String($0.dropLast(4))) }
     guard let step = steps.max(), step > known.max() ?? -1 else { return [] }
-    return [
-      .useless(step: step, reason: "the program ended before it was complete: step-\(step).tmp was never renamed")
-    ]
+    let free = (try? Disk.room(at: folder.checkpoints)).map { ByteCount($0.free) }
+    let cause = Self.cause(free: free, wasKilled: wasKilled)
+    return [.useless(step: step, reason: "\(cause) before it was complete: step-\(step).tmp was never renamed")]
+  }
+
+  /// A disk that has less room than this is full: 1 MiB of it may be the journal's ballast, given up a moment ago.
+  static let full = ByteCount.mebibytes(4)
+
+  /// What kept a program from finishing what it saved; a full disk fails programs, and makes them hang until they are
+  /// killed.
+  static func cause(free: ByteCount?, wasKilled: Bool) -> String {
+    if let free, free < full { return "the disk was full (room for \(free))" }
+    return wasKilled ? "no time was left" : "the program ended"
   }
 
   private func halfMade() -> [Finding] {

@@ -28,7 +28,8 @@ extension Supervisor {
 
   /// Tells what will never become a checkpoint, now that nobody writes any more.
   func takeUnfinished() {
-    for finding in local?.unfinished() ?? [] { take(finding) }
+    let wasKilled = ranks.contains { $0.end == nil || $0.wasTold && $0.end == .signalled(SIGKILL) }
+    for finding in local?.unfinished(wasKilled: wasKilled) ?? [] { take(finding) }
   }
 
   func take(_ finding: LocalCheckpoints.Finding) {

@@ -4,6 +4,8 @@ import ObjectStorage
 import Testing
 import Wire
 
+@testable import NodeAgent
+
 @Suite(.timeLimit(.minutes(2)))
 struct CheckpointTests {
   @Test func storesWhatWasRenamedAndKeepsTwo() async throws {
@@ -34,9 +36,30 @@ struct CheckpointTests {
       let script = "mkdir -p $BATON_CHECKPOINT_DIR/step-5.tmp; echo half > $BATON_CHECKPOINT_DIR/step-5.tmp/w"
       let (_, follower) = try await fixture.run(try fixture.order(script), on: fixture.node())
       #expect(follower.stored.isEmpty)
-      #expect(follower.rejected[5]?.contains("step-5.tmp was never renamed") == true)
+      #expect(
+        follower.rejected[5] == "the program ended before it was complete: step-5.tmp was never renamed")
       #expect(try await fixture.store.list(prefix: "runs/3/checkpoints/", after: nil, limit: 10).entries.isEmpty)
     }
+  }
+
+  @Test func saysThatTheProgramWasKilledWhileItSaved() async throws {
+    try await AgentFixture.with { fixture in
+      let script = "trap '' TERM; mkdir -p $BATON_CHECKPOINT_DIR/step-5.tmp; echo ready" + Script.wait
+      let node = fixture.node()
+      let order = try fixture.order(script, grace: 0.5)
+      let follower = try await fixture.launch(order, on: node)
+      try await follower.event { if case .firstLine = $0 { true } else { false } }
+      try #expect(await node.control(order.attempt, .stop(.cancelled)) == .ok)
+      _ = try await follower.outcome()
+      #expect(follower.rejected[5] == "no time was left before it was complete: step-5.tmp was never renamed")
+    }
+  }
+
+  @Test func namesAFullDiskBeforeWhatCameOfIt() {
+    #expect(LocalCheckpoints.cause(free: .mebibytes(1), wasKilled: false) == "the disk was full (room for 1.00 MiB)")
+    #expect(LocalCheckpoints.cause(free: .zero, wasKilled: true) == "the disk was full (room for 0 B)")
+    #expect(LocalCheckpoints.cause(free: .mebibytes(4), wasKilled: false) == "the program ended")
+    #expect(LocalCheckpoints.cause(free: nil, wasKilled: true) == "no time was left")
   }
 
   @Test func rejectsEmptyFoldersAndFilesThatChange() async throws {
