@@ -35,6 +35,8 @@ public struct VerifiedCheckpoint: Hashable, Sendable {
 
 /// Of a checkpoint, so many files are read at once.
 private let filesAtOnce = 4
+/// So often in a row a manifest is read that is not what the store says it is.
+private let manifestDoubts = 3
 
 /// Reads everything of the checkpoint at `prefix`, and compares it with its manifest.
 ///
@@ -60,7 +62,17 @@ public func verifyCheckpoint(
 private func manifestBytes(_ store: any ObjectStore, prefix: String) async throws -> [UInt8] {
   let key = ObjectLayout.manifest(checkpoint: prefix)
   guard try await store.head(key) != nil else { throw CheckpointFault.unfinished }
-  return try await store.bytes(key)
+  var doubts = 0
+  while true {
+    do {
+      return try await store.bytes(key)
+    } catch {
+      guard error.code == .checksumMismatch else { throw error }
+      // A byte may have turned over on its way; what stays wrong is wrong in the store, and will never be right.
+      doubts += 1
+      guard doubts < manifestDoubts else { throw CheckpointFault.badManifest("\(error)") }
+    }
+  }
 }
 
 private func decodedManifest(_ bytes: [UInt8]) throws(CheckpointFault) -> CheckpointManifest {

@@ -43,6 +43,21 @@ struct CheckpointVerificationTests {
     }
   }
 
+  @Test func findsAFlippedByteInTheManifest() async throws {
+    try await FileObjectStoreTests.with { store in
+      let manifest = try await put(store, ["w": ["1"]])
+      let key = ObjectLayout.manifest(checkpoint: prefix)
+      try await store.put(key, from: .bytes(try manifest.encoded()))
+      let file = try #require(FileHandle(forWritingAtPath: "\(store.root)/\(key)"))
+      file.write(Data("x".utf8))
+      try file.close()
+      // Whoever settles what an attempt left would else wait for it for ever.
+      await #expect { try await verifyCheckpoint(store, prefix: prefix) } throws: {
+        if case .badManifest = $0 as? CheckpointFault { true } else { false }
+      }
+    }
+  }
+
   @Test func refusesTheManifestOfAnother() async throws {
     try await FileObjectStoreTests.with { store in
       let manifest = try await put(store, ["w": ["1"]])
