@@ -333,7 +333,9 @@ private final class CancelRequest {
       return
     }
     let request = SendableCancel(handle: cancel)
-    cancelQueue.async { [done] in
+    // A serial queue of its own gets a thread at once. A concurrent one would get as many as there are processors, and
+    // where servers are gone and all of them wait, only one more about every second.
+    DispatchQueue(label: "baton.postgres.cancel").async { [done] in
       var words = [CChar](repeating: 0, count: 256)
       // Whether it was delivered shows in what the statement answers.
       _ = PQcancel(request.handle, &words, Int32(words.count))
@@ -353,6 +355,3 @@ private final class CancelRequest {
 private struct SendableCancel: @unchecked Sendable {
   let handle: OpaquePointer
 }
-
-/// Where cancel requests may wait for a server that is gone, each on a thread of its own.
-private let cancelQueue = DispatchQueue(label: "baton.postgres.cancel", attributes: .concurrent)
