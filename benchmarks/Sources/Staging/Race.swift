@@ -17,8 +17,11 @@ struct Race: Sendable {
 
   /// Lets each bring `set` so many `times`, one after the other in every round, after a round that does not count.
   ///
-  /// What disturbs the machine then disturbs all; no round begins with the same one.
-  func run(_ set: SyntheticSet, _ entrants: [Contestant], _ times: Int) async throws -> Outcome {
+  /// What disturbs the machine then disturbs all; no round begins with the same one. `isOver` is told the outcome before
+  /// anything is cleaned up, which can take longer than the rounds did.
+  func run(
+    _ set: SyntheticSet, _ entrants: [Contestant], _ times: Int, isOver: (Outcome) throws -> Void
+  ) async throws {
     let entrants = entrants.filter { only.isEmpty || only.contains($0.name) }
     for one in entrants { progress.say("\(set.name), \(one.name): \(one.shown)") }
     var runs: [String: [Measured]] = [:]
@@ -36,8 +39,8 @@ struct Race: Sendable {
         if round > 0 { runs[one.name, default: []].append(measured) }
       }
     }
+    try isOver(Outcome(set: set, entrants: entrants, runs: runs))
     for folder in kept { try FileManager.default.removeItem(atPath: folder) }
-    return Outcome(set: set, entrants: entrants, runs: runs)
   }
 
   /// Takes away what a run brought; many files stay until the set is over.

@@ -49,20 +49,18 @@ struct StagingBench: AsyncParsableCommand {
     let progress = Progress("staging")
     let scratch = options.scratchFolder("staging")
     try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
-    let outcome: Result<[Figure], any Error>
+    let outcome: Result<Void, any Error>
     do {
       outcome = .success(try await ObjectServers.with { try await measure($0, scratch, progress) })
     } catch {
       outcome = .failure(error)
     }
     try FileManager.default.removeItem(atPath: scratch)
-    try BenchResult(name: "staging", machine: Machine.text(options), figures: try outcome.get())
-      .publish(to: options.results)
+    try outcome.get()
   }
 
-  private func measure(
-    _ servers: ObjectServers, _ scratch: String, _ progress: Progress
-  ) async throws -> [Figure] {
+  /// What was measured is written after every set: whatever ends the bench later takes nothing of it.
+  private func measure(_ servers: ObjectServers, _ scratch: String, _ progress: Progress) async throws {
     let target = target.map { BenchOptions.absolute($0) } ?? scratch
     let writer = SetWriter(store: try await servers.container(Self.container), progress: progress)
     let baton = BatonStage(
@@ -71,29 +69,34 @@ struct StagingBench: AsyncParsableCommand {
     let peers = Peers(
       programs: ObjectServers.Programs(), door: servers.door, container: Self.container, target: target)
     let race = Race(servers: servers, scratch: scratch, progress: progress, only: only)
-    var figures: [Figure] = []
+    var result = BenchResult(name: "staging", machine: Machine.text(options), figures: [])
+    func add(_ figures: [Figure]) throws {
+      result.machine = Machine.text(options)
+      result.figures += figures
+      try result.write(to: options.results)
+    }
     var large: [SyntheticSet] = []
     if big > 0 { large.append(SyntheticSet(name: "big", count: 1, size: big << 20)) }
     if big > 0, parts > 0 { large.append(SyntheticSet(name: "many-big", count: parts, size: (big << 20) / parts)) }
     for set in large {
       let version = try await writer.plain(set)
       let entrants = try await doors(baton, set, version) + peers.all(set)
-      figures += try await race.run(set, entrants, times).figures(speedup: nil)
+      try await race.run(set, entrants, times) { try add($0.figures(speedup: nil)) }
     }
     if small > 0 {
       let set = SyntheticSet(name: "small", count: small, size: Self.smallSize)
       let version = try await writer.plain(set)
       let packed = try await writer.packed(set, scratch: scratch)
       let entrants = try await doors(baton, set, version) + doors(baton, set, packed) + peers.all(set)
-      figures += try await race.run(set, entrants, times).figures(speedup: 1.5)
+      try await race.run(set, entrants, times) { try add($0.figures(speedup: 1.5)) }
     }
     if packedFiles > 0 {
       let set = SyntheticSet(name: "packed", count: packedFiles, size: Self.smallSize)
       let version = try await writer.packed(set, scratch: scratch)
       let entrant = try await baton.contestant(set, version, .swift)
-      figures += try await race.run(set, [entrant], packedTimes).packedFigures()
+      try await race.run(set, [entrant], packedTimes) { try add($0.packedFigures()) }
     }
-    return figures
+    try result.publish(to: options.results)
   }
 
   private func doors(

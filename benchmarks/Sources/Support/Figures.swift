@@ -100,12 +100,18 @@ struct BenchResult: Sendable, Encodable {
   /// Prints the table and writes the file.
   func publish(to folder: String) throws {
     print(table)
+    print("written to \(try write(to: folder))")
+  }
+
+  /// Writes the file in place of the one that is there; returns its path.
+  @discardableResult
+  func write(to folder: String) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let file = URL(fileURLWithPath: BenchOptions.absolute(folder)).appendingPathComponent("\(name).json")
     try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
     try Data((String(decoding: try encoder.encode(self), as: UTF8.self) + "\n").utf8).write(to: file, options: .atomic)
-    print("written to \(file.path)")
+    return file.path
   }
 
   private var table: String {

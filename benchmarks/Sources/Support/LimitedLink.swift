@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// A network namespace behind a link whose far end sends no faster than a rate; takes root.
 struct LimitedLink: Sendable {
@@ -8,14 +9,20 @@ struct LimitedLink: Sendable {
   let address: String
   private let near: String
 
+  /// Before the number of the process that a namespace belongs to.
+  private static let prefix = "baton-bench-"
+
   /// Makes a link, lends it, and takes it and the namespace away, also when `body` throws.
+  ///
+  /// A bench that is killed leaves both; the next one that makes a link takes them away.
   ///
   /// - Parameter mebibytesPerSecond: what the far end sends at most.
   static func with<T>(mebibytesPerSecond: Int, _ body: (LimitedLink) async throws -> T) async throws -> T {
     let process = ProcessInfo.processInfo.processIdentifier
     // 198.18.0.0/15 is for benchmarks (RFC 2544).
     let network = "198.18.\(process % 250)"
-    let link = LimitedLink(name: "baton-bench-\(process)", address: "\(network).2", near: "bb\(process)")
+    let link = LimitedLink(name: "\(prefix)\(process)", address: "\(network).2", near: "bb\(process)")
+    try await takeAwayWhatIsLeft()
     let outcome: Result<T, any Error>
     do {
       try await ip(["netns", "add", link.name])
@@ -51,6 +58,27 @@ struct LimitedLink: Sendable {
       throw BenchFailure("\(path) says \(text)")
     }
     return bytes
+  }
+
+  /// Takes the namespaces away whose process is not there any more, or is another program by now; links go with them.
+  private static func takeAwayWhatIsLeft() async throws {
+    let files = FileManager.default
+    let folder = "/run/netns"
+    guard files.fileExists(atPath: folder) else { return }
+    for name in try files.contentsOfDirectory(atPath: folder) where name.hasPrefix(prefix) {
+      guard let owner = Int32(name.dropFirst(prefix.count)), program(owner) != program(getpid()) else { continue }
+      do {
+        try await ip(["netns", "delete", name])
+      } catch {
+        // Another bench may have been first.
+        if files.fileExists(atPath: "\(folder)/\(name)") { throw error }
+      }
+    }
+  }
+
+  /// What a process runs; nil where there is none.
+  private static func program(_ process: Int32) -> Data? {
+    FileManager.default.contents(atPath: "/proc/\(process)/comm")
   }
 
   private static func ip(_ arguments: [String]) async throws { try await Child.checked("ip", arguments) }
