@@ -2,6 +2,7 @@ import APIClient
 import Domain
 import Foundation
 import Lab
+import ObjectStorage
 import TestKit
 import Testing
 import Wire
@@ -141,6 +142,26 @@ import Wire
       #expect(events.count == rejected.count)
       try await s.lab.node("n1").revoke()
       try await s.expectOneCurveToTheEnd(job, resumedFrom: good)
+    }
+  }
+
+  /// The manifest is right, and whoever reads it gets another one: the node, and later who looks for what it left.
+  @Test func doesWithoutACheckpointWhoseManifestComesBackWrongForEver() async throws {
+    try await StoreFaultTests.with(.swift) { s, proxy in
+      try await s.lease()
+      let job = try await s.counting("--until-told")
+      let good = try await s.save(job, after: 0)
+      try await s.hold(.chunk, of: job, proxy)
+      let step = try #require(try s.programs.all("saved").last?.step)
+      proxy.set(.flip(at: 3, times: .max), on: ["GET"], naming: s.place(of: "manifest.json", step: step))
+      proxy.letGo()
+      let view = try await s.wait(job, until: "told why") { $0.attempt?.checkpointTrouble?.isRejected == true }
+      let trouble = try #require(view.attempt?.checkpointTrouble)
+      #expect(trouble.step == step && trouble.reason.contains("checksumMismatch"), "\(trouble)")
+      #expect(view.checkpointStep == good)
+      try await s.lab.node("n1").revoke()
+      try await s.expectOneCurveToTheEnd(job, resumedFrom: good)
+      #expect(try await s.client.run("\(job)").attempts.first?.outcome == .lost)
     }
   }
 
@@ -310,6 +331,11 @@ extension SystemFixture {
     _ = try await client.checkpoint("\(job)")
     try await waiting(for: "\(moment) of a checkpoint") { try await proxy.met(1) }
     proxy.set(.none, on: [])
+  }
+
+  /// What is in the path of an object of the first attempt's checkpoint of `step`, and of no other.
+  func place(of name: String, step: Int) -> String {
+    String(ObjectLayout.checkpoint(run: RunID(0), step: step, number: 1).split(separator: "/")[3]) + "/" + name
   }
 
   /// Has a job save something that is rejected; returns how, once a step past `before` is.

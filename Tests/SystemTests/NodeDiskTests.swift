@@ -6,10 +6,11 @@ import TestKit
 import Testing
 import Wire
 
-/// Nodes whose disks run full, and stall as SSDs do that are busy with themselves.
+/// Nodes whose disks run full, are slow, and stall as SSDs do that are busy with themselves.
 ///
-/// A stall is that of a file system that lets nobody write (`fsfreeze`). Disks that are merely slow would take
-/// dm-delay, or a throttle that holds writes of the page cache, which kernels of testbeds and of tests often lack.
+/// A stall is that of a file system that lets nobody write (`fsfreeze`). A slow disk takes what is flushed at a pace that
+/// the kernel keeps (`blkio.throttle`), as one does whose own memory is full; its reads, and what nobody flushes, are as
+/// quick as ever.
 @Suite(.enabled(if: canBeMade, "disks that run full or stall need root and loop devices"))
 struct NodeDiskTests {
   @Test func goesElsewhereWhenADiskRunsFullDuringStagingAndSaysSo() async throws {
@@ -53,6 +54,7 @@ struct NodeDiskTests {
       #expect(attempts.first?.outcome == .failed, "\(attempts)")
       let detail = attempts.first?.detail ?? ""
       #expect(detail.hasPrefix("rank 0 ended with exit code 1; its checkpoint of step "), "\(attempts)")
+      #expect(detail.contains(" is of no use: the disk was full (room for "), "\(attempts)")
       #expect(detail.hasSuffix(".tmp was never renamed"), "\(attempts)")
     }
   }
@@ -116,10 +118,70 @@ struct NodeDiskTests {
       try await s.wiped("n1")
     }
   }
+
+  @Test(.enabled(if: canBeSlow, noThrottle)) func stagesOntoASlowDiskAndFetchesNothingTwice() async throws {
+    try await NodeStagingTests.with(disk: .device) { s, proxy in
+      let node = try s.lab.node("n1")
+      let size = 16 << 20
+      let (dataset, sum) = try await s.noise("noise", .mebibytes(16))
+      proxy.set(.none, on: ["GET"], naming: "/blobs/")
+      try await s.lease()
+      try await node.slowDisk(bytesPerSecond: .mebibytes(2), writesPerSecond: 50)
+      let job = try await s.count("--steps 3 --check noise:\(sum)", "data: [\(dataset.name)]").id
+      try await s.waitsForItsDisk(node)
+      try await s.wait(job, .completed)
+      try await s.expectOneCurve(job, steps: 3)
+      #expect(proxy.served == size)
+      #expect(try await s.client.run("\(job)").attempts.map(\.outcome) == [.completed])
+    }
+  }
+
+  @Test(.enabled(if: canBeSlow, noThrottle)) func losesNothingOnADiskThatIsSlowFromTheBeginning() async throws {
+    try await SystemFixture.with(nodes: 2, disk: .device) { s in
+      try await s.lease("first", nodes: ["n1"], seconds: 24)
+      try await s.lease("second", nodes: ["n2"], seconds: 90, startIn: 24)
+      // A save takes a second and more.
+      try await s.lab.node("n1").slowDisk(bytesPerSecond: .mebibytes(1), writesPerSecond: 50)
+      let job = try await s.count("--steps 400 --bulk \(1 << 20)", "checkpoint: {every: 5s}").id
+      try await s.wait(job, until: "safe before anybody asked for the last save") { $0.checkpointStep != nil }
+      #expect(try s.programs.all("stop").isEmpty)
+      let end = try await s.wait(job, .completed)
+      let last = try #require(try s.programs.all("saved").last { $0.attempt == 1 })
+      #expect(end.attempt?.resumedFromStep == last.step)
+      try await s.expectOneCurve(job, steps: 400)
+      let run = try await s.client.run("\(job)")
+      #expect(run.attempts.map(\.outcome) == [.leaseEnded, .completed], "\(run.attempts)")
+      #expect(run.stepsRedone == 0)
+    }
+  }
+
+  @Test(.enabled(if: canBeSlow, noThrottle)) func losesAtMostOneIntervalWhenItsDiskBecomesTooSlow() async throws {
+    try await SystemFixture.with(nodes: 2, disk: .device) { s in
+      let interval = 5
+      try await s.lease("first", nodes: ["n1"], seconds: 24)
+      try await s.lease("second", nodes: ["n2"], seconds: 90, startIn: 24)
+      let job = try await s.count("--steps 400 --bulk \(32 << 20)", "checkpoint: {every: \(interval)s}").id
+      let safe = try #require(try await s.wait(job, until: "safe") { $0.checkpointStep != nil }.checkpointStep)
+      // The next one would take half a minute.
+      try await s.lab.node("n1").slowDisk(bytesPerSecond: .mebibytes(1), writesPerSecond: 50)
+      let end = try await s.wait(job, .completed)
+      #expect(end.attempt?.resumedFromStep == safe)
+      try await s.expectOneCurve(job, steps: 400)
+      let attempts = try await s.client.run("\(job)").attempts
+      #expect(attempts.map(\.outcome) == [.leaseEnded, .completed], "\(attempts)")
+      let detail = attempts.first?.detail ?? ""
+      #expect(detail.contains(" is of no use: no time was left before it was complete: "), "\(detail)")
+      let redone = try s.programs.all("step").count { $0.attempt == 1 && $0.step > safe }
+      #expect((1...interval * 20).contains(redone), "\(redone) steps of 50 ms")
+    }
+  }
 }
 
 /// Whether this machine can make such disks.
 private let canBeMade = getuid() == 0 && access("/dev/loop-control", F_OK) == 0
+/// Whether they can be slow.
+private let canBeSlow = canBeMade && LabNode.canSlowDisks
+private let noThrottle: Comment = "disks that are slow need blkio.throttle (control groups of version 1)"
 
 extension SystemFixture {
   /// Waits until a process of the node waits for its disk, which no process tells.
@@ -129,9 +191,13 @@ extension SystemFixture {
     }
   }
 
-  /// Whether a process is in a wait that nothing ends but what it waits for.
+  /// Whether a thread of a process is in a wait that nothing ends but what it waits for.
   private static func isStuck(_ pid: Int32) -> Bool {
-    let status = FileManager.default.contents(atPath: "/proc/\(pid)/stat").map { String(decoding: $0, as: UTF8.self) }
-    return status?.split(separator: ")").last?.hasPrefix(" D ") == true
+    let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+    return tasks.contains { task in
+      let status = FileManager.default.contents(atPath: "/proc/\(pid)/task/\(task)/stat")
+      let text = status.map { String(decoding: $0, as: UTF8.self) }
+      return text?.split(separator: ")").last?.hasPrefix(" D ") == true
+    }
   }
 }

@@ -13,11 +13,12 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 
 SAVED = 85
-
+PIECE = 64 << 10
 
 def arguments():
     parser = argparse.ArgumentParser()
@@ -33,6 +34,10 @@ def arguments():
     parser.add_argument("--partial-in", type=int, help="the attempt whose last save stays step-N.tmp")
     parser.add_argument("--corrupt-in", type=int, help="the attempt whose last save cannot be read")
     parser.add_argument("--slow-save", type=float, default=0, help="seconds that its last save takes")
+    parser.add_argument("--bulk", type=int, default=0,
+                        help="bytes beside its state in each checkpoint, new ones each time, flushed piece by piece")
+    parser.add_argument("--sharded", action="store_true",
+                        help="all ranks count in step, and each saves a part of its own")
     parser.add_argument("--scribble", action="store_true",
                         help="writes into its newest checkpoint once there is a file `scribble` beside the events")
     parser.add_argument("--save-at", type=int, help="saves by itself at this step")
@@ -40,6 +45,47 @@ def arguments():
     parser.add_argument("--check", help="PATH:SHA256 of a file of the job's data, which has to be right")
     parser.add_argument("--daemon", action="store_true", help="leaves a process behind that forgot its parents")
     return parser.parse_args()
+
+
+class Gang:
+    """All ranks of a job, in step: what one of them was told, all know before their next step."""
+
+    def __init__(self, rank, size, place):
+        self.peers = []
+        self.leads = rank == 0
+        if self.leads:
+            with socket.create_server(place, backlog=size) as listener:
+                while len(self.peers) < size - 1:
+                    self.peers.append(listener.accept()[0])
+            return
+        while not self.peers:
+            try:
+                self.peers.append(socket.create_connection(place))
+            except ConnectionRefusedError:
+                select.select([], [], [], 0.01)
+
+    def agree(self, *values):
+        """The greatest of all ranks' values, each for itself; ends the program where a rank is gone."""
+        try:
+            if self.leads:
+                for peer in self.peers:
+                    values = tuple(map(max, values, self.hear(peer, len(values))))
+            for peer in self.peers:
+                peer.sendall(bytes(values))
+            if not self.leads:
+                values = self.hear(self.peers[0], len(values))
+        except ConnectionError:
+            sys.exit("another rank is gone")
+        return values
+
+    @staticmethod
+    def hear(peer, count):
+        words = b""
+        while len(words) < count:
+            if not (piece := peer.recv(count - len(words))):
+                raise ConnectionError
+            words += piece
+        return tuple(words)
 
 
 class Program:
@@ -54,6 +100,8 @@ class Program:
         self.sum = 0
         self.wants_save = False
         self.wants_end = False
+        self.asked = 0
+        self.answered = 0
         self.newest = None
         self.metrics = open(self.environment["BATON_METRICS"], "a", encoding="ascii") if self.rank == 0 else None
 
@@ -77,13 +125,19 @@ class Program:
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer)
-        signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "wants_save", True))
+        signal.signal(signal.SIGUSR1, lambda *_: self.hear_ask())
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "wants_end", not self.options.deaf))
         return reader
+
+    def hear_ask(self):
+        self.wants_save = True
+        self.asked += 1
 
     def resume(self):
         folder = self.environment["BATON_RESUME_FROM"]
         if folder:
+            if self.options.sharded:
+                folder += f"/rank-{self.rank}"
             with open(f"{folder}/state.json", encoding="ascii") as file:
                 state = json.load(file)
             self.step, self.sum = state["step"], state["sum"]
@@ -91,17 +145,21 @@ class Program:
 
     def save(self):
         self.wants_save = False
-        # One rank saves for all: they count the same.
-        if self.rank != 0:
+        # One rank saves for all, unless each has a part: they count the same.
+        if self.rank != 0 and not self.options.sharded:
             return
         final = f"{self.environment['BATON_CHECKPOINT_DIR']}/step-{self.step}"
+        if self.options.sharded:
+            final += f"/rank-{self.rank}"
         if os.path.exists(final):
             return
-        os.mkdir(final + ".tmp")
+        os.makedirs(final + ".tmp")
         with open(f"{final}.tmp/state.json", "w", encoding="ascii") as file:
-            json.dump({"step": self.step, "sum": self.sum}, file)
+            json.dump({"step": self.step, "sum": self.sum, "rank": self.rank}, file)
             if self.wants_end and self.options.corrupt_in == self.attempt:
                 file.truncate(5)
+        if self.options.bulk:
+            self.write_bulk(final + ".tmp/bulk")
         if self.wants_end and self.options.slow_save:
             self.tell("saving")
             select.select([], [], [], self.options.slow_save)
@@ -111,6 +169,13 @@ class Program:
         os.rename(final + ".tmp", final)
         self.newest = final
         self.tell("saved")
+
+    def write_bulk(self, path):
+        with open(path, "wb") as file:
+            for _ in range(self.options.bulk // PIECE):
+                file.write(os.urandom(PIECE))
+                file.flush()
+                os.fsync(file.fileno())
 
     def is_told(self, what):
         return os.path.exists(f"{self.options.events}/{what}")
@@ -172,11 +237,25 @@ class Program:
         if found != expected:
             sys.exit(f"{path} is {found}, not {expected}")
 
+    def join_gang(self):
+        place = self.environment["MASTER_ADDR"], int(self.environment["MASTER_PORT"])
+        return Gang(self.rank, int(self.environment["WORLD_SIZE"]), place)
+
+    def agree(self, gang, is_over):
+        """Takes on what any rank was told, and saves where that is it; whether all are to finish."""
+        # Each rank hears of every ask, one sooner than the other.
+        asked, self.wants_end, is_over = gang.agree(self.asked, self.wants_end, is_over)
+        if asked > self.answered and not self.wants_end:
+            self.save()
+        self.answered = asked
+        return is_over
+
     def run(self):
         if self.options.check:
             self.check()
         self.lock_of_rank = self.lock(f"job-{self.job}-rank-{self.rank}")
         wake = self.listen()
+        gang = self.join_gang() if self.options.sharded else None
         print(f"rank {self.rank} of attempt {self.attempt}", flush=True)
         self.resume()
         if self.options.daemon:
@@ -186,13 +265,16 @@ class Program:
             while not self.wants_end and (left := due - time.monotonic()) > 0:
                 if select.select([wake], [], [], left)[0]:
                     os.read(wake, 512)
-                if self.wants_save:
+                if self.wants_save and not gang:
                     self.save()
+            is_over = self.options.until_told and self.is_told("finish")
+            if gang:
+                is_over = self.agree(gang, is_over)
             if self.wants_end:
                 self.save()
                 self.tell("stop")
                 return SAVED
-            if self.options.until_told and self.is_told("finish"):
+            if is_over:
                 break
             if self.options.scribble and self.newest and self.is_told("scribble"):
                 self.scribble()
