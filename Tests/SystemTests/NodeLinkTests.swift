@@ -81,6 +81,27 @@ struct NodeLinkTests {
     }
   }
 
+  @Test func hearsOfOneNodeWhileAnotherIsTold() async throws {
+    // So long does nobody notice that a link is cut.
+    try await Links.with(nodes: 2, times: ["node_answer_seconds": 20]) { s, _ in
+      try await s.lease()
+      let job = try await s.count("--steps 300", nodes: 2).id
+      let view = try await s.wait(job, .running)
+      let cut = try s.lab.node(try #require(view.attempt?.nodes.last?.name))
+      try await s.reached(step: 1)
+      try cut.cutLink()
+      _ = try await s.client.checkpoint("\(job)")
+      try await s.wait(job, until: "safe") { $0.checkpointStep != nil }
+      // Both were asked to save; one of them was not told yet, and nobody gave that up.
+      let log = try String(contentsOfFile: s.lab.layout.log(of: "batond"), encoding: .utf8)
+      #expect(!log.contains("telling \(cut.name): "))
+      try cut.healLink()
+      try await s.wait(job, .completed)
+      try await s.expectOneCurve(job, steps: 300)
+      #expect(try await s.client.run("\(job)").attempts.map(\.outcome) == [.completed])
+    }
+  }
+
   @Test func losesAtMostOneIntervalWhenItsLinkIsCutThroughTheEndOfTheLease() async throws {
     try await Links.with(nodes: 2) { s, _ in
       let node = try s.lab.node("n1")

@@ -19,110 +19,113 @@ extension AttemptDriver {
     if attempt.leaveAskedAt != nil { stops.wants(.stop(.leaseEnd)) }
     if let limit = job.spec.time.limit, job.ran >= limit { stops.wants(.stop(.timeLimit)) }
     let lease = try await services.store.lease(attempt.lease)
-    if !lease.state.isFinal {
-      deadlines.says(lease.period.end)
-      await tellDeadline()
-    }
-    await tellPeers()
-    await tellLaunch()
-    try await tellSave()
-    await tellLead()
-    await tellStop()
+    if !lease.state.isFinal { deadlines.says(lease.period.end) }
+    if let asked = attempt.checkpointAskedAt { saves.says(asked) }
+    noteLead()
+    rounds.beginAnew()
+    tell()
+    try await noteSaveTold()
     return nil
   }
 
-  /// Tells nodes when the lease ends, until one telling was so quick that it is exact.
+  /// Has every node told what it does not know yet; nobody waits for that.
   ///
-  /// A node counts down from when it hears how long is left: it would come late by as long as that took.
-  private mutating func tellDeadline() async {
-    guard let end = deadlines.text else { return }
-    let (services, job) = (services, attempt.job)
-    let ranks = deadlines.untold(of: heard.sorted().filter { !gang.isOver(nodeRank: $0) })
-    let told = await tell(nodeRanks: ranks) {
-      let access = try await services.storeAccess(of: job, until: end)
-      return .deadline(leaseRemaining: end - (try await services.store.now()), leaseEnd: end, store: access)
+  /// A node that cannot be told now is told at the next look, or knows by its own clock.
+  mutating func tell() {
+    for rank in targets.indices { tellNext(rank) }
+  }
+
+  private mutating func tellNext(_ rank: Int) {
+    guard let telling = rounds.next(for: rank, notKnown: notKnown(to: rank)) else { return }
+    guard let words = words(about: telling.subject) else { return rounds.ended(rank) }
+    tellers[rank].tell(telling, words)
+  }
+
+  /// What the node of `rank` has to be told and was not, the most urgent first.
+  private func notKnown(to rank: Int) -> [Telling] {
+    guard !gang.isOver(nodeRank: rank) else { return [] }
+    var found: [Telling] = []
+    func add(_ subject: Telling.Subject, _ edition: Int, _ untold: [Int]) {
+      if !untold.isEmpty { found.append(Telling(subject: subject, edition: edition)) }
     }
-    deadlines.wereTold(told.filter { $0.took <= Self.quickly }.map(\.rank))
+    add(.stop, stops.edition, stops.untold(of: [rank]))
+    // Where the others serve what they stage is of no use once all is staged.
+    if attempt.state == .staging, gang.staging != nil { add(.peers, peers.edition, peers.untold(of: [rank])) }
+    // An attempt that is to end starts no rank, and saves by itself.
+    if stops.wanted == nil {
+      if attempt.state == .launching { add(.launch, launches.edition, launches.untold(of: [rank])) }
+      if attempt.state == .running, attempt.checkpointAskedAt != nil {
+        add(.save, saves.edition, saves.untold(of: [rank]))
+      }
+      if heard.contains(rank) { add(.lead, leads.edition, leads.untold(of: [rank])) }
+    }
+    if heard.contains(rank) { add(.deadline, deadlines.edition, deadlines.untold(of: [rank])) }
+    return found
   }
 
-  /// Tells nodes where the others serve what they stage; of no use once all is staged.
-  mutating func tellPeers() async {
-    guard attempt.state == .staging, gang.staging != nil, let ports = peers.text else { return }
-    let ranks = peers.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
-    peers.wereTold(await tell(.peers(ports: ports), nodeRanks: ranks))
+  /// What is said about `subject` now; nil for nothing.
+  private func words(about subject: Telling.Subject) -> NodeTeller.Words? {
+    switch subject {
+    case .stop: stops.wanted.map { .command($0) }
+    case .peers: peers.text.map { .command(.peers(ports: $0)) }
+    case .launch: launches.text.map { .command(.launch(masterPort: $0)) }
+    case .save: .command(.checkpoint)
+    case .lead: leads.text.map { .command(.lastSave(lead: $0)) }
+    case .deadline: deadlines.text.map { .leaseEnds($0) }
+    }
   }
 
-  /// Tells nodes to start their ranks; none once the attempt is to end.
-  mutating func tellLaunch() async {
-    guard attempt.state == .launching, stops.wanted == nil, let port = launches.text else { return }
-    let ranks = launches.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
-    launches.wereTold(await tell(.launch(masterPort: port), nodeRanks: ranks))
+  /// Notes that a node was told, and has it told the next thing.
+  mutating func wasTold(_ rank: Int, _ telling: Telling, took: Duration?) async throws {
+    rounds.ended(rank)
+    if let took {
+      switch telling.subject {
+      case .stop: stops.wasTold(rank, edition: telling.edition)
+      case .peers: peers.wasTold(rank, edition: telling.edition)
+      case .launch: launches.wasTold(rank, edition: telling.edition)
+      case .save: saves.wasTold(rank, edition: telling.edition)
+      case .lead: leads.wasTold(rank, edition: telling.edition)
+      case .deadline:
+        // A node counts down from when it hears how long is left: it would come late by as long as that took.
+        if took <= Self.quickly { deadlines.wasTold(rank, edition: telling.edition) }
+      }
+    }
+    tellNext(rank)
+    try await noteSaveTold()
   }
 
-  /// Tells nodes to save, where somebody asked for it; none once the attempt is to end, which saves by itself.
-  private mutating func tellSave() async throws {
-    guard attempt.state == .running, stops.wanted == nil, let asked = attempt.checkpointAskedAt else { return }
-    saves.says(asked)
-    let ranks = targets.indices.filter { !gang.isOver(nodeRank: $0) }
-    saves.wereTold(await tell(.checkpoint, nodeRanks: saves.untold(of: ranks)))
-    guard saves.untold(of: ranks).isEmpty else { return }
+  /// Notes that a wish for a checkpoint got through to all nodes.
+  private func noteSaveTold() async throws {
+    guard attempt.state == .running, stops.wanted == nil, attempt.checkpointAskedAt != nil, let asked = saves.text,
+      saves.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) }).isEmpty
+    else { return }
     _ = try await services.store.markCheckpointTold(attempt.id, asked: asked, by: epoch)
   }
 
-  /// Tells nodes how long the last save takes by what others measured.
+  /// Nodes are to know how long the last save takes by what others measured; those that store no checkpoint learn
+  /// nothing themselves.
   ///
-  /// Those that store no checkpoint learn nothing themselves. Told again where it has changed by a tenth.
-  mutating func tellLead() async {
-    guard lastSave.hasMeasured, stops.wanted == nil else { return }
+  /// News where it has changed by a tenth.
+  private mutating func noteLead() {
+    guard lastSave.hasMeasured else { return }
     let lead = lastSave.lead
     if leads.text.map({ abs((lead - $0).seconds) > $0.seconds / 10 }) ?? true { leads.says(lead) }
-    let wanted = leads.text ?? lead
-    let ranks = leads.untold(of: heard.sorted().filter { !gang.isOver(nodeRank: $0) })
-    leads.wereTold(await tell(.lastSave(lead: wanted), nodeRanks: ranks))
-  }
-
-  /// Tells nodes to stop, where that is wanted.
-  mutating func tellStop() async {
-    guard let wanted = stops.wanted else { return }
-    let ranks = stops.untold(of: targets.indices.filter { !gang.isOver(nodeRank: $0) })
-    stops.wereTold(await tell(wanted, nodeRanks: ranks))
-  }
-
-  /// Asks something of the supervisors of `nodeRanks`, all at once; returns those that took it.
-  ///
-  /// A node that cannot be told now is told at the next look, or knows by its own clock.
-  @discardableResult
-  func tell(_ command: ControlCommand, nodeRanks: [Int]) async -> [Int] {
-    await tell(nodeRanks: nodeRanks) { command }.map(\.rank)
-  }
-
-  /// The same for a command that depends on the moment; returns also how long it took, from before `command` was asked for.
-  private func tell(
-    nodeRanks: [Int], _ command: @escaping @Sendable () async throws -> ControlCommand
-  ) async -> [(rank: Int, took: Duration)] {
-    await withTaskGroup(of: (rank: Int, took: Duration)?.self) { group in
-      for rank in nodeRanks {
-        group.addTask {
-          let began = ContinuousClock().now
-          do {
-            let request = ControlRequest(controllerEpoch: epoch.rawValue, command: try await command())
-            try await services.agents.control(attempt.id, request, on: targets[rank])
-            return (rank, ContinuousClock().now - began)
-          } catch {
-            services.logger.info("telling \(targets[rank].name): \(error)")
-            return nil
-          }
-        }
-      }
-      var told: [(rank: Int, took: Duration)] = []
-      for await one in group { if let one { told.append(one) } }
-      return told
-    }
   }
 
   /// A node is of no use while nothing runs: the others are freed, and the job goes elsewhere.
   func giveUp(on rank: Int, _ why: String) async throws -> GangOutcome? {
-    await tell(.kill(.gangFailed), nodeRanks: targets.indices.filter { $0 != rank })
+    await withTaskGroup(of: Void.self) { group in
+      for other in targets.indices where other != rank {
+        group.addTask {
+          do {
+            let request = ControlRequest(controllerEpoch: epoch.rawValue, command: .kill(.gangFailed))
+            try await services.agents.control(attempt.id, request, on: targets[other])
+          } catch {
+            services.logger.info("telling \(targets[other].name): \(error)")
+          }
+        }
+      }
+    }
     _ = try await services.store.setNodeState(targets[rank].id, to: .suspect, by: epoch)
     return GangOutcome(
       outcome: .stagingFailed, exitCode: nil, detail: why)

@@ -39,6 +39,9 @@ struct AttemptDriver {
   var offsets: [Int64]
   /// Ends what other nodes hand out to those of the attempt.
   let stagingIsOver: Lending.Over
+  /// One for each node, and who of them is told what.
+  let tellers: [NodeTeller]
+  var rounds = TellingRounds()
 
   /// Drives until the attempt is over.
   ///
@@ -59,13 +62,17 @@ struct AttemptDriver {
     _ attempt: AttemptRecord, _ brief: AttemptBrief, _ targets: [NodeTarget], _ services: Services,
     _ epoch: ControllerEpoch, stagingIsOver: @escaping Lending.Over
   ) async throws {
+    let channel = AsyncChannel<DriverInput>()
+    let tellers = attempt.nodes.indices.map { rank in
+      NodeTeller(
+        services: services, attempt: attempt, epoch: epoch, nodeRank: rank, target: targets[rank], channel: channel)
+    }
     var driver = AttemptDriver(
       services: services, epoch: epoch, brief: brief, targets: targets, attempt: attempt,
       gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: brief.stagingTotal),
       lastSave: LastSave(
         assumed: brief.lastSave, grace: brief.spec.checkpoint.grace, interval: brief.spec.checkpoint.every),
-      offsets: attempt.nodes.map(\.metricsOffset), stagingIsOver: stagingIsOver)
-    let channel = AsyncChannel<DriverInput>()
+      offsets: attempt.nodes.map(\.metricsOffset), stagingIsOver: stagingIsOver, tellers: tellers)
     let outcome = try await withThrowingTaskGroup(of: Void.self, returning: GangOutcome?.self) { group in
       for rank in attempt.nodes.indices {
         let follower = NodeFollower(
@@ -73,6 +80,7 @@ struct AttemptDriver {
           metricsOffset: attempt.nodes[rank].metricsOffset, mayStart: attempt.state == .staging, channel: channel)
         group.addTask { await follower.run() }
       }
+      for teller in tellers { group.addTask { await teller.run() } }
       group.addTask { await Self.pass(changesOf: attempt, services, to: channel) }
       group.addTask { await Self.tick(channel) }
       defer {
@@ -127,6 +135,9 @@ struct AttemptDriver {
       return try await giveUp(on: rank, "node \(targets[rank].name) refused it: \(why)")
     case .trouble(let rank, let since, let trouble):
       return try await take(trouble, since: since, from: rank)
+    case .told(let rank, let telling, let took):
+      try await wasTold(rank, telling, took: took)
+      return nil
     case .look:
       return try await look()
     }
@@ -176,7 +187,7 @@ struct AttemptDriver {
       switch action {
       case .tellPeers(let ports):
         peers.says(ports)
-        await tellPeers()
+        tell()
       case .launch(let port):
         try await launch(port)
       case .running:
@@ -185,7 +196,7 @@ struct AttemptDriver {
         _ = try await services.store.markCheckpointing(attempt.id, by: epoch)
       case .stop(_, let cause):
         stops.wants(.stop(cause))
-        await tellStop()
+        tell()
       case .checkpointSeen(let step, let bytes):
         _ = try await services.store.registerCheckpoint(
           attempt.id, step: Int64(step), state: .uploading, size: bytes, by: epoch)
@@ -210,7 +221,7 @@ struct AttemptDriver {
       attempt = try await services.store.attempt(attempt.id)
     }
     launches.says(attempt.masterPort ?? port)
-    await tellLaunch()
+    tell()
   }
 
   private mutating func commit(_ stored: StoredCheckpoint) async throws {

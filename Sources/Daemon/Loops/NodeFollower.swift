@@ -13,6 +13,8 @@ enum DriverInput: Sendable {
   case trouble(nodeRank: Int, since: ContinuousClock.Instant, NodeTrouble)
   /// A node will not carry the attempt.
   case refused(nodeRank: Int, why: String)
+  /// A node was told something, which took so long; nil where it could not be told.
+  case told(nodeRank: Int, Telling, took: Duration?)
   /// Look at the database again.
   case look
 }
