@@ -97,7 +97,7 @@ extension Supervisor {
 
   /// Collects all processes that ended; the first rank that failed takes the others with it.
   private func reap() {
-    guard collect(), terminated == nil, ranks.contains(where: { $0.end == nil }) else { return }
+    guard collect(), terminated == nil, !endGuard.hasKilled, ranks.contains(where: { $0.end == nil }) else { return }
     // Half a gang would wait for the other half until the lease ends.
     note(.stopping(.gangFailed))
     terminate()
@@ -113,7 +113,7 @@ extension Supervisor {
       guard let index = ranks.firstIndex(where: { $0.pid == pid && $0.end == nil }) else { continue }
       let end = ProcessEnd(status: status)
       ranks[index].end = end
-      ranks[index].wasTold = terminated != nil || isKilled
+      ranks[index].wasTold = terminated != nil || isKilled || endGuard.hasKilled
       anyFailed = anyFailed || end != .exited(0)
       readFirstLines()
       switch end {

@@ -58,7 +58,8 @@ final class Supervisor {
   /// What the supervisor before this one left; nil where there was none that had started ranks.
   let remains: Remains?
 
-  var end: BootInstant
+  var end: BootInstant { didSet { endGuard.moves(to: end) } }
+  let endGuard: EndGuard
   var rule: LastSave
   /// The lead that the journal tells; nil before the ranks were started.
   var plannedLead: TimeSpan?
@@ -103,6 +104,7 @@ final class Supervisor {
     mailbox = try Mailbox()
     store = order.store.open(pacing: Self.pacing(telling: mailbox))
     end = receivedAt + order.leaseRemaining
+    endGuard = try EndGuard(end: end)
     rule = LastSave(assumed: order.lastSaveLead, grace: order.grace, interval: order.checkpointEvery)
     queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1)
     logs = try FolderWatch()
@@ -122,6 +124,7 @@ final class Supervisor {
       mailbox.post(.control(request.command, slot))
       return slot.wait()
     }
+    DispatchQueue(label: "baton.end").async { [endGuard] in endGuard.run() }
     try journal.append(.accepted(pid: getpid(), bootID: ProcessTable.bootID()))
   }
 
@@ -303,7 +306,7 @@ final class Supervisor {
 
   /// The lease is over: nothing may run any more, finished or not.
   private func hardEnd() {
-    let isEarly = ranks.isEmpty || ranks.contains { $0.end == nil }
+    let isEarly = ranks.isEmpty || ranks.contains { $0.end == nil } || endGuard.hasKilled
     if outcome.stopped == nil, remains == nil, isEarly { outcome.stopped = .leaseEnd }
     killTree()
     if case .running = phase { takeUnfinished() }

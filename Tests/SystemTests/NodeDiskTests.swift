@@ -119,6 +119,27 @@ struct NodeDiskTests {
     }
   }
 
+  @Test func endsRanksWithTheirLeaseThoughWhoWatchesThemWaitsForTheDisk() async throws {
+    try await SystemFixture.with(disk: .device) { s in
+      let node = try s.lab.node("n1")
+      // Nobody else ends them.
+      try await s.lab.stopWarden()
+      try await s.lease("first", seconds: 12)
+      let job = try await s.submit("name: still\nrun: [tail, -f, /dev/null]\n").id
+      try await s.wait(job, .running)
+      let rank = try s.number(of: try #require(s.strangers(on: node).first { $0.contains("tail -f") }))
+      try await node.stallDisk()
+      _ = try await s.client.checkpoint("\(job)")
+      try await s.waitsForItsDisk(node)
+      try await s.waiting(for: "the end of the rank") { try await ProcessEnd.wait(rank) }
+      #expect(try s.supervisor(on: node) != nil)
+      try await node.resumeDisk()
+      try await s.unsupervised(on: node)
+      try await s.wait(job, until: "over its lease") { $0.state.isWaiting }
+      #expect(try await s.client.run("\(job)").attempts.map(\.outcome) == [.leaseEnded])
+    }
+  }
+
   @Test(.enabled(if: canBeSlow, noThrottle)) func stagesOntoASlowDiskAndFetchesNothingTwice() async throws {
     try await NodeStagingTests.with(disk: .device) { s, proxy in
       let node = try s.lab.node("n1")
