@@ -44,7 +44,8 @@ struct CheckpointCostBench: AsyncParsableCommand {
         _ = try await client.createLease(
           LeaseRequest(name: "cost", nodeNames: bench.nodeNames, duration: "12h"))
         let steps = try await measureSteps(bench, client, program)
-        return steps + (try await measureUploads(bench, client, program))
+        let alone = try await measureUploads(bench, client, program, rests: true)
+        return steps + alone + (try await measureUploads(bench, client, program, rests: false))
       }
     }
     try BenchResult(name: "checkpoint-cost", machine: Machine.text(options), figures: figures).publish(
@@ -69,12 +70,13 @@ struct CheckpointCostBench: AsyncParsableCommand {
       guard let with = runs[true], let without = runs[false], with.saves > 0 else {
         throw BenchFailure("a run saved nothing: --run-seconds is to be some times --every")
       }
-      overhead.append(with.step / without.step - 1)
+      overhead.append(with.delay - without.delay)
       saving.append(with.savingSeconds / with.seconds)
       plain.append(without.step)
       saves += with.saves
       bench.progress.say(
-        "pair \(pair + 1): \(Figure.text(with.step)) s a step with \(with.saves) saves, \(Figure.text(without.step)) s without"
+        "pair \(pair + 1): \(Figure.text(with.step)) s a step with \(with.saves) saves, \(Figure.text(without.step)) s "
+          + "without; delayed by \(Figure.text(with.delay)), \(Figure.text(without.delay))"
       )
     }
     return [
@@ -86,27 +88,34 @@ struct CheckpointCostBench: AsyncParsableCommand {
     ]
   }
 
-  /// Checkpoints that are asked for, and raw uploads of as many bytes, in turn.
+  /// Checkpoints that are asked for, and raw uploads of as many bytes, in turn: of a program that leaves the processors
+  /// alone, where `rests`, or computes on one.
   private func measureUploads(
-    _ bench: BenchLab, _ client: BatonClient, _ program: StepProgram
+    _ bench: BenchLab, _ client: BatonClient, _ program: StepProgram, rests: Bool
   ) async throws -> [Figure] {
-    let job = try await client.submit(file: program.job("uploads", seconds: 86_400, every: nil))
+    let name = rests ? "" : "beside_computing_"
+    let job = try await client.submit(
+      file: program.job("\(name.replacing("_", with: "-"))uploads", seconds: 86_400, every: nil, rests: rests))
     try await waitUntil("\(job) to run") { try await client.job("\(job)").state == .running }
     let store = FileObjectStore(root: bench.lab.layout.objects)
     var (durable, raw) = ([Double](), [Double]())
     for round in 0..<uploads {
       durable.append(try await secondsToDurable(job, after: round, client, program))
       raw.append(try await secondsToPut(store, program, "bench/raw-\(round)"))
-      bench.progress.say("durable after \(Figure.text(durable[round])) s, raw upload \(Figure.text(raw[round])) s")
+      bench.progress.say(
+        "\(name)durable after \(Figure.text(durable[round])) s, raw upload \(Figure.text(raw[round])) s")
     }
     _ = try await client.cancel("\(job)")
+    _ = try await client.waitForEnd(of: job, within: .seconds(120))
     let ratio = zip(durable, raw).map { $0 / $1 }
     return [
-      Figure.median("durable_seconds", durable, "s", against: "\(size) MiB, from the rename to DURABLE"),
-      Figure.median("raw_upload_seconds", raw, "s", against: "one put of as many bytes into the same store"),
+      Figure.median("\(name)durable_seconds", durable, "s", against: "\(size) MiB, from the rename to DURABLE"),
+      Figure.median("\(name)raw_upload_seconds", raw, "s", against: "one put of as many bytes into the same store"),
       Figure(
-        "durable_over_raw", durable.median.flatMap { top in raw.median.map { top / $0 } }, "times", goal: .atMost(1.2),
-        against: "medians of \(uploads), in turn", samples: ratio),
+        "\(name)durable_over_raw", durable.median.flatMap { top in raw.median.map { top / $0 } }, "times",
+        goal: rests ? .atMost(1.2) : nil,
+        against: "medians of \(uploads), in turn" + (rests ? "" : ", the program computing on one processor"),
+        samples: ratio),
     ]
   }
 

@@ -30,10 +30,10 @@ struct StepProgram: Sendable {
   }
 
   /// A job that computes for `seconds`, and is asked for a save `every` so many, where that is said.
-  func job(_ name: String, seconds: Int, every: Int?) -> String {
+  func job(_ name: String, seconds: Int, every: Int?, rests: Bool = false) -> String {
     """
     name: \(name)
-    run: [\(program), steps, \(folder), "\(seconds)"]
+    run: [\(program), steps, \(folder), "\(seconds)"\(rests ? ", --rests" : "")]
     checkpoint: {grace: 60s, keep: {last: 1}\(every.map { ", every: \($0)s" } ?? "")}
     lease: {use: cost}
 
@@ -43,7 +43,7 @@ struct StepProgram: Sendable {
   /// What the lines of `job` say so far.
   func times(of job: JobID) throws -> StepTimes {
     let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: log(job))), as: UTF8.self)
-    var (times, total) = (StepTimes(), 0.0)
+    var (times, steps) = (StepTimes(), [Double]())
     var first: Double?
     for line in text.split(separator: "\n") {
       let fields = line.split(separator: " ")
@@ -55,11 +55,12 @@ struct StepProgram: Sendable {
         times.savingSeconds += to - from
         times.lastSaved = to
       } else {
-        times.steps += 1
-        total += to - from
+        steps.append(to - from)
       }
     }
-    times.step = times.steps > 0 ? total / Double(times.steps) : 0
+    guard !steps.isEmpty else { return times }
+    times.step = steps.reduce(0, +) / Double(steps.count)
+    times.undisturbed = steps.sorted()[steps.count / 10]
     return times
   }
 }
@@ -68,12 +69,16 @@ struct StepProgram: Sendable {
 struct StepTimes: Sendable {
   /// Of a step in the mean, in seconds; saves are none.
   var step = 0.0
-  var steps = 0
+  /// Of the step that nine of ten take longer than.
+  var undisturbed = 0.0
   var saves = 0
   /// In saves together.
   var savingSeconds = 0.0
   /// From the first step to the last.
   var seconds = 0.0
+  /// How much longer a step takes in the mean than one that nothing disturbs: what slows the whole machine for the time
+  /// of a run is not in it.
+  var delay: Double { step / undisturbed - 1 }
   /// When the last save was renamed into place, in seconds since 1970.
   var lastSaved: Double?
 }

@@ -17,6 +17,9 @@ struct StepsProgram: ParsableCommand {
   @Argument(help: "How long to compute.")
   var seconds: Int
 
+  @Flag(help: "Leave the processors alone, as a program does whose steps run on GPUs.")
+  var rests = false
+
   private static let wasAsked = Atomic(false)
   private static let isToLeave = Atomic(false)
 
@@ -32,7 +35,7 @@ struct StepsProgram: ParsableCommand {
     var (step, value) = (0, UInt64(seconds))
     while Self.now < end {
       let began = Self.now
-      for _ in 0..<100_000_000 { value = value &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407 }
+      if rests { usleep(10_000) } else { compute(&value) }
       step += 1
       // Told, so that it is computed.
       notes.add("step \(began) \(Self.now) \(value)")
@@ -46,6 +49,10 @@ struct StepsProgram: ParsableCommand {
       if leaves { throw ExitCode(85) }
     }
     try notes.tell()
+  }
+
+  private func compute(_ value: inout UInt64) {
+    for _ in 0..<100_000_000 { value = value &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407 }
   }
 
   private static var now: Double { Date().timeIntervalSince1970 }
