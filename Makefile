@@ -35,6 +35,7 @@ test: deps build-node ## build and run every test
 	@# Entering another root file system takes root; without, that one test says that it was skipped.
 	@[ "$$(id -u)" -ne 0 ] || scripts/stock-root.sh .build/stock-root
 	scripts/servers/install.sh .build/servers
+	scripts/install-deps.sh frameworks
 	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) BATON_STATIC_AGENT=$(CURDIR)/$(NODE_BIN)/baton-agent \
 	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" BATON_TEST_SERVERS=$(CURDIR)/.build/servers scripts/test.sh
 

@@ -82,7 +82,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
 
 extension KeyedDecodingContainer {
   /// Replaces `value` by what stands at `key`; leaves it as it is where nothing does.
-  fileprivate func read<Value: Decodable>(_ value: inout Value, _ key: Key) throws {
+  func read<Value: Decodable>(_ value: inout Value, _ key: Key) throws {
     value = try decodeIfPresent(Value.self, forKey: key) ?? value
   }
 }
@@ -165,31 +165,6 @@ public enum StagingMode: String, Hashable, Sendable, Codable, CaseIterable {
   case shard
   /// All of a packed version, its tar files as they are.
   case shards
-}
-
-/// How the ranks of a job are started.
-public struct LauncherSpec: Hashable, Sendable, Codable {
-  /// A way to start ranks.
-  public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
-    /// `processes_per_node` copies of the command on each node, told who they are by `RANK`, `WORLD_SIZE`,
-    /// `LOCAL_RANK`, `MASTER_ADDR`, `MASTER_PORT`.
-    case plain
-  }
-
-  /// The way.
-  public var kind: Kind = .plain
-  /// Ranks on each node; at least 1.
-  public var processesPerNode: Int = 1
-
-  /// One rank a node.
-  public init() {}
-
-  /// Reads what is told; the rest is at its default.
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    try container.read(&kind, .kind)
-    try container.read(&processesPerNode, .processesPerNode)
-  }
 }
 
 /// How a job saves.

@@ -35,7 +35,7 @@ private struct JobFileReader {
     readResources(into: &spec.resources)
     readTime(into: &spec.time)
     readLease(into: &spec)
-    readLauncher(into: &spec.launcher)
+    readLauncher(into: &spec)
     readCheckpoint(into: &spec.checkpoint)
     readRetry(into: &spec.retry)
     if let seeds = top.section("seeds", .seeds) {
@@ -150,16 +150,13 @@ private struct JobFileReader {
     }
   }
 
-  private func readLauncher(into launcher: inout LauncherSpec) {
+  private func readLauncher(into spec: inout JobSpec) {
     guard let section = top.section("launcher", .launcher) else { return }
-    launcher.processesPerNode = section.integer("processes_per_node", in: 1...1024) ?? launcher.processesPerNode
-    guard let text = section.word("kind") else { return }
-    if let kind = LauncherSpec.Kind(rawValue: text) {
-      launcher.kind = kind
-    } else {
-      let known = LauncherSpec.Kind.allCases.map(\.rawValue).joined(separator: ", ")
-      log.add("launcher.kind: '\(text)' is not supported yet (known kinds: \(known))", at: section.node("kind")?.mark)
-    }
+    let reader = LauncherReader(
+      section: section, gpusPerNode: spec.resources.gpusPerNode,
+      isGPUCountTold: top.node("resources")?["gpus_per_node"] != nil, command: spec.command,
+      commandMark: top.node("run")?.mark)
+    spec.launcher = reader.spec()
   }
 
   private func readCheckpoint(into policy: inout CheckpointPolicy) {

@@ -1,6 +1,23 @@
 public import Domain
 public import Wire
 
+/// What the nodes are told when their ranks are to start.
+public struct LaunchNotice: Hashable, Sendable {
+  /// Where rank 0 listens.
+  public var masterPort: Int
+  /// A port for each rank, by rank; nil where not every node told some.
+  public var rankPorts: [Int]?
+
+  /// Rank 0 listens on `masterPort`.
+  public init(masterPort: Int, rankPorts: [Int]? = nil) {
+    self.masterPort = masterPort
+    self.rankPorts = rankPorts
+  }
+
+  /// What a supervisor is told.
+  public var command: ControlCommand { .launch(masterPort: masterPort, rankPorts: rankPorts) }
+}
+
 /// What is known of one attempt from the journals of its nodes, and what follows from it.
 ///
 /// A value: each event returns the actions to take, and taking them is the caller's work. Journals are replayed from
@@ -12,7 +29,7 @@ public struct GangState: Hashable, Sendable {
     /// It is known on which ports the nodes serve what they stage: tell every node.
     case tellPeers(ports: [Int?])
     /// Every node is staged: tell every node to start its ranks.
-    case launch(masterPort: Int)
+    case launch(LaunchNotice)
     /// Every node has started its ranks.
     case running
     /// The ranks were told to leave.
@@ -66,6 +83,8 @@ public struct GangState: Hashable, Sendable {
   private var launchTold = false
   /// What rank 0's node found free.
   private var masterPort: Int?
+  /// What nodes found free for each of their ranks, by node; nil for one that told none.
+  private var rankPorts: [[Int]?]
   private var runningTold = false
   private var leavingTold = false
   private var stopTold: Set<Int> = []
@@ -82,6 +101,7 @@ public struct GangState: Hashable, Sendable {
   public init(nodeCount: Int, stagingTotal: ByteCount) {
     nodes = Array(repeating: .ordered, count: nodeCount)
     ports = Array(repeating: nil, count: nodeCount)
+    rankPorts = Array(repeating: nil, count: nodeCount)
     self.stagingTotal = stagingTotal
   }
 
@@ -131,8 +151,9 @@ public struct GangState: Hashable, Sendable {
     case .serving(let port):
       ports[nodeRank] = port
       return tellPeersIfKnown()
-    case .staged(let port, _, _, _):
+    case .staged(let port, _, _, _, let ranks):
       nodes[nodeRank] = .staged(port: port)
+      rankPorts[nodeRank] = ranks
       if nodeRank == 0 { masterPort = port }
       return tellPeersIfKnown() + launchIfStaged()
     case .launched:
@@ -229,7 +250,10 @@ public struct GangState: Hashable, Sendable {
     // Where an earlier controller died in the middle of telling them, some have started and wait for the others.
     guard !launchTold, let masterPort, nodes.allSatisfy(\.isStaged) else { return [] }
     launchTold = true
-    return [.launch(masterPort: masterPort)]
+    let told = rankPorts.compactMap(\.self)
+    return [
+      .launch(LaunchNotice(masterPort: masterPort, rankPorts: told.count == nodes.count ? told.flatMap(\.self) : nil))
+    ]
   }
 
   private mutating func runningIfLaunched() -> [Action] {

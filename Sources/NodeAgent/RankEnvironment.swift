@@ -7,28 +7,20 @@ import Wire
 struct RankEnvironment {
   var order: AttemptOrder
   var folder: AttemptFolder
-  var masterPort: Int
   /// The folder of each data set, by its name.
   var datasets: [(name: String, path: String)]
   /// The agent's own environment, of which little is passed on.
   var base: [String: String]
-  var cores: Int
 
-  /// The variables of the rank `localRank` of this node.
-  func variables(localRank: Int) -> [String: String] {
+  /// The variables of a rank: what the launcher and the contract say stands above what the user says.
+  func variables(of launch: RankLaunch) -> [String: String] {
     var all: [String: String] = ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
     for name in ["PATH", "HOME", "LANG", "USER"] { all[name] = base[name] ?? all[name] }
-    all["OMP_NUM_THREADS"] = "\(max(1, cores / max(1, order.processesPerNode)))"
+    all.merge(launch.defaults) { $1 }
     all.merge(order.environment) { $1 }
     all.merge(contract) { $1 }
     all.merge(ProcessTable.marker(of: folder)) { $1 }
-    let gpus = order.gpus.map(String.init).joined(separator: ",")
-    all.merge([
-      "RANK": "\(order.nodeRank * order.processesPerNode + localRank)", "LOCAL_RANK": "\(localRank)",
-      "WORLD_SIZE": "\(order.worldSize)", "LOCAL_WORLD_SIZE": "\(order.processesPerNode)",
-      "NODE_RANK": "\(order.nodeRank)", "MASTER_ADDR": order.nodeAddresses.first ?? "127.0.0.1",
-      "MASTER_PORT": "\(masterPort)", "CUDA_VISIBLE_DEVICES": gpus,
-    ]) { $1 }
+    all.merge(launch.variables) { $1 }
     return all
   }
 

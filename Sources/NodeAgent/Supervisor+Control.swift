@@ -22,10 +22,10 @@ extension Supervisor {
 
   func handle(_ command: ControlCommand) -> AgentReply {
     switch command {
-    case .launch(let port):
+    case .launch(let port, let rankPorts):
       switch phase {
       case .staging: return .refused("not everything is staged yet: wait for the journal's 'staged'")
-      case .staged: launch(masterPort: port)
+      case .staged: launch(masterPort: port, rankPorts: rankPorts ?? [])
       default: break
       }
       return .ok
@@ -82,22 +82,5 @@ extension Supervisor {
       dropUploads()
       phase = .saving
     }
-  }
-
-  /// A port that was free a moment ago.
-  func freePort() throws(SystemError) -> Int {
-    let raw = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
-    if raw < 0 { throw SystemError("cannot make", "a socket", errno: errno) }
-    let socket = Descriptor(owning: raw)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let code = withUnsafeMutablePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(socket.raw, $0, size) == 0 ? getsockname(socket.raw, $0, &size) : -1
-      }
-    }
-    if code != 0 { throw SystemError("cannot find", "a free port", errno: errno) }
-    return Int(UInt16(bigEndian: address.sin_port))
   }
 }

@@ -27,24 +27,27 @@ extension Supervisor {
   }
 
   /// Starts every rank of this node; none stays where one cannot be started.
-  func launch(masterPort: Int) {
+  func launch(masterPort: Int, rankPorts: [Int]) {
     do {
       local = try LocalCheckpoints(folder, localRanks: localRanks)
       try Disk.writeAtomically(
         Array(order.nodeAddresses.map { $0 + "\n" }.joined().utf8), to: folder.nodeFile, mode: 0o644)
+      let rendezvous = Rendezvous(
+        attempt: order.attempt, nodeAddresses: order.nodeAddresses, masterPort: masterPort, rankPorts: rankPorts)
+      let share = NodeShare(
+        nodeRank: order.nodeRank, gpus: order.gpus, cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+      let launches = try order.launcher.launches(on: share, rendezvous)
       let environment = RankEnvironment(
-        order: order, folder: folder, masterPort: masterPort,
+        order: order, folder: folder,
         datasets: order.datasets.map { dataset in
           let name = ReplicaName(dataset, rank: order.nodeRank, count: order.nodeAddresses.count)
           return (dataset.name, node.replica(name.folder))
-        }, base: Self.ownEnvironment(),
-        cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        }, base: Self.ownEnvironment())
       phase = .running
       // Every node is staged: nobody asks for anything any more.
       exchange?.close()
-      for index in 0..<order.processesPerNode {
-        ranks.append(try start(localRank: index, environment.variables(localRank: index)))
-      }
+      ports?.release()
+      for one in launches { ranks.append(try start(one.rank, environment.variables(of: one))) }
       launchedAt = .now()
       note(.launched(pids: ranks.map(\.pid)))
       tellPlan()
@@ -66,8 +69,7 @@ extension Supervisor {
     return found
   }
 
-  private func start(localRank: Int, _ variables: [String: String]) throws -> Rank {
-    let rank = localRanks[localRank]
+  private func start(_ rank: Int, _ variables: [String: String]) throws -> Rank {
     let command = order.command.map { RankEnvironment.expand($0, with: variables) }
     let program = try RankEnvironment.findProgram(
       command.first ?? "", path: variables["PATH"] ?? "", work: folder.work

@@ -80,6 +80,8 @@ final class Supervisor {
   var background: [Task<Void, Never>] = []
   /// Serves other nodes while the gang stages.
   var exchange: Exchange?
+  /// Kept for the ranks until they start.
+  var ports: FreePorts?
   var isRecording = false
   var isRecorded = false
   /// When the checkpoint that is awaited was asked for.
@@ -192,10 +194,13 @@ final class Supervisor {
     guard case .staging = phase else { return }
     do {
       let done = try result.get()
+      let ports = try FreePorts(1 + (order.launcher.kind.needsRankPorts ? order.processesPerNode : 0))
+      self.ports = ports
       phase = .staged
       note(
         .staged(
-          port: try freePort(), bytes: done.bytes, took: BootInstant.now() - start, brought: done.brought))
+          port: ports.numbers[0], bytes: done.bytes, took: BootInstant.now() - start, brought: done.brought,
+          rankPorts: ports.numbers.count > 1 ? Array(ports.numbers.dropFirst()) : nil))
     } catch {
       let failure = error as? StagingFailure ?? .failed("\(error)")
       note(.stagingFailed(failure))

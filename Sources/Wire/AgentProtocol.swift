@@ -75,6 +75,10 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var holders: HoldersOrder?
   /// Content ids of data sets that are not evicted to make room; nil for none.
   public var pinned: [String]?
+  /// What the ranks are told beside the contract; nil for `plain`, as from a controller that knows no other.
+  public var launcherKind: LauncherSpec.Kind?
+  /// Which of the `gpus` a rank sees; nil for what is usual for the kind.
+  public var gpuView: LauncherSpec.GPUView?
 
   /// An order; every field is told.
   public init(
@@ -82,7 +86,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,
     datasets: [DatasetOrder], resume: ResumeOrder?, store: StoreAccess, leaseRemaining: TimeSpan, leaseEnd: Timestamp,
     lastSaveLead: TimeSpan, grace: TimeSpan, checkpointEvery: TimeSpan?, reserve: ByteCount,
-    exchange: ExchangeOrder? = nil, holders: HoldersOrder? = nil, pinned: [String]? = nil
+    exchange: ExchangeOrder? = nil, holders: HoldersOrder? = nil, pinned: [String]? = nil,
+    launcherKind: LauncherSpec.Kind? = nil, gpuView: LauncherSpec.GPUView? = nil
   ) {
     version = AgentProtocol.version
     self.attempt = attempt
@@ -108,10 +113,17 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     self.exchange = exchange
     self.holders = holders
     self.pinned = pinned
+    self.launcherKind = launcherKind
+    self.gpuView = gpuView
   }
 
   /// Ranks over all nodes.
   public var worldSize: Int { nodeAddresses.count * processesPerNode }
+
+  /// How the ranks are started.
+  public var launcher: LauncherSpec {
+    LauncherSpec(kind: launcherKind ?? .plain, processesPerNode: processesPerNode, gpus: gpuView)
+  }
 }
 
 /// A data set version to stage.
@@ -220,7 +232,9 @@ public struct RescueRequest: Hashable, Sendable, Codable {
 /// Each may be sent twice.
 public enum ControlCommand: Hashable, Sendable, Codable {
   /// Start the ranks; refused before everything is staged, ignored when they were started.
-  case launch(masterPort: Int)
+  ///
+  /// `rankPorts` has a port for each rank, by rank; nil where not every node told some.
+  case launch(masterPort: Int, rankPorts: [Int]? = nil)
   /// SIGUSR1 to every rank: save now and go on.
   case checkpoint
   /// SIGTERM, grace, SIGKILL, upload, end.

@@ -26,7 +26,7 @@ import Testing
     (spec.resources.nodes, spec.resources.gpusPerNode) = (2, 0)
     (spec.resources.nodeType, spec.resources.localDisk) = ("gpu_a100", .gibibytes(1))
     (spec.time.limit, spec.time.minimum) = (.hours(2), .hours(1))
-    spec.launcher.processesPerNode = 4
+    spec.launcher = LauncherSpec(kind: .torchrun, processesPerNode: 4, gpus: .own)
     (spec.checkpoint.every, spec.checkpoint.grace, spec.checkpoint.keep.last) = (.minutes(5), .seconds(45), 5)
     (spec.checkpoint.keep.best, spec.checkpoint.keep.metric, spec.checkpoint.keep.mode) = (2, "accuracy", .max)
     (spec.checkpoint.keep.everySteps, spec.checkpoint.keep.youngerThan) = (1000, .hours(1))

@@ -45,9 +45,23 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
     #expect(gang.actions.isEmpty)
     gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: 0)
-    #expect(gang.actions == [.launch(masterPort: 7000)])
+    #expect(gang.actions == [.launch(LaunchNotice(masterPort: 7000))])
     gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: 0)
     #expect(gang.actions.count == 1)
+  }
+
+  @Test func tellsThePortsOfAllRanksInTheirOrder() {
+    var gang = Gang(2)
+    gang.hears(.staged(port: 7001, bytes: .zero, took: .zero, rankPorts: [8002, 8003]), from: 1)
+    gang.hears(.staged(port: 7000, bytes: .zero, took: .zero, rankPorts: [8000, 8001]), from: 0)
+    #expect(gang.actions == [.launch(LaunchNotice(masterPort: 7000, rankPorts: [8000, 8001, 8002, 8003]))])
+  }
+
+  @Test func tellsNoPortsOfRanksWhereANodeKnowsNone() {
+    var gang = Gang(2)
+    gang.hears(.staged(port: 7000, bytes: .zero, took: .zero, rankPorts: [8000]), from: 0)
+    gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
+    #expect(gang.actions == [.launch(LaunchNotice(masterPort: 7000))])
   }
 
   @Test func tellsWherePeersServeOnceEveryNodeHasSaid() {
@@ -65,7 +79,7 @@ private func stored(_ step: Int) -> StoredCheckpoint {
   @Test func tellsNothingOfPeersWhereNobodyServesOrAllIsStaged() {
     var gang = Gang(2)
     for rank in 0...1 { gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: rank) }
-    #expect(gang.actions == [.launch(masterPort: 7000)])
+    #expect(gang.actions == [.launch(LaunchNotice(masterPort: 7000))])
     var alone = Gang(1)
     alone.hears(.serving(port: 4000), from: 0)
     #expect(alone.actions.isEmpty)
@@ -85,7 +99,7 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     gang.hears(.staged(port: 7000, bytes: .zero, took: .zero), from: 0)
     gang.hears(.launched(pids: [10]), from: 0)
     gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
-    #expect(gang.actions == [.launch(masterPort: 7000)])
+    #expect(gang.actions == [.launch(LaunchNotice(masterPort: 7000))])
   }
 
   @Test func isSettledOnlyWhenEveryNodeToldItsEnd() {
@@ -151,7 +165,7 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     gang.hears(.launched(pids: [1]), from: 0)
     gang.hears(ended([0]), from: 0)
     gang.hears(.staged(port: 7001, bytes: .zero, took: .zero), from: 1)
-    #expect(gang.actions == [.launch(masterPort: 7000)])
+    #expect(gang.actions == [.launch(LaunchNotice(masterPort: 7000))])
   }
 
   @Test func aNodeThatCannotBeReachedWhileTheRanksAreStartedIsGivenUp() {

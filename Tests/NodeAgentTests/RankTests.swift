@@ -103,6 +103,59 @@ struct RankTests {
     }
   }
 
+  @Test func tellsRanksWhatTheirLauncherTells() async throws {
+    try await AgentFixture.with { fixture in
+      var order = try fixture.order("env > $BATON_CHECKPOINT_DIR/../env.$RANK", processes: 2)
+      order.launcherKind = .torchrun
+      order.gpus = [2, 3]
+      order.environment = ["TORCHELASTIC_RUN_ID": "forged", "TORCH_NCCL_ASYNC_ERROR_HANDLING": "3"]
+      let node = fixture.node()
+      let (outcome, _) = try await fixture.run(order, on: node)
+      #expect(outcome.exits.map(\.code) == [0, 0])
+      let lines = Set(try fixture.text(node.folder() + "/env.1").split(separator: "\n").map(String.init))
+      for expected in [
+        "TORCHELASTIC_RUN_ID=attempt-7", "TORCH_NCCL_ASYNC_ERROR_HANDLING=3", "OMP_NUM_THREADS=1", "GROUP_RANK=0",
+        "ROLE_RANK=1", "CUDA_VISIBLE_DEVICES=2,3",
+      ] { #expect(lines.contains(expected), "\(expected)") }
+    }
+  }
+
+  @Test func findsAPortForEachRankWhereTheLauncherNeedsOne() async throws {
+    try await AgentFixture.with { fixture in
+      var order = try fixture.order(
+        "echo \"$TF_CONFIG $CUDA_VISIBLE_DEVICES\" > $BATON_CHECKPOINT_DIR/../tf.$RANK", processes: 2)
+      order.launcherKind = .tensorflow
+      order.gpus = [2, 3]
+      let node = fixture.node()
+      try #expect(await node.start(order) == .ok)
+      let follower = try Follower(node, order.attempt)
+      let staged = try await follower.event { if case .staged = $0 { true } else { false } }
+      guard case .staged(let port, _, _, _, let told) = staged else { return }
+      let ports = try #require(told)
+      #expect(ports.count == 2 && Set(ports + [port]).count == 3, "\(ports), \(port)")
+      try #expect(await node.control(order.attempt, .launch(masterPort: port, rankPorts: ports)) == .ok)
+      #expect(try await follower.outcome().exits.map(\.code) == [0, 0])
+      let workers = ports.map { "\"127.0.0.1:\($0)\"" }.joined(separator: ",")
+      for rank in 0...1 {
+        let task = #""task":{"type":"worker","index":\#(rank)}"#
+        #expect(
+          try fixture.text(node.folder() + "/tf.\(rank)")
+            == "{\"cluster\":{\"worker\":[\(workers)]},\(task)} \(rank + 2)\n")
+      }
+    }
+  }
+
+  @Test func startsNoRankWhereOneWouldGetNoGPU() async throws {
+    try await AgentFixture.with { fixture in
+      var order = try fixture.order("exit 0", processes: 2)
+      order.gpus = [0, 1, 2]
+      order.gpuView = .own
+      let (outcome, _) = try await fixture.run(order, on: fixture.node())
+      #expect(outcome.launchError?.contains("3 GPUs cannot be shared evenly by 2 ranks") == true)
+      #expect(outcome.exits.isEmpty)
+    }
+  }
+
   @Test func doesNotAskProgramsThatDoNotKnowTheSignal() async throws {
     try await AgentFixture.with { fixture in
       let order = try fixture.order("trap 'exit 0' TERM" + Script.wait)

@@ -127,7 +127,7 @@ struct ServeVerbTests {
       #expect(outcome.exits.map(\.code) == [0])
       // A node that is alone serves nobody.
       #expect(!follower.events.contains { if case .serving = $0 { true } else { false } })
-      #expect(follower.events.contains { if case .staged(_, dataset.total, _, nil) = $0 { true } else { false } })
+      #expect(follower.events.contains { if case .staged(_, dataset.total, _, nil, _) = $0 { true } else { false } })
     }
   }
 

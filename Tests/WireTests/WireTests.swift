@@ -12,6 +12,7 @@ import Wire
     AgentEvent.accepted(pid: 7, bootID: "b"), .staging(done: ByteCount(1), total: ByteCount(2)),
     .staged(port: 7000, bytes: ByteCount(3), took: .seconds(1.5)),
     .staged(port: 7000, bytes: ByteCount(3), took: .seconds(1.5), brought: ByteCount(2)),
+    .staged(port: 7000, bytes: ByteCount(3), took: .seconds(1.5), rankPorts: [7001, 7002]),
     .stagingFailed(.diskTooSmall(needed: .gibibytes(2), room: .mebibytes(1))), .launched(pids: [1, 2]),
     .firstLine(rank: 0), .checkpointAsked, .checkpointLocal(step: 5, bytes: ByteCount(9)),
     .checkpointStored(
@@ -69,6 +70,13 @@ import Wire
     #expect(
       try JSONDecoder().decode(AgentEvent.self, from: Data(event.utf8))
         == .staging(done: ByteCount(1), total: ByteCount(2)))
+    let staged = #"{"staged": {"port": 7000, "bytes": 3, "took": 0}}"#
+    #expect(
+      try JSONDecoder().decode(AgentEvent.self, from: Data(staged.utf8))
+        == .staged(port: 7000, bytes: ByteCount(3), took: .zero))
+    let launch = #"{"launch": {"masterPort": 7000}}"#
+    #expect(
+      try JSONDecoder().decode(ControlCommand.self, from: Data(launch.utf8)) == .launch(masterPort: 7000))
   }
 
   @Test func anOrderFromBeforeThereWereHoldersNamesNone() throws {

@@ -68,7 +68,7 @@ extension AttemptDriver {
     switch subject {
     case .stop: stops.wanted.map { .command($0) }
     case .peers: peers.text.map { .command(.peers(ports: $0)) }
-    case .launch: launches.text.map { .command(.launch(masterPort: $0)) }
+    case .launch: launches.text.map { .command($0.command) }
     case .save: .command(.checkpoint)
     case .lead: leads.text.map { .command(.lastSave(lead: $0)) }
     case .deadline: deadlines.text.map { .leaseEnds($0) }
@@ -146,7 +146,7 @@ extension AttemptDriver {
       services.hub.publish(.job(attempt.job))
     }
     try await noteTrouble(entry.event, from: rank)
-    if case .staged(_, _, let took, let brought) = entry.event {
+    if case .staged(_, _, let took, let brought, _) = entry.event {
       _ = try await services.store.recordStaging(
         node: targets[rank].id, attempt: attempt.id, brought: brought, took: took, by: epoch)
       for dataset in brief.datasets where dataset.mode == .copy {

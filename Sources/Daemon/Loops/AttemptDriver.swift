@@ -26,8 +26,8 @@ struct AttemptDriver {
   /// The lease's end: by the order a node knows it only as exactly as the order was quick, and perhaps from before the
   /// lease was extended.
   var deadlines = Notice<Timestamp>()
-  /// The port of rank 0, once the ranks are to start.
-  var launches = Notice<Int>()
+  /// On which ports the ranks find each other, once they are to start.
+  var launches = Notice<LaunchNotice>()
   /// Where the nodes serve each other what they stage.
   var peers = Notice<[Int?]>()
   var stops = StopLedger()
@@ -188,8 +188,8 @@ struct AttemptDriver {
       case .tellPeers(let ports):
         peers.says(ports)
         tell()
-      case .launch(let port):
-        try await launch(port)
+      case .launch(let notice):
+        try await launch(notice)
       case .running:
         _ = try await services.store.markRunning(attempt.id, by: epoch)
       case .leaving:
@@ -215,12 +215,14 @@ struct AttemptDriver {
   ///
   /// The database knows first: a node that is told twice starts once, and one that could not be told while the
   /// database says LAUNCHING is told at the next look, or when a driver takes over.
-  private mutating func launch(_ port: Int) async throws {
+  private mutating func launch(_ wanted: LaunchNotice) async throws {
+    var notice = wanted
     if attempt.state == .staging {
-      _ = try await services.store.markLaunching(attempt.id, masterPort: port, by: epoch)
+      _ = try await services.store.markLaunching(attempt.id, masterPort: notice.masterPort, by: epoch)
       attempt = try await services.store.attempt(attempt.id)
     }
-    launches.says(attempt.masterPort ?? port)
+    notice.masterPort = attempt.masterPort ?? notice.masterPort
+    launches.says(notice)
     tell()
   }
 

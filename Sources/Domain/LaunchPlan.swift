@@ -1,0 +1,173 @@
+/// What the ranks of one attempt have to know of each other; known once every node is staged.
+public struct Rendezvous: Hashable, Sendable {
+  /// The attempt: no rank of another one may join.
+  public var attempt: AttemptID
+  /// Addresses of all nodes, in rank order; not empty.
+  public var nodeAddresses: [String]
+  /// Where rank 0 listens, on the first node.
+  public var masterPort: Int
+  /// A port for each rank, by rank; empty where the launcher asks for none.
+  public var rankPorts: [Int]
+
+  /// Ranks of `attempt` on `nodeAddresses`.
+  public init(attempt: AttemptID, nodeAddresses: [String], masterPort: Int, rankPorts: [Int] = []) {
+    self.attempt = attempt
+    self.nodeAddresses = nodeAddresses
+    self.masterPort = masterPort
+    self.rankPorts = rankPorts
+  }
+}
+
+/// What one node has for its ranks.
+public struct NodeShare: Hashable, Sendable {
+  /// Position of the node in the attempt.
+  public var nodeRank: Int
+  /// Indices of the GPUs to use; empty for none.
+  public var gpus: [Int]
+  /// Processors of the node.
+  public var cores: Int
+
+  /// The node of `nodeRank`.
+  public init(nodeRank: Int, gpus: [Int], cores: Int) {
+    self.nodeRank = nodeRank
+    self.gpus = gpus
+    self.cores = cores
+  }
+}
+
+/// One process of a training program, as its launcher wants it.
+public struct RankLaunch: Hashable, Sendable {
+  /// Position among all ranks.
+  public var rank: Int
+  /// Position among the ranks of its node.
+  public var localRank: Int
+  /// Variables that the user's own take the place of.
+  public var defaults: [String: String]
+  /// Variables that nothing takes the place of: a rank that is told otherwise finds nobody.
+  public var variables: [String: String]
+}
+
+/// Why a launcher cannot start the ranks of a node.
+public enum LaunchProblem: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The ranks of a node cannot get the same number of GPUs each.
+  case unevenGPUs(gpus: Int, ranks: Int)
+  /// Not every rank has a port.
+  case missingPorts(told: Int, ranks: Int)
+
+  /// What is wrong, and what to do.
+  public var description: String {
+    switch self {
+    case .unevenGPUs(let gpus, let ranks):
+      "\(gpus) GPUs cannot be shared evenly by \(ranks) ranks of the node: change resources.gpus_per_node or "
+        + "launcher.processes_per_node, or let all see all of them with launcher.gpus: all"
+    case .missingPorts(let told, let ranks):
+      "\(ranks) ranks need a port each, and the nodes told \(told): one of their agents is too old"
+    }
+  }
+}
+
+extension LauncherSpec {
+  /// The processes of the node of `share`, by local rank.
+  ///
+  /// Ranks are numbered node by node: those of node n are from n × `processesPerNode` on.
+  ///
+  /// - Throws: `LaunchProblem` where a rank cannot have what its kind needs.
+  public func launches(
+    on share: NodeShare, _ rendezvous: Rendezvous
+  ) throws(LaunchProblem) -> [RankLaunch] {
+    let worldSize = rendezvous.nodeAddresses.count * processesPerNode
+    if kind.needsRankPorts, rendezvous.rankPorts.count != worldSize {
+      throw .missingPorts(told: rendezvous.rankPorts.count, ranks: worldSize)
+    }
+    var launches: [RankLaunch] = []
+    for localRank in 0..<processesPerNode {
+      let rank = share.nodeRank * processesPerNode + localRank
+      var variables = common(rank, localRank, share, rendezvous)
+      variables["CUDA_VISIBLE_DEVICES"] = try visibleGPUs(localRank, share.gpus).map(String.init).joined(separator: ",")
+      variables.merge(ownVariables(rank, share, rendezvous)) { $1 }
+      launches.append(
+        RankLaunch(
+          rank: rank, localRank: localRank, defaults: defaults(cores: share.cores), variables: variables))
+    }
+    return launches
+  }
+
+  /// What every kind of launcher tells.
+  private func common(
+    _ rank: Int, _ localRank: Int, _ share: NodeShare, _ rendezvous: Rendezvous
+  ) -> [String: String] {
+    [
+      "RANK": "\(rank)", "LOCAL_RANK": "\(localRank)",
+      "WORLD_SIZE": "\(rendezvous.nodeAddresses.count * processesPerNode)", "LOCAL_WORLD_SIZE": "\(processesPerNode)",
+      "NODE_RANK": "\(share.nodeRank)", "MASTER_ADDR": rendezvous.nodeAddresses.first ?? "127.0.0.1",
+      "MASTER_PORT": "\(rendezvous.masterPort)",
+    ]
+  }
+
+  private func visibleGPUs(_ localRank: Int, _ gpus: [Int]) throws(LaunchProblem) -> ArraySlice<Int> {
+    guard gpus.count > 0, self.gpus == .own else { return gpus[...] }
+    guard gpus.count % processesPerNode == 0 else {
+      throw .unevenGPUs(gpus: gpus.count, ranks: processesPerNode)
+    }
+    let each = gpus.count / processesPerNode
+    return gpus[localRank * each..<(localRank + 1) * each]
+  }
+
+  /// A rank has its share of the processors.
+  ///
+  /// But several that `torchrun` starts have one each, so that a program computes the same bits by either of them.
+  private func defaults(cores: Int) -> [String: String] {
+    var all = ["OMP_NUM_THREADS": "\(max(1, cores / max(1, processesPerNode)))"]
+    if kind == .torchrun {
+      if processesPerNode > 1 { all["OMP_NUM_THREADS"] = "1" }
+      all["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "1"
+    }
+    return all
+  }
+
+  /// What only this kind tells.
+  private func ownVariables(_ rank: Int, _ share: NodeShare, _ rendezvous: Rendezvous) -> [String: String] {
+    let worldSize = rendezvous.nodeAddresses.count * processesPerNode
+    switch kind {
+    case .plain: return [:]
+    case .torchrun:
+      // As `torch.distributed.run` sets them. Rank 0 holds the store of the rendezvous: no agent does it for it.
+      return [
+        "GROUP_RANK": "\(share.nodeRank)", "GROUP_WORLD_SIZE": "\(rendezvous.nodeAddresses.count)",
+        "ROLE_NAME": "default", "ROLE_RANK": "\(rank)", "ROLE_WORLD_SIZE": "\(worldSize)",
+        "TORCHELASTIC_RUN_ID": "\(rendezvous.attempt)", "TORCHELASTIC_RESTART_COUNT": "0",
+        "TORCHELASTIC_MAX_RESTARTS": "0", "TORCHELASTIC_USE_AGENT_STORE": "False",
+      ]
+    case .tensorflow: return ["TF_CONFIG": tensorFlowConfiguration(rank, rendezvous)]
+    case .jax:
+      return [
+        "JAX_COORDINATOR_ADDRESS": Self.endpoint(rendezvous.nodeAddresses.first ?? "127.0.0.1", rendezvous.masterPort),
+        "JAX_NUM_PROCESSES": "\(worldSize)", "JAX_PROCESS_ID": "\(rank)",
+      ]
+    }
+  }
+
+  private func tensorFlowConfiguration(_ rank: Int, _ rendezvous: Rendezvous) -> String {
+    let workers = rendezvous.rankPorts.enumerated().map { rank, port in
+      Self.quoted(Self.endpoint(rendezvous.nodeAddresses[rank / processesPerNode], port))
+    }
+    return #"{"cluster":{"worker":[\#(workers.joined(separator: ","))]},"task":{"type":"worker","index":\#(rank)}}"#
+  }
+
+  /// `host:port`, an IPv6 address in brackets.
+  private static func endpoint(_ host: String, _ port: Int) -> String {
+    host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+
+  /// `text` as JSON has it.
+  private static func quoted(_ text: String) -> String {
+    let escaped = text.unicodeScalars.map { scalar in
+      switch scalar {
+      case "\"", "\\": "\\\(scalar)"
+      case "\0"..<" ": "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      default: "\(scalar)"
+      }
+    }
+    return "\"\(escaped.joined())\""
+  }
+}

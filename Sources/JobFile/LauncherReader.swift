@@ -1,0 +1,94 @@
+internal import Domain
+internal import Yams
+
+/// Reads how the ranks are started, and whether that goes with the rest of the file.
+struct LauncherReader {
+  /// Kinds that will mean something.
+  private static let planned = ["mxnet", "mpi", "horovod"]
+  /// What people call a kind that has another name here.
+  private static let otherNames = [
+    "pytorch": "torchrun", "torch": "torchrun", "ddp": "torchrun", "fsdp": "torchrun", "torch.distributed": "torchrun",
+    "tf": "tensorflow", "keras": "tensorflow", "none": "plain", "flax": "jax",
+  ]
+
+  let section: Section
+  /// Nil where the file does not tell, or not rightly: `isGPUCountTold`.
+  let gpusPerNode: Int?
+  let isGPUCountTold: Bool
+  let command: [String]
+  let commandMark: Mark?
+
+  /// The launcher; what is wrong with it is in the log.
+  func spec() -> LauncherSpec {
+    guard let kind = kind() else { return LauncherSpec() }
+    checkCommand(kind)
+    let spec = LauncherSpec(kind: kind, processesPerNode: processesPerNode(kind), gpus: gpus())
+    checkShares(spec)
+    return spec
+  }
+
+  /// The kind, `plain` where none is told; nil for one that is none.
+  private func kind() -> LauncherSpec.Kind? {
+    guard let node = section.node("kind") else { return .plain }
+    guard let word = section.word("kind") else { return nil }
+    if let kind = LauncherSpec.Kind(rawValue: word) { return kind }
+    let names = LauncherSpec.Kind.allCases.map(\.rawValue)
+    let known = "(known kinds: \(names.joined(separator: ", ")))"
+    if Self.planned.contains(word.lowercased()) {
+      section.log.add("launcher.kind: '\(word)' is not supported yet \(known)", at: node.mark)
+    } else {
+      let hint = (Self.otherNames[word.lowercased()] ?? closest(to: word, among: names)).map {
+        ": did you mean '\($0)'?"
+      }
+      section.log.add("launcher.kind: unknown kind '\(word)'\(hint ?? "") \(known)", at: node.mark)
+    }
+    return nil
+  }
+
+  private func processesPerNode(_ kind: LauncherSpec.Kind) -> Int {
+    guard let node = section.node("processes_per_node") else {
+      guard kind == .torchrun, !isGPUCountTold else { return kind == .torchrun ? max(1, gpusPerNode ?? 1) : 1 }
+      section.log.add(
+        "launcher.kind: torchrun starts one rank a GPU: say how many with resources.gpus_per_node, or how many ranks "
+          + "with launcher.processes_per_node", at: section.node("kind")?.mark)
+      return 1
+    }
+    if case .scalar(let scalar) = node, scalar.string == "gpu" {
+      if let gpusPerNode, gpusPerNode > 0 { return gpusPerNode }
+      if gpusPerNode == 0 || !isGPUCountTold {
+        section.log.add(
+          "launcher.processes_per_node: 'gpu' means one rank a GPU: say how many with resources.gpus_per_node",
+          at: node.mark)
+      }
+      return 1
+    }
+    return section.integer("processes_per_node", in: 1...1024) ?? 1
+  }
+
+  private func gpus() -> LauncherSpec.GPUView? {
+    guard let word = section.word("gpus") else { return nil }
+    if let view = LauncherSpec.GPUView(rawValue: word) { return view }
+    section.log.add(
+      "launcher.gpus: 'all' lets every rank see all GPUs of its node, 'own' only its share of them; found '\(word)'",
+      at: section.node("gpus")?.mark)
+    return nil
+  }
+
+  private func checkShares(_ spec: LauncherSpec) {
+    guard spec.gpus == .own, let gpusPerNode, gpusPerNode % spec.processesPerNode != 0 else { return }
+    let problem = LaunchProblem.unevenGPUs(gpus: gpusPerNode, ranks: spec.processesPerNode)
+    section.log.add("launcher: \(problem)", at: (section.node("processes_per_node") ?? section.node("gpus"))?.mark)
+  }
+
+  /// A launcher that Baton starts as a rank would start ranks of its own.
+  private func checkCommand(_ kind: LauncherSpec.Kind) {
+    guard kind == .torchrun, let program = command.first else { return }
+    let modules = zip(command, command.dropFirst()).filter { $0.0 == "-m" }.map(\.1)
+    let isTorchrun = program.split(separator: "/").last == "torchrun"
+    guard isTorchrun || modules.contains(where: { ["torch.distributed.run", "torch.distributed.launch"].contains($0) })
+    else { return }
+    section.log.add(
+      "run: starts torchrun, and so does launcher.kind: torchrun: write the program alone, as in run: python train.py, "
+        + "and its ranks are started for it", at: commandMark)
+  }
+}
