@@ -97,7 +97,8 @@ struct AgentStagingTests {
 
   /// The node says where it serves, and goes on until its input ends.
   @Test func aNodeServesUntilTheCallerHasEnough() async throws {
-    let frames = try [ServeFrame.serving(port: 4000, contentIDs: ["abc"]), .alive].map {
+    // Where it serves comes last: who is cut off while it writes dies of that.
+    let frames = try [ServeFrame.alive, .serving(port: 4000, contentIDs: ["abc"])].map {
       "echo '\(String(decoding: try JSONEncoder().encode($0), as: UTF8.self))'"
     }
     let begin = ["read order", #"echo "$order" > "$root/order""#]

@@ -79,7 +79,7 @@ import Wire
       try await s.expectOneCurveToTheEnd(job, resumedFrom: 10)
       let first = try #require(try await s.client.run("\(job)").attempts.first)
       #expect(first.outcome == .leaseEnded)
-      let words = "its checkpoint of step \(saving.step) is of no use: the program ended before it was complete"
+      let words = "its checkpoint of step \(saving.step) is of no use: no time was left before it was complete"
       #expect(first.detail?.contains(words) == true, "\(first)")
     }
   }
