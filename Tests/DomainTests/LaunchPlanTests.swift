@@ -10,7 +10,9 @@ import Testing
   private func launches(
     _ spec: LauncherSpec, node: Int = 1, gpus: [Int] = [], cores: Int = 8
   ) throws -> [RankLaunch] {
-    try spec.launches(on: NodeShare(nodeRank: node, gpus: gpus, cores: cores), two)
+    var gang = two
+    gang.rankPorts = Array(two.rankPorts.prefix(2 * spec.processesPerNode))
+    return try spec.launches(on: NodeShare(nodeRank: node, gpus: gpus, cores: cores), gang)
   }
 
   @Test(arguments: LauncherSpec.Kind.allCases)
