@@ -47,7 +47,10 @@ public struct GangOutcome: Hashable, Sendable {
   ///    or tried elsewhere (75) do not fail.
   /// 6. The lease ended: LEASE_ENDED.
   /// 7. Ranks asked to be continued, or elsewhere: SAVED, ELSEWHERE.
-  init(nodes: [GangState.NodePhase]) {
+  ///
+  /// Of several ranks that failed it names `firstFailed`, the one that was heard of first: the others may have failed
+  /// because it was gone.
+  init(nodes: [GangState.NodePhase], firstFailed: Int? = nil) {
     var outcomes: [(node: Int, outcome: NodeOutcome)] = []
     var losses: [(node: Int, why: String)] = []
     for (index, node) in nodes.enumerated() {
@@ -56,7 +59,8 @@ public struct GangOutcome: Hashable, Sendable {
     }
     self =
       Self.ordered(outcomes) ?? Self.neverStarted(outcomes)
-      ?? Self.completed(outcomes, nodeCount: nodes.count) ?? Self.lost(losses) ?? Self.failed(outcomes)
+      ?? Self.completed(outcomes, nodeCount: nodes.count) ?? Self.lost(losses) ?? Self.failed(
+        outcomes, first: firstFailed)
       ?? Self.leaseEnded(outcomes) ?? Self.asked(outcomes)
       ?? GangOutcome(outcome: .lost, exitCode: nil, detail: "no rank told how it ended")
   }
@@ -99,22 +103,28 @@ public struct GangOutcome: Hashable, Sendable {
         + "exit 85 to be continued")
   }
 
-  private static func failed(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+  private static func failed(
+    _ outcomes: [(node: Int, outcome: NodeOutcome)], first: Int?
+  ) -> GangOutcome? {
     // Where a node was stopped from outside, its ranks' ends are answers, not causes.
-    for (_, outcome) in outcomes where outcome.stopped == nil {
-      for exit in outcome.exits where !exit.wasTold {
-        if let signal = exit.signal {
-          return GangOutcome(
-            outcome: .failed, exitCode: 128 + Int(signal),
-            detail: "rank \(exit.rank) was ended by signal \(signal), which Baton did not send")
-        }
-        if let code = exit.code, !Self.understood.contains(code) {
-          return GangOutcome(
-            outcome: .failed, exitCode: Int(code), detail: "rank \(exit.rank) ended with exit code \(code)")
-        }
-      }
+    let failures = outcomes.filter { $0.outcome.stopped == nil }.flatMap(\.outcome.exits)
+      .filter { !$0.wasTold && isFailure(code: $0.code, signal: $0.signal) }
+    guard let exit = failures.first(where: { $0.rank == first }) ?? failures.first else { return nil }
+    let words = exit.lastWords.map { ": \($0)" } ?? ""
+    if let signal = exit.signal {
+      return GangOutcome(
+        outcome: .failed, exitCode: 128 + Int(signal),
+        detail: "rank \(exit.rank) was ended by signal \(signal), which Baton did not send\(words)")
     }
-    return nil
+    return exit.code.map {
+      GangOutcome(
+        outcome: .failed, exitCode: Int($0), detail: "rank \(exit.rank) ended with exit code \($0)\(words)")
+    }
+  }
+
+  /// Whether an end that nobody asked for is one of a program that failed.
+  static func isFailure(code: Int32?, signal: Int32?) -> Bool {
+    signal != nil || code.map { !understood.contains($0) } ?? false
   }
 
   private static func leaseEnded(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {

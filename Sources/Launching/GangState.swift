@@ -87,6 +87,8 @@ public struct GangState: Hashable, Sendable {
   private var rankPorts: [[Int]?]
   private var runningTold = false
   private var leavingTold = false
+  /// The first rank that was heard to fail before any was told to leave.
+  private var firstFailed: Int?
   private var stopTold: Set<Int> = []
   /// Steps that are complete on disks of nodes, by their ranks, and not known to be in the store.
   private var unstored: [Int: Set<Int>] = [:]
@@ -179,11 +181,14 @@ public struct GangState: Hashable, Sendable {
       unstored[step] = nil
       troubles[step] = reason
       return [.checkpointRejected(step: step, reason: reason)]
+    case .rankEnded(let rank, let code, let signal):
+      if firstFailed == nil, !leavingTold, GangOutcome.isFailure(code: code, signal: signal) { firstFailed = rank }
+      return []
     case .ended(let outcome):
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)
     case .accepted, .stagingFailed, .peerDistrusted, .evicted, .restored, .firstLine, .checkpointAsked,
-      .lastSavePlanned, .rankEnded, .unknown:
+      .lastSavePlanned, .unknown:
       return []
     }
   }
@@ -266,7 +271,7 @@ public struct GangState: Hashable, Sendable {
     if isOver {
       guard !finished else { return [] }
       finished = true
-      return [.finish(GangOutcome(nodes: nodes).adding(lastSaveText))]
+      return [.finish(GangOutcome(nodes: nodes, firstFailed: firstFailed).adding(lastSaveText))]
     }
     guard needsOthersToStop(nodes[nodeRank]) else { return [] }
     let others = nodes.indices.filter { !nodes[$0].isOver && !stopTold.contains($0) }

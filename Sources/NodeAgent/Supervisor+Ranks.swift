@@ -117,6 +117,9 @@ extension Supervisor {
       ranks[index].end = end
       ranks[index].wasTold = terminated != nil || isKilled || endGuard.hasKilled
       anyFailed = anyFailed || end != .exited(0)
+      if end != .exited(0), !ranks[index].wasTold {
+        ranks[index].lastWords = LastWords.read(folder.log(rank: ranks[index].rank))
+      }
       readFirstLines()
       switch end {
       case .exited(let code): note(.rankEnded(rank: ranks[index].rank, code: code, signal: nil))

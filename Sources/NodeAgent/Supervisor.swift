@@ -41,6 +41,8 @@ final class Supervisor {
     var end: ProcessEnd?
     /// Whether it ended after it was told to.
     var wasTold = false
+    /// What it said last, if it failed by itself.
+    var lastWords: String?
     /// Until the first line was seen.
     var logWatch: Int32?
   }
@@ -329,8 +331,10 @@ final class Supervisor {
   private var exits: [NodeOutcome.RankExit] {
     ranks.map { rank in
       switch rank.end {
-      case .exited(let code): .init(rank: rank.rank, code: code, signal: nil, wasTold: rank.wasTold)
-      case .signalled(let signal): .init(rank: rank.rank, code: nil, signal: signal, wasTold: rank.wasTold)
+      case .exited(let code):
+        .init(rank: rank.rank, code: code, signal: nil, wasTold: rank.wasTold, lastWords: rank.lastWords)
+      case .signalled(let signal):
+        .init(rank: rank.rank, code: nil, signal: signal, wasTold: rank.wasTold, lastWords: rank.lastWords)
       case nil: .init(rank: rank.rank, code: nil, signal: SIGKILL, wasTold: true)
       }
     }

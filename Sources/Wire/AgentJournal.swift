@@ -166,13 +166,16 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
     public var signal: Int32?
     /// Whether Baton had told it to leave before: its end is an answer then, not a cause.
     public var wasTold: Bool
+    /// What it said last, in one line, where it failed by itself and said anything.
+    public var lastWords: String?
 
     /// `rank` ended with `code` or by `signal`.
-    public init(rank: Int, code: Int32?, signal: Int32?, wasTold: Bool = false) {
+    public init(rank: Int, code: Int32?, signal: Int32?, wasTold: Bool = false, lastWords: String? = nil) {
       self.rank = rank
       self.code = code
       self.signal = signal
       self.wasTold = wasTold
+      self.lastWords = lastWords
     }
 
     /// Reads an end; agents before this field said nothing of it.
@@ -182,6 +185,7 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
       code = try container.decodeIfPresent(Int32.self, forKey: .code)
       signal = try container.decodeIfPresent(Int32.self, forKey: .signal)
       wasTold = try container.decodeIfPresent(Bool.self, forKey: .wasTold) ?? false
+      lastWords = try container.decodeIfPresent(String.self, forKey: .lastWords)
     }
   }
 

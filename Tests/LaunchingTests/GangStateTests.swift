@@ -50,6 +50,32 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     #expect(gang.actions.count == 1)
   }
 
+  /// A rank whose peer is gone fails too, soon after it.
+  @Test func namesTheRankThatFailedFirstWithItsLastWords() {
+    var gang = Gang(2)
+    gang.runs(on: 0..<2)
+    let second = NodeOutcome.RankExit(rank: 1, code: 1, signal: nil, lastWords: "ValueError: no such layer")
+    gang.hears(.rankEnded(rank: 1, code: 1, signal: nil), from: 1)
+    gang.hears(.rankEnded(rank: 0, code: 1, signal: nil), from: 0)
+    let first = NodeOutcome.RankExit(rank: 0, code: 1, signal: nil, lastWords: "connection closed by peer")
+    for (node, exit) in [first, second].enumerated() {
+      gang.hears(.ended(NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [exit])), from: node)
+    }
+    #expect(gang.outcome?.outcome == .failed)
+    #expect(gang.outcome?.detail == "rank 1 ended with exit code 1: ValueError: no such layer")
+  }
+
+  @Test func takesARankThatSavedAndLeftForNoFailure() {
+    var gang = Gang(2)
+    gang.runs(on: 0..<2)
+    gang.hears(.rankEnded(rank: 0, code: 85, signal: nil), from: 0)
+    gang.hears(.rankEnded(rank: 1, code: nil, signal: 11), from: 1)
+    gang.hears(ended([85]), from: 0)
+    let exit = NodeOutcome.RankExit(rank: 1, code: nil, signal: 11)
+    gang.hears(.ended(NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [exit])), from: 1)
+    #expect(gang.outcome?.detail == "rank 1 was ended by signal 11, which Baton did not send")
+  }
+
   @Test func tellsThePortsOfAllRanksInTheirOrder() {
     var gang = Gang(2)
     gang.hears(.staged(port: 7001, bytes: .zero, took: .zero, rankPorts: [8002, 8003]), from: 1)

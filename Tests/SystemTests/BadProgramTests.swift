@@ -14,7 +14,7 @@ import Wire
       let end = try await s.wait(job, .failed)
       #expect(end.exitCode == 1)
       #expect(end.reason == "ProgramFailed")
-      #expect(end.reasonDetail == "rank 1 ended with exit code 1")
+      #expect(end.reasonDetail == "rank 1 ended with exit code 1: rank 1 of attempt 1", "with its last words")
     }
   }
 
@@ -48,7 +48,8 @@ import Wire
       try await s.lease()
       let job = try await s.count("--fill-at 5").id
       let end = try await s.wait(job, .failed)
-      #expect(end.reasonDetail == "rank 0 ended with exit code 1")
+      // Its last words may have had no room in the log.
+      #expect(end.reasonDetail?.hasPrefix("rank 0 ended with exit code 1") == true, "\(end.reasonDetail ?? "")")
       let next = try await s.count("--steps 5").id
       try await s.wait(next, .completed)
       try await s.expectOneCurve(next, steps: 5)
@@ -95,7 +96,8 @@ import Wire
       let detail = try #require(held.reasonDetail)
       let last = try #require(try s.programs.all("saved").last)
       #expect(last.step > 10 && last.attempt == 1)
-      #expect(detail.contains("rank 0 ended with exit code 1; it had resumed from step \(last.step)"), "\(detail)")
+      #expect(detail.contains("rank 0 ended with exit code 1: json.decoder.JSONDecodeError: "), "\(detail)")
+      #expect(detail.contains("; it had resumed from step \(last.step)"), "\(detail)")
       let bad = try #require(try await s.client.run("\(job)").checkpoints.first { $0.isLatest })
       #expect(detail.contains("baton checkpoint reject \(bad.id)"), "\(detail)")
       let rejected = try await s.baton("checkpoint", "reject", "\(bad.id)", "--reason", "it cannot be loaded")
