@@ -47,6 +47,18 @@ public struct RankLaunch: Hashable, Sendable {
   public var variables: [String: String]
 }
 
+/// A process that a framework needs beside its ranks, on one of the nodes.
+///
+/// It runs the same program, ends by itself once the ranks have, and its death ends the attempt. It saves nothing.
+public struct HelperLaunch: Hashable, Sendable {
+  /// What it is called, among all nodes: `scheduler`, `server-0`...
+  public var name: String
+  /// Variables that the user's own take the place of.
+  public var defaults: [String: String]
+  /// Variables that nothing takes the place of.
+  public var variables: [String: String]
+}
+
 /// Why a launcher cannot start the ranks of a node.
 public enum LaunchProblem: Error, Hashable, Sendable, CustomStringConvertible {
   /// The ranks of a node cannot get the same number of GPUs each.
@@ -90,6 +102,34 @@ extension LauncherSpec {
           rank: rank, localRank: localRank, defaults: defaults(cores: share.cores), variables: variables))
     }
     return launches
+  }
+
+  /// The processes of the node of `share` that are no ranks, in the order in which they are to start.
+  ///
+  /// The scheduler is on the first node, the servers go round all of them.
+  public func helpers(on share: NodeShare, _ rendezvous: Rendezvous) -> [HelperLaunch] {
+    guard kind == .mxnet else { return [] }
+    let nodes = rendezvous.nodeAddresses.count
+    let servers = (0..<(self.servers ?? nodes)).filter { $0 % nodes == share.nodeRank }
+    let roles = (share.nodeRank == 0 ? [("scheduler", "scheduler")] : []) + servers.map { ("server-\($0)", "server") }
+    return roles.map { name, role in
+      var variables = parameterServer(role, share, rendezvous)
+      // Parameters are added up by the processors.
+      variables["CUDA_VISIBLE_DEVICES"] = ""
+      return HelperLaunch(name: name, defaults: defaults(cores: share.cores), variables: variables)
+    }
+  }
+
+  /// What MXNet's ps-lite wants to know.
+  private func parameterServer(
+    _ role: String, _ share: NodeShare, _ rendezvous: Rendezvous
+  ) -> [String: String] {
+    let nodes = rendezvous.nodeAddresses
+    return [
+      "DMLC_ROLE": role, "DMLC_PS_ROOT_URI": nodes.first ?? "127.0.0.1",
+      "DMLC_PS_ROOT_PORT": "\(rendezvous.masterPort)", "DMLC_NODE_HOST": nodes[share.nodeRank],
+      "DMLC_NUM_WORKER": "\(nodes.count * processesPerNode)", "DMLC_NUM_SERVER": "\(servers ?? nodes.count)",
+    ]
   }
 
   /// What every kind of launcher tells.
@@ -144,6 +184,7 @@ extension LauncherSpec {
         "JAX_COORDINATOR_ADDRESS": Self.endpoint(rendezvous.nodeAddresses.first ?? "127.0.0.1", rendezvous.masterPort),
         "JAX_NUM_PROCESSES": "\(worldSize)", "JAX_PROCESS_ID": "\(rank)",
       ]
+    case .mxnet: return parameterServer("worker", share, rendezvous)
     }
   }
 

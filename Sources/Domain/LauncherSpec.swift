@@ -12,13 +12,15 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
     case tensorflow
     /// What `jax.distributed.initialize` wants to know.
     case jax
+    /// `DMLC_*`, and beside the ranks a scheduler and servers, as MXNet's `dist_sync` and `dist_async` want them.
+    case mxnet
 
     /// Which GPUs a rank sees where nobody says.
     ///
     /// A program for `torchrun` chooses by `LOCAL_RANK` among all of them; TensorFlow and JAX take all that they see.
     public var usualGPUs: GPUView {
       switch self {
-      case .plain, .torchrun: .all
+      case .plain, .torchrun, .mxnet: .all
       case .tensorflow, .jax: .own
       }
     }
@@ -41,12 +43,15 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
   public var processesPerNode: Int
   /// Which GPUs a rank sees.
   public var gpus: GPUView
+  /// Servers of parameters over all nodes, where the kind has any; nil for one a node.
+  public var servers: Int?
 
   /// `processesPerNode` ranks a node, which see the GPUs that is usual for the kind.
-  public init(kind: Kind = .plain, processesPerNode: Int = 1, gpus: GPUView? = nil) {
+  public init(kind: Kind = .plain, processesPerNode: Int = 1, gpus: GPUView? = nil, servers: Int? = nil) {
     self.kind = kind
     self.processesPerNode = processesPerNode
     self.gpus = gpus ?? kind.usualGPUs
+    self.servers = servers
   }
 
   /// Reads what is told; the rest is at its default.
@@ -55,6 +60,7 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
     self.init(
       kind: try container.decodeIfPresent(Kind.self, forKey: .kind) ?? .plain,
       processesPerNode: try container.decodeIfPresent(Int.self, forKey: .processesPerNode) ?? 1,
-      gpus: try container.decodeIfPresent(GPUView.self, forKey: .gpus))
+      gpus: try container.decodeIfPresent(GPUView.self, forKey: .gpus),
+      servers: try container.decodeIfPresent(Int.self, forKey: .servers))
   }
 }

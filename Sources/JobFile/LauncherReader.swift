@@ -4,7 +4,7 @@ internal import Yams
 /// Reads how the ranks are started, and whether that goes with the rest of the file.
 struct LauncherReader {
   /// Kinds that will mean something.
-  private static let planned = ["mxnet", "mpi", "horovod"]
+  private static let planned = ["mpi", "horovod"]
   /// What people call a kind that has another name here.
   private static let otherNames = [
     "pytorch": "torchrun", "torch": "torchrun", "ddp": "torchrun", "fsdp": "torchrun", "torch.distributed": "torchrun",
@@ -22,7 +22,8 @@ struct LauncherReader {
   func spec() -> LauncherSpec {
     guard let kind = kind() else { return LauncherSpec() }
     checkCommand(kind)
-    let spec = LauncherSpec(kind: kind, processesPerNode: processesPerNode(kind), gpus: gpus())
+    let spec = LauncherSpec(
+      kind: kind, processesPerNode: processesPerNode(kind), gpus: gpus(), servers: servers(kind))
     checkShares(spec)
     return spec
   }
@@ -71,6 +72,13 @@ struct LauncherReader {
     section.log.add(
       "launcher.gpus: 'all' lets every rank see all GPUs of its node, 'own' only its share of them; found '\(word)'",
       at: section.node("gpus")?.mark)
+    return nil
+  }
+
+  private func servers(_ kind: LauncherSpec.Kind) -> Int? {
+    guard let node = section.node("servers") else { return nil }
+    if kind == .mxnet { return section.integer("servers", in: 1...1024) }
+    section.log.add("launcher.servers: only kind mxnet has servers of parameters", at: node.mark)
     return nil
   }
 

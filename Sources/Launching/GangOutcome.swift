@@ -91,7 +91,7 @@ public struct GangOutcome: Hashable, Sendable {
   }
 
   private static func completed(_ outcomes: [(node: Int, outcome: NodeOutcome)], nodeCount: Int) -> GangOutcome? {
-    guard outcomes.count == nodeCount,
+    guard outcomes.count == nodeCount, outcomes.allSatisfy({ $0.outcome.helpers == nil }),
       outcomes.allSatisfy({ !$0.outcome.exits.isEmpty && $0.outcome.exits.allSatisfy { $0.code == 0 } })
     else { return nil }
     let left = outcomes.filter { $0.outcome.stopped == .leaseEnd }.flatMap(\.outcome.exits).first(where: \.wasTold)
@@ -107,18 +107,33 @@ public struct GangOutcome: Hashable, Sendable {
     _ outcomes: [(node: Int, outcome: NodeOutcome)], first: Int?
   ) -> GangOutcome? {
     // Where a node was stopped from outside, its ranks' ends are answers, not causes.
-    let failures = outcomes.filter { $0.outcome.stopped == nil }.flatMap(\.outcome.exits)
+    let unasked = outcomes.map(\.outcome).filter { $0.stopped == nil }
+    let failures = unasked.flatMap(\.exits)
       .filter { !$0.wasTold && isFailure(code: $0.code, signal: $0.signal) }
-    guard let exit = failures.first(where: { $0.rank == first }) ?? failures.first else { return nil }
-    let words = exit.lastWords.map { ": \($0)" } ?? ""
-    if let signal = exit.signal {
+    if let exit = failures.first(where: { $0.rank == first }) {
+      return failure(of: "rank \(exit.rank)", code: exit.code, signal: exit.signal, exit.lastWords)
+    }
+    // A helper that failed had its node's ranks told to leave, so none of them is the first.
+    if let exit = unasked.compactMap(\.helpers?.first).first {
+      return failure(of: "the \(exit.name)", code: exit.code, signal: exit.signal, exit.lastWords)
+    }
+    return failures.first.flatMap {
+      failure(of: "rank \($0.rank)", code: $0.code, signal: $0.signal, $0.lastWords)
+    }
+  }
+
+  private static func failure(
+    of process: String, code: Int32?, signal: Int32?, _ lastWords: String?
+  ) -> GangOutcome? {
+    let words = lastWords.map { ": \($0)" } ?? ""
+    if let signal {
       return GangOutcome(
         outcome: .failed, exitCode: 128 + Int(signal),
-        detail: "rank \(exit.rank) was ended by signal \(signal), which Baton did not send\(words)")
+        detail: "\(process) was ended by signal \(signal), which Baton did not send\(words)")
     }
-    return exit.code.map {
+    return code.map {
       GangOutcome(
-        outcome: .failed, exitCode: Int($0), detail: "rank \(exit.rank) ended with exit code \($0)\(words)")
+        outcome: .failed, exitCode: Int($0), detail: "\(process) ended with exit code \($0)\(words)")
     }
   }
 

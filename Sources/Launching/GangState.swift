@@ -188,7 +188,7 @@ public struct GangState: Hashable, Sendable {
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)
     case .accepted, .stagingFailed, .peerDistrusted, .evicted, .restored, .firstLine, .checkpointAsked,
-      .lastSavePlanned, .unknown:
+      .lastSavePlanned, .helperEnded, .unknown:
       return []
     }
   }
@@ -282,7 +282,7 @@ public struct GangState: Hashable, Sendable {
   /// A node whose ranks all ended with 0 is done, and the others come to the same end by themselves.
   private func needsOthersToStop(_ node: NodePhase) -> Bool {
     guard case .ended(let outcome) = node else { return true }
-    return outcome.staging != nil || outcome.launchError != nil || outcome.exits.isEmpty
+    return outcome.staging != nil || outcome.launchError != nil || outcome.exits.isEmpty || outcome.helpers != nil
       || outcome.exits.contains { $0.code != 0 }
   }
 }

@@ -65,7 +65,8 @@ public struct AttemptBrief: Hashable, Sendable {
       seed: spec.seed, datasets: datasets, resume: resume, store: store, leaseRemaining: leaseEnd - now,
       leaseEnd: leaseEnd, lastSaveLead: lastSave, grace: spec.checkpoint.grace, checkpointEvery: spec.checkpoint.every,
       reserve: spec.resources.localDisk, exchange: addresses.count > 1 || holders != nil ? exchange : nil,
-      holders: holders, pinned: pinned, launcherKind: spec.launcher.kind, gpuView: spec.launcher.gpus)
+      holders: holders, pinned: pinned, launcherKind: spec.launcher.kind, gpuView: spec.launcher.gpus,
+      servers: spec.launcher.servers)
   }
 
   /// What each node has to fetch.

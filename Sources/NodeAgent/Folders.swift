@@ -64,5 +64,6 @@ struct AttemptFolder: Hashable, Sendable {
   var ballast: String { "\(path)/ballast" }
 
   func log(rank: Int) -> String { "\(logs)/rank-\(rank).log" }
+  func log(helper: String) -> String { "\(logs)/\(helper).log" }
   func checkpoint(step: Int) -> String { "\(checkpoints)/step-\(step)" }
 }

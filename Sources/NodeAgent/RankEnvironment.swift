@@ -12,15 +12,21 @@ struct RankEnvironment {
   /// The agent's own environment, of which little is passed on.
   var base: [String: String]
 
-  /// The variables of a rank: what the launcher and the contract say stands above what the user says.
-  func variables(of launch: RankLaunch) -> [String: String] {
+  /// The variables of a rank.
+  func variables(of launch: RankLaunch) -> [String: String] { variables(launch.defaults, launch.variables) }
+
+  /// The variables of a process beside the ranks.
+  func variables(of launch: HelperLaunch) -> [String: String] { variables(launch.defaults, launch.variables) }
+
+  /// What the launcher and the contract say stands above what the user says.
+  private func variables(_ defaults: [String: String], _ launcher: [String: String]) -> [String: String] {
     var all: [String: String] = ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
     for name in ["PATH", "HOME", "LANG", "USER"] { all[name] = base[name] ?? all[name] }
-    all.merge(launch.defaults) { $1 }
+    all.merge(defaults) { $1 }
     all.merge(order.environment) { $1 }
     all.merge(contract) { $1 }
     all.merge(ProcessTable.marker(of: folder)) { $1 }
-    all.merge(launch.variables) { $1 }
+    all.merge(launcher) { $1 }
     return all
   }
 

@@ -7,6 +7,8 @@ struct RecordUpload: Sendable {
   var order: AttemptOrder
   var folder: AttemptFolder
   var store: any ObjectStore
+  /// Processes beside the ranks that ran here.
+  var helpers: [String] = []
 
   private var record: String {
     ObjectLayout.attemptRecord(run: order.job.run, number: order.number, nodeRank: order.nodeRank)
@@ -19,6 +21,9 @@ struct RecordUpload: Sendable {
     for local in 0..<order.processesPerNode {
       let rank = order.nodeRank * order.processesPerNode + local
       failure = await keep(folder.log(rank: rank), as: ObjectLayout.log(record: record, rank: rank)) ?? failure
+    }
+    for name in helpers {
+      failure = await keep(folder.log(helper: name), as: ObjectLayout.log(record: record, helper: name)) ?? failure
     }
     return failure
   }

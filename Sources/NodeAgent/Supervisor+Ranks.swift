@@ -47,6 +47,9 @@ extension Supervisor {
       // Every node is staged: nobody asks for anything any more.
       exchange?.close()
       ports?.release()
+      for one in order.launcher.helpers(on: share, rendezvous) {
+        helpers.append(Helper(name: one.name, pid: try startHelper(one.name, environment.variables(of: one))))
+      }
       for one in launches { ranks.append(try start(one.rank, environment.variables(of: one))) }
       launchedAt = .now()
       note(.launched(pids: ranks.map(\.pid)))
@@ -70,20 +73,28 @@ extension Supervisor {
   }
 
   private func start(_ rank: Int, _ variables: [String: String]) throws -> Rank {
+    _ = try Disk.open(folder.log(rank: rank), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
+    let watch = try logs.add(folder.log(rank: rank), Int32(IN_MODIFY))
+    return Rank(rank: rank, pid: try start(variables, output: folder.log(rank: rank)), end: nil, logWatch: watch)
+  }
+
+  private func startHelper(_ name: String, _ variables: [String: String]) throws -> pid_t {
+    _ = try Disk.open(folder.log(helper: name), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
+    return try start(variables, output: folder.log(helper: name))
+  }
+
+  private func start(_ variables: [String: String], output: String) throws -> pid_t {
     let command = order.command.map { RankEnvironment.expand($0, with: variables) }
     let program = try RankEnvironment.findProgram(
       command.first ?? "", path: variables["PATH"] ?? "", work: folder.work
     ).get()
-    _ = try Disk.open(folder.log(rank: rank), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
-    let watch = try logs.add(folder.log(rank: rank), Int32(IN_MODIFY))
-
     var ends: [Int32] = [0, 0]
     if pipe2(&ends, O_CLOEXEC) != 0 { throw SystemError("cannot make", "a pipe", errno: errno) }
     let reader = Descriptor(owning: ends[0])
     let writer = ends[1]
     let spawn = Spawn(
       program: "/proc/self/exe", arguments: ["baton-agent", "exec-rank", "\(getpid())", program] + command,
-      environment: variables, folder: folder.work, output: folder.log(rank: rank), extra: writer)
+      environment: variables, folder: folder.work, output: output, extra: writer)
     let result = Result { () throws(SystemError) in try spawn.start() }
     close(writer)
     let pid = try result.get()
@@ -94,26 +105,32 @@ extension Supervisor {
         "\(program) cannot be executed: \(String(cString: strerror(code)))"
           + (code == ENOEXEC ? "; a script needs #! and an interpreter in its first line" : ""))
     }
-    return Rank(rank: rank, pid: pid, end: nil, logWatch: watch)
+    return pid
   }
 
-  /// Collects all processes that ended; the first rank that failed takes the others with it.
+  /// Collects all processes that ended; the first that failed takes the others with it.
   private func reap() {
-    guard collect(), terminated == nil, !endGuard.hasKilled, ranks.contains(where: { $0.end == nil }) else { return }
+    guard collect(), terminated == nil, !endGuard.hasKilled, isAnyLeft else { return }
     // Half a gang would wait for the other half until the lease ends.
     note(.stopping(.gangFailed))
     terminate()
   }
 
-  /// Collects all processes that ended, ranks and orphans of ranks; true where a rank failed.
+  private var isAnyLeft: Bool { ranks.contains { $0.end == nil } || helpers.contains { $0.end == nil } }
+
+  /// Collects all processes that ended, ranks, helpers and their orphans; true where a rank or helper failed.
   private func collect() -> Bool {
     var status: Int32 = 0
     var anyFailed = false
     while true {
       let pid = waitpid(-1, &status, WNOHANG)
       if pid <= 0 { return anyFailed }
-      guard let index = ranks.firstIndex(where: { $0.pid == pid && $0.end == nil }) else { continue }
       let end = ProcessEnd(status: status)
+      if let index = helpers.firstIndex(where: { $0.pid == pid && $0.end == nil }) {
+        helperEnded(index, end)
+        anyFailed = anyFailed || end != .exited(0)
+      }
+      guard let index = ranks.firstIndex(where: { $0.pid == pid && $0.end == nil }) else { continue }
       ranks[index].end = end
       ranks[index].wasTold = terminated != nil || isKilled || endGuard.hasKilled
       anyFailed = anyFailed || end != .exited(0)
@@ -126,6 +143,22 @@ extension Supervisor {
       case .signalled(let signal): note(.rankEnded(rank: ranks[index].rank, code: nil, signal: signal))
       }
     }
+  }
+
+  /// Notes how a helper ended; where Baton did not end it, that is a failure, and told with the outcome.
+  private func helperEnded(_ index: Int, _ end: ProcessEnd) {
+    let name = helpers[index].name
+    helpers[index].end = end
+    var code: Int32?
+    var signal: Int32?
+    switch end {
+    case .exited(let value): code = value
+    case .signalled(let value): signal = value
+    }
+    note(.helperEnded(name: name, code: code, signal: signal))
+    guard end != .exited(0), terminated == nil, !isKilled, BootInstant.now() < self.end else { return }
+    helpers[index].failure = .init(
+      name: name, code: code, signal: signal, lastWords: LastWords.read(folder.log(helper: name)))
   }
 
   /// Asks every rank's tree to leave: those processes that know what SIGTERM means, or else all of its group.

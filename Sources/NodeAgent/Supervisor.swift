@@ -47,6 +47,16 @@ final class Supervisor {
     var logWatch: Int32?
   }
 
+  /// A process beside the ranks, which lives as long as they do, and ends by itself.
+  struct Helper {
+    var name: String
+    var pid: pid_t
+    /// How it ended; nil while it runs.
+    var end: ProcessEnd?
+    /// How it failed by itself; nil where it did not.
+    var failure: NodeOutcome.HelperExit?
+  }
+
   let order: AttemptOrder
   let node: NodeFolder
   let folder: AttemptFolder
@@ -67,6 +77,7 @@ final class Supervisor {
   var plannedLead: TimeSpan?
   var phase = Phase.staging
   var ranks: [Rank] = []
+  var helpers: [Helper] = []
   var outcome = NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [])
   /// Set once SIGTERM was sent: since when, and whether the whole groups got it too.
   var terminated: (since: BootInstant, wasRepeated: Bool)?
@@ -265,7 +276,7 @@ final class Supervisor {
   /// Goes on to the next phase where nothing is left to do in this one.
   private func advance() {
     beginUpload()
-    if case .running = phase, ranks.allSatisfy({ $0.end != nil }) { ranksEnded() }
+    if case .running = phase, ranks.allSatisfy({ $0.end != nil }), !isHelping { ranksEnded() }
     if case .saving = phase, queue.isEmpty {
       phase = .recording
       if !isRecording, !isKilled { beginRecord() }
@@ -275,6 +286,9 @@ final class Supervisor {
       finish()
     }
   }
+
+  /// Whether ranks of other nodes may still need a process of this one: those here ended well, and were not told to.
+  private var isHelping: Bool { terminated == nil && !isKilled && helpers.contains { $0.end == nil } }
 
   private func ranksEnded() {
     limiter?.release()
@@ -306,7 +320,7 @@ final class Supervisor {
 
   func beginRecord() {
     isRecording = true
-    let record = RecordUpload(order: order, folder: folder, store: store)
+    let record = RecordUpload(order: order, folder: folder, store: store, helpers: helpers.map(\.name))
     let mailbox = mailbox
     background.append(Task.detached { mailbox.post(.recorded(await record.run())) })
   }
@@ -325,6 +339,8 @@ final class Supervisor {
 
   private func finish() {
     if remains == nil { outcome.exits = exits }
+    let failures = helpers.compactMap(\.failure)
+    outcome.helpers = failures.isEmpty ? nil : failures
     note(.ended(outcome))
   }
 

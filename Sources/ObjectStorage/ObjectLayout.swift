@@ -83,4 +83,7 @@ public enum ObjectLayout {
 
   /// The log of a rank.
   public static func log(record: String, rank: Int) -> String { record + "rank-\(rank).log" }
+
+  /// The log of a process beside the ranks.
+  public static func log(record: String, helper: String) -> String { record + "\(helper).log" }
 }

@@ -88,6 +88,8 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case stopping(StopCause)
   /// A rank ended: exactly one of `code` and `signal` is told.
   case rankEnded(rank: Int, code: Int32?, signal: Int32?)
+  /// A process beside the ranks ended: exactly one of `code` and `signal` is told.
+  case helperEnded(name: String, code: Int32?, signal: Int32?)
   /// Nothing of the attempt runs here any more, and what could be uploaded is. Always the last entry.
   case ended(NodeOutcome)
   /// An event of a newer agent: kept, not understood.
@@ -155,6 +157,28 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
   public var lost: String?
   /// How each rank of this node ended, by rank: `code`, or 128 + signal.
   public var exits: [RankExit]
+  /// How processes beside the ranks failed by themselves; nil for none.
+  public var helpers: [HelperExit]?
+
+  /// The end of a process beside the ranks.
+  public struct HelperExit: Hashable, Sendable, Codable {
+    /// What it is called: `scheduler`, `server-0`...
+    public var name: String
+    /// Its exit code, if it exited.
+    public var code: Int32?
+    /// The signal that ended it, if one did.
+    public var signal: Int32?
+    /// What it said last, in one line, where it said anything.
+    public var lastWords: String?
+
+    /// `name` ended with `code` or by `signal`.
+    public init(name: String, code: Int32?, signal: Int32?, lastWords: String? = nil) {
+      self.name = name
+      self.code = code
+      self.signal = signal
+      self.lastWords = lastWords
+    }
+  }
 
   /// One rank's end.
   public struct RankExit: Hashable, Sendable, Codable {
@@ -191,13 +215,15 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
 
   /// An outcome on one node.
   public init(
-    stopped: StopCause?, staging: StagingFailure?, launchError: String?, lost: String? = nil, exits: [RankExit]
+    stopped: StopCause?, staging: StagingFailure?, launchError: String?, lost: String? = nil, exits: [RankExit],
+    helpers: [HelperExit]? = nil
   ) {
     self.stopped = stopped
     self.staging = staging
     self.launchError = launchError
     self.lost = lost
     self.exits = exits
+    self.helpers = helpers
   }
 }
 

@@ -79,6 +79,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var launcherKind: LauncherSpec.Kind?
   /// Which of the `gpus` a rank sees; nil for what is usual for the kind.
   public var gpuView: LauncherSpec.GPUView?
+  /// Servers of parameters over all nodes; nil for one a node, where the kind has any.
+  public var servers: Int?
 
   /// An order; every field is told.
   public init(
@@ -87,7 +89,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     datasets: [DatasetOrder], resume: ResumeOrder?, store: StoreAccess, leaseRemaining: TimeSpan, leaseEnd: Timestamp,
     lastSaveLead: TimeSpan, grace: TimeSpan, checkpointEvery: TimeSpan?, reserve: ByteCount,
     exchange: ExchangeOrder? = nil, holders: HoldersOrder? = nil, pinned: [String]? = nil,
-    launcherKind: LauncherSpec.Kind? = nil, gpuView: LauncherSpec.GPUView? = nil
+    launcherKind: LauncherSpec.Kind? = nil, gpuView: LauncherSpec.GPUView? = nil, servers: Int? = nil
   ) {
     version = AgentProtocol.version
     self.attempt = attempt
@@ -115,6 +117,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     self.pinned = pinned
     self.launcherKind = launcherKind
     self.gpuView = gpuView
+    self.servers = servers
   }
 
   /// Ranks over all nodes.
@@ -122,7 +125,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
 
   /// How the ranks are started.
   public var launcher: LauncherSpec {
-    LauncherSpec(kind: launcherKind ?? .plain, processesPerNode: processesPerNode, gpus: gpuView)
+    LauncherSpec(kind: launcherKind ?? .plain, processesPerNode: processesPerNode, gpus: gpuView, servers: servers)
   }
 }
 

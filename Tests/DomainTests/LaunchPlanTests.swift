@@ -111,6 +111,35 @@ import Testing
     #expect(one.variables["JAX_PROCESS_ID"] == "2")
   }
 
+  @Test func mxnetHasAWorkerForEachRank() throws {
+    let one = try #require(try launches(LauncherSpec(kind: .mxnet, processesPerNode: 2)).last)
+    let expected = [
+      "DMLC_ROLE": "worker", "DMLC_PS_ROOT_URI": "10.0.0.1", "DMLC_PS_ROOT_PORT": "4000", "DMLC_NUM_WORKER": "4",
+      "DMLC_NUM_SERVER": "2", "DMLC_NODE_HOST": "10.0.0.2", "RANK": "3",
+    ]
+    for (name, value) in expected { #expect(one.variables[name] == value, "\(name)") }
+  }
+
+  @Test func mxnetHasASchedulerAndServersBesideTheRanks() {
+    let helpers = { (spec: LauncherSpec, node: Int) in
+      spec.helpers(on: NodeShare(nodeRank: node, gpus: [0], cores: 8), two)
+    }
+    let spec = LauncherSpec(kind: .mxnet)
+    #expect(helpers(spec, 0).map(\.name) == ["scheduler", "server-0"])
+    #expect(helpers(spec, 1).map(\.name) == ["server-1"])
+    #expect(helpers(LauncherSpec(kind: .mxnet, servers: 3), 0).map(\.name) == ["scheduler", "server-0", "server-2"])
+    #expect(helpers(LauncherSpec(kind: .mxnet, servers: 1), 1).isEmpty)
+    #expect(helpers(spec, 0).map { $0.variables["DMLC_ROLE"] } == ["scheduler", "server"])
+    for one in helpers(spec, 0) + helpers(spec, 1) {
+      #expect(one.variables["CUDA_VISIBLE_DEVICES"] == "")
+      #expect(one.variables["RANK"] == nil)
+    }
+    #expect(helpers(spec, 1).first?.variables["DMLC_NODE_HOST"] == "10.0.0.2")
+    for kind in LauncherSpec.Kind.allCases where kind != .mxnet {
+      #expect(helpers(LauncherSpec(kind: kind), 0).isEmpty, "\(kind)")
+    }
+  }
+
   private func seen(_ kind: LauncherSpec.Kind, _ ranks: Int, _ view: LauncherSpec.GPUView?, _ gpus: [Int]) throws
     -> [String?]
   {

@@ -15,6 +15,8 @@ import Testing
     #expect(
       try launcher("launcher: {kind: plain, processes_per_node: 2, gpus: own}")
         == LauncherSpec(kind: .plain, processesPerNode: 2, gpus: .own))
+    #expect(try launcher("launcher: {kind: mxnet}") == LauncherSpec(kind: .mxnet))
+    #expect(try launcher("launcher: {kind: mxnet, servers: 3}") == LauncherSpec(kind: .mxnet, servers: 3))
     #expect(
       try launcher("launcher: {kind: torchrun, processes_per_node: 3}")
         == LauncherSpec(kind: .torchrun, processesPerNode: 3, gpus: .all))
@@ -40,8 +42,10 @@ import Testing
 
   @Test(
     arguments: [
-      ("kind: mpi", "launcher.kind: 'mpi' is not supported yet (known kinds: plain, torchrun, tensorflow, jax)"),
-      ("kind: MXNet", "'MXNet' is not supported yet"),
+      ("kind: mpi", "launcher.kind: 'mpi' is not supported yet (known kinds: plain, torchrun, tensorflow, jax, mxnet)"),
+      ("kind: MPI", "'MPI' is not supported yet"), ("kind: mxnt", "did you mean 'mxnet'?"),
+      ("kind: jax, servers: 2", "launcher.servers: only kind mxnet has servers of parameters"),
+      ("kind: mxnet, servers: 0", "launcher.servers: expected a whole number from 1 to 1024"),
       ("kind: torchrnu", "unknown kind 'torchrnu': did you mean 'torchrun'?"),
       ("kind: pytorch", "did you mean 'torchrun'?"), ("kind: slurm", "unknown kind 'slurm' (known kinds: plain"),
       ("kind: [torchrun]", "launcher.kind: expected text, found a list"),

@@ -65,6 +65,22 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     #expect(gang.outcome?.detail == "rank 1 ended with exit code 1: ValueError: no such layer")
   }
 
+  @Test func namesTheHelperThatFailedAndHasTheOthersStopped() {
+    var gang = Gang(2)
+    gang.runs(on: 0..<2)
+    gang.hears(.helperEnded(name: "server-1", code: nil, signal: 9), from: 1)
+    gang.hears(.stopping(.gangFailed), from: 1)
+    let exit = NodeOutcome.RankExit(rank: 1, code: 0, signal: nil, wasTold: true)
+    let helper = NodeOutcome.HelperExit(name: "server-1", code: nil, signal: 9, lastWords: "out of memory")
+    gang.hears(
+      .ended(NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [exit], helpers: [helper])), from: 1)
+    #expect(gang.actions.contains(.stop(nodeRanks: [0], .gangFailed)))
+    gang.hears(ended([0], stopped: .gangFailed), from: 0)
+    #expect(gang.outcome?.outcome == .failed)
+    #expect(
+      gang.outcome?.detail == "the server-1 was ended by signal 9, which Baton did not send: out of memory")
+  }
+
   @Test func takesARankThatSavedAndLeftForNoFailure() {
     var gang = Gang(2)
     gang.runs(on: 0..<2)

@@ -55,6 +55,30 @@ import Wire
     }
   }
 
+  /// A Python that has MXNet, which no Debian package has: it needs Python 3.11 at most and NumPy before 1.24.
+  private static let mxnet = ProcessInfo.processInfo.environment["BATON_TEST_MXNET"]
+
+  @Test(.enabled(if: mxnet != nil, "MXNet is not there: name a Python that has it in BATON_TEST_MXNET"))
+  func mxnetWorkersAddUpByTheirServers() async throws {
+    try await SystemFixture.with(nodes: 2) { s in
+      try await s.lease()
+      let job = try await s.submit(
+        """
+        name: sums
+        resources: {nodes: 2, gpus_per_node: 0}
+        launcher: {kind: mxnet, servers: 3}
+        run: \(Self.mxnet ?? "") \(Places.programsFolder)/mxnet_sum.py
+
+        """
+      ).id
+      let end = try await s.wait(job, .completed)
+      #expect(end.attempt?.detail == "every rank ended with 0")
+      var said = ""
+      for rank in 0...1 { said += try await s.baton("logs", "\(job.rawValue)", "--rank", "\(rank)").output }
+      #expect(said.contains("worker 0 of 2: 15") && said.contains("worker 1 of 2: 15"), "\(said)")
+    }
+  }
+
   /// What TensorFlow itself makes of it is not looked at here.
   @Test func everyRankOfATensorFlowJobKnowsTheSamePorts() async throws {
     try await SystemFixture.with(nodes: 2) { s in

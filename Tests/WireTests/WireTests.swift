@@ -23,7 +23,7 @@ import Wire
     .checkpointRejected(step: 5, reason: "it is empty"),
     .checkpointDelayed(step: 5, reason: "PUT was answered 503"), .stopping(.leaseEnd), .unknown("teleported"),
     .rankEnded(rank: 1, code: nil, signal: 9),
-    .serving(port: 7001),
+    .serving(port: 7001), .helperEnded(name: "server-0", code: 3, signal: nil),
     .staging(done: ByteCount(1), total: ByteCount(2), rate: ByteCount(3), eta: .seconds(4)),
     .peerDistrusted(nodeRank: 1, address: "10.0.0.2", reason: "its answer does not carry the proof"),
     .evicted(replica: "abc", bytes: ByteCount(5)), .stagingFailed(.changed(key: "k")),

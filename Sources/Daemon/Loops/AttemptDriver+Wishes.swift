@@ -269,6 +269,7 @@ extension AgentEvent {
     case .lastSavePlanned: "lastSavePlanned"
     case .stopping: "stopping"
     case .rankEnded: "rankEnded"
+    case .helperEnded: "helperEnded"
     case .ended: "ended"
     case .unknown(let name): name
     }
