@@ -28,15 +28,16 @@ struct NodeLinkTests {
     try await Links.with(nodes: 4, times: ["node_answer_seconds": 4]) { s, _ in
       for node in try s.lab.nodes { try node.impairLink(lossPercent: link.lossPercent, delay: link.delay) }
       let (dataset, sum) = try await s.noise("noise", .mebibytes(3))
-      try await s.lease("first", nodes: ["n1", "n2"], seconds: 20)
-      try await s.lease("second", nodes: ["n3", "n4"], seconds: 90, startIn: 20)
+      // The agent's 36 MB have to come through such a link, too, and leave time to start.
+      try await s.lease("first", nodes: ["n1", "n2"], seconds: 35)
+      try await s.lease("second", nodes: ["n3", "n4"], seconds: 120, startIn: 35)
       let job = try await s.count(
-        "--steps 300 --check noise:\(sum)", "data: [\(dataset.name)]", "checkpoint: {every: 3s}", nodes: 2
+        "--steps 800 --check noise:\(sum)", "data: [\(dataset.name)]", "checkpoint: {every: 3s}", nodes: 2
       ).id
       try await s.wait(job, until: "safe before anybody asked for the last save") { $0.checkpointStep != nil }
       #expect(try s.programs.all("stop").isEmpty)
       try await s.wait(job, .completed)
-      try await s.expectOneCurve(job, steps: 300)
+      try await s.expectOneCurve(job, steps: 800)
       let run = try await s.client.run("\(job)")
       #expect(run.attempts.map(\.outcome) == [.leaseEnded, .completed], "\(run.attempts)")
       #expect(run.stepsRedone == 0)
