@@ -82,7 +82,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
 
 extension KeyedDecodingContainer {
   /// Replaces `value` by what stands at `key`; leaves it as it is where nothing does.
-  func read<Value: Decodable>(_ value: inout Value, _ key: Key) throws {
+  fileprivate func read<Value: Decodable>(_ value: inout Value, _ key: Key) throws {
     value = try decodeIfPresent(Value.self, forKey: key) ?? value
   }
 }

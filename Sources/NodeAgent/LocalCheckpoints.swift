@@ -66,6 +66,7 @@ final class LocalCheckpoints {
     let names = (try? Disk.names(in: folder.checkpoints)) ?? []
     let steps = names.filter { $0.hasSuffix(".tmp") }.compactMap { Self.step(String($0.dropLast(4))) }
     guard let step = steps.max(), step > known.max() ?? -1 else { return [] }
+    // A disk that does not tell its room is not called full.
     let free = (try? Disk.room(at: folder.checkpoints)).map { ByteCount($0.free) }
     let cause = Self.cause(free: free, wasKilled: wasKilled)
     return [.useless(step: step, reason: "\(cause) before it was complete: step-\(step).tmp was never renamed")]

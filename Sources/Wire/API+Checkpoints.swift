@@ -103,7 +103,8 @@ public struct CheckpointFiles: Hashable, Sendable, Codable {
   public var checkpoint: CheckpointID
   /// SHA-256 of its manifest: another one is another content.
   public var manifestSHA256: String
-  /// Its files, each with length and SHA-256; `GET /checkpoints/{checkpoint}/data?path=` gives their bytes.
+  /// Its files, each with length and checksum (of one that has several chunks a `composite`);
+  /// `GET /checkpoints/{checkpoint}/data?path=` gives their bytes.
   public var files: Manifest
 
   /// The files of a checkpoint.

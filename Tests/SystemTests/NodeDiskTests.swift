@@ -215,6 +215,7 @@ extension SystemFixture {
 
   /// Whether a thread of a process is in a wait that nothing ends but what it waits for.
   private static func isStuck(_ pid: Int32) -> Bool {
+    // A process that ended meanwhile has none, and is not stuck.
     let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
     return tasks.contains { task in
       let status = FileManager.default.contents(atPath: "/proc/\(pid)/task/\(task)/stat")

@@ -87,6 +87,7 @@ struct ServeVerb: Sendable {
   private func wait(_ server: PeerServer, _ here: [DatasetOrder]) {
     let isOver = DispatchSemaphore(value: 0)
     DispatchQueue(label: "baton.input").async {
+      // An input that cannot be read has ended, too: whoever ordered it is gone.
       while let line = try? Agent.inputLine(), !line.isEmpty {}
       isOver.signal()
     }

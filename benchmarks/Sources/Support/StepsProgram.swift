@@ -35,6 +35,7 @@ struct StepsProgram: ParsableCommand {
     var (step, value) = (0, UInt64(seconds))
     while Self.now < end {
       let began = Self.now
+      // What a step is to a processor that waits for a GPU: nothing waits for this time but the step itself.
       if rests { usleep(10_000) } else { compute(&value) }
       step += 1
       // Told, so that it is computed.
