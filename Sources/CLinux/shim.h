@@ -21,6 +21,7 @@ extern int syncfs(int file);
 extern int unshare(int spaces);
 extern int setns(int file, int space);
 extern int fallocate(int file, int mode, off_t offset, off_t size);
+extern ssize_t copy_file_range(int from, off_t *at, int to, off_t *there, size_t length, unsigned int flags);
 extern int sync_file_range(int file, off_t offset, off_t size, unsigned int flags);
 
 /// SYNC_FILE_RANGE_WRITE: begin to write out what is dirty, and do not wait.

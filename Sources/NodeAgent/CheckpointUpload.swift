@@ -155,15 +155,9 @@ struct CheckpointUpload: Sendable {
     let isGentle = limiter.isGentle && baton_set_io_idle(1) == 0
     defer { if isGentle { _ = baton_set_io_idle(0) } }
     let file = try Disk.open("\(path)/\(name)", O_RDONLY)
-    var hash = ContentHash()
-    var offset = range.lowerBound
-    while offset < range.upperBound {
-      let bytes = try Disk.read(file, at: offset, limit: Int(min(1 << 18, range.upperBound - offset)), path: name)
-      if bytes.isEmpty { throw Rejection(reason: "\(name) changed while it was read") }
-      hash.update(bytes)
-      offset += Int64(bytes.count)
-    }
-    return hash.hex()
+    let found = try ContentHash.of(file, range, path: name)
+    guard found.size == range.count else { throw Rejection(reason: "\(name) changed while it was read") }
+    return found.sha256
   }
 
   /// A chunk that is in the store: the base's where that is there, or else one of this checkpoint, read back.

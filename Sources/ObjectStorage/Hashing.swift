@@ -13,6 +13,9 @@ package struct ContentHash: Sendable {
   /// Adds `bytes`.
   package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
 
+  /// Adds `bytes`.
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) { hasher.update(bufferPointer: bytes) }
+
   mutating func update(_ bytes: ArraySlice<UInt8>) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
 
   /// 64 lower-case hexadecimal digits.
@@ -28,14 +31,16 @@ package struct ContentHash: Sendable {
   /// The hash of a file's content, and its length.
   package static func of(file path: String) throws(SystemError) -> (sha256: String, size: Int64) {
     let file = try Disk.open(path, O_RDONLY)
+    return try of(file, 0..<Int64.max, path: path)
+  }
+
+  /// The hash of `range` of an open file, or of what of it there is, and how long that is.
+  package static func of(
+    _ file: borrowing Descriptor, _ range: Range<Int64>, path: String
+  ) throws(SystemError) -> (sha256: String, size: Int64) {
     var hash = ContentHash()
-    var size: Int64 = 0
-    while true {
-      let chunk = try Disk.read(file, at: size, limit: 1 << 20, path: path)
-      if chunk.isEmpty { return (hash.hex(), size) }
-      hash.update(chunk)
-      size += Int64(chunk.count)
-    }
+    let size = try Disk.read(file, range, path: path) { hash.update($0) }
+    return (hash.hex(), size)
   }
 }
 

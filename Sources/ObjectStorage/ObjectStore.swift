@@ -33,6 +33,11 @@ public protocol ObjectStore: Sendable {
     _ key: String, range: Range<Int64>?, ifTag: String?, _ receive: @Sendable ([UInt8]) async throws -> Void
   ) async throws
 
+  /// Reads an object that should have `size` bytes, and one byte more where there is one, and says what they are.
+  ///
+  /// For who looks at what was stored: nothing is compared here. Throws as `get` does.
+  func measure(_ key: String, expecting size: Int64) async throws -> ObjectMeasure
+
   /// Length, version and checksum; nil where there is no such object.
   func head(_ key: String) async throws(ObjectStoreError) -> ObjectInfo?
 
@@ -75,6 +80,30 @@ public protocol ObjectStore: Sendable {
   func delegate(
     read: [String], write: [String], until: Timestamp
   ) async throws(ObjectStoreError) -> StoreAccess
+}
+
+extension ObjectStore {
+  /// Reads by `get`.
+  public func measure(_ key: String, expecting size: Int64) async throws -> ObjectMeasure {
+    let measure = ContentMeasure()
+    // Asked for as a range it is not hashed by the store's client as well; there is no range of an empty object.
+    try await get(key, range: size > 0 ? 0..<size + 1 : nil, ifTag: nil) { measure.add($0) }
+    return ObjectMeasure(sha256: measure.result.sha256, size: measure.result.size)
+  }
+}
+
+/// What was read of an object.
+public struct ObjectMeasure: Hashable, Sendable {
+  /// 64 lower-case hexadecimal digits.
+  public var sha256: String
+  /// Bytes.
+  public var size: Int64
+
+  /// What was read.
+  public init(sha256: String, size: Int64) {
+    self.sha256 = sha256
+    self.size = size
+  }
 }
 
 /// Where the bytes of an object come from.

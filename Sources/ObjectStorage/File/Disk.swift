@@ -90,6 +90,30 @@ package enum Disk {
     return bytes
   }
 
+  /// Hands on the bytes of `range`, or what of it the file has, in order and piece by piece; gives how many there were.
+  ///
+  /// All pieces come in one buffer, which the next one overwrites: memory that is new with each costs more than to read.
+  package static func read(
+    _ file: borrowing Descriptor, _ range: Range<Int64>, path: String,
+    _ body: (UnsafeRawBufferPointer) throws(SystemError) -> Void
+  ) throws(SystemError) -> Int64 {
+    let piece = 1 << 18
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
+    defer { buffer.deallocate() }
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let got = pread(file.raw, buffer.baseAddress, Int(min(Int64(piece), range.upperBound - offset)), Int(offset))
+      if got < 0 {
+        if errno == EINTR { continue }
+        throw SystemError("cannot read", path, errno: errno)
+      }
+      if got == 0 { break }
+      try body(UnsafeRawBufferPointer(rebasing: buffer[..<got]))
+      offset += Int64(got)
+    }
+    return offset - range.lowerBound
+  }
+
   /// The whole of a file that is known to be small; `EFBIG` past `limit`.
   package static func readAll(_ path: String, limit: Int = 64 << 20) throws(SystemError) -> [UInt8] {
     let file = try open(path, O_RDONLY)

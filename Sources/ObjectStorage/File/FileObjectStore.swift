@@ -84,6 +84,20 @@ public struct FileObjectStore: ObjectStore {
     }
   }
 
+  /// Reads and hashes in one go, in memory that is used again; see `ObjectStore`.
+  public func measure(_ key: String, expecting size: Int64) async throws -> ObjectMeasure {
+    try await pool.run { () throws(ObjectStoreError) in
+      let path = try path(of: key)
+      try requireRoot(key: key)
+      do throws(SystemError) {
+        let found = try ContentHash.of(try Disk.open(path, O_RDONLY), 0..<size + 1, path: path)
+        return ObjectMeasure(sha256: found.sha256, size: found.size)
+      } catch {
+        throw ObjectStoreError(error, key: key)
+      }
+    }
+  }
+
   /// Reads the attribute, or the content where it is missing; see `ObjectStore`.
   public func head(_ key: String) async throws(ObjectStoreError) -> ObjectInfo? {
     try await pool.run { () throws(ObjectStoreError) -> ObjectInfo? in
@@ -253,16 +267,13 @@ extension FileObjectStore {
   ) throws -> Int64 {
     do throws(SystemError) {
       let source = try Disk.open(path, O_RDONLY)
-      var size: Int64 = 0
-      while range.lowerBound + size < range.upperBound {
-        let limit = Int(min(1 << 20, range.upperBound - range.lowerBound - size))
-        let chunk = try Disk.read(source, at: range.lowerBound + size, limit: limit, path: path)
-        if chunk.isEmpty { break }
-        hash?.update(chunk)
-        try Disk.write(chunk, to: file, path: temporary)
-        size += Int64(chunk.count)
-      }
-      return size
+      // What nobody has to look at need not come out of the kernel.
+      let done = hash == nil ? try Disk.copy(source, range, to: file, path: temporary) : 0
+      return try done
+        + Disk.read(source, range.lowerBound + done..<range.upperBound, path: path) { piece throws(SystemError) in
+          hash?.update(piece)
+          try Disk.write(piece, to: file, path: temporary)
+        }
     } catch {
       guard error.path == path else { throw error }
       throw ObjectStoreError(.sourceUnreadable, key: key, reason: error.description)
