@@ -41,6 +41,8 @@ public struct LastSave: Hashable, Sendable {
   public let assumed: TimeSpan
   /// From SIGTERM to SIGKILL.
   public let grace: TimeSpan
+  /// Who lost a peer has no more than this to save and leave: most wait for it, and hear no signal.
+  public static let graceAfterFailure = TimeSpan.seconds(10)
   /// Between two saves: what is lost without the last one; nil where there is no schedule.
   public let interval: TimeSpan?
   /// What others measured makes it this; nil where nobody told.

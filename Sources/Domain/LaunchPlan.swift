@@ -6,7 +6,8 @@ public struct Rendezvous: Hashable, Sendable {
   public var nodeAddresses: [String]
   /// Where rank 0 listens, on the first node.
   public var masterPort: Int
-  /// A port for each rank, by rank; empty where the launcher asks for none.
+  /// A port for each process that listens on one of its own, node by node, the ranks of a node before its helpers;
+  /// empty where the launcher asks for none.
   public var rankPorts: [Int]
 
   /// Ranks of `attempt` on `nodeAddresses`.
@@ -49,10 +50,22 @@ public struct RankLaunch: Hashable, Sendable {
 
 /// A process that a framework needs beside its ranks, on one of the nodes.
 ///
-/// It runs the same program, ends by itself once the ranks have, and its death ends the attempt. It saves nothing.
+/// It runs the same program, and its death ends the attempt. It saves nothing.
 public struct HelperLaunch: Hashable, Sendable {
+  /// How it comes to its end where all goes well.
+  public enum Ending: Hashable, Sendable {
+    /// By itself, once the ranks have.
+    case byItself
+    /// It hears SIGTERM once the chief is done, and may finish what it does.
+    case whenTold
+    /// It serves until it is ended, and has nothing to finish.
+    case never
+  }
+
   /// What it is called, among all nodes: `scheduler`, `server-0`...
   public var name: String
+  /// How it ends.
+  public var ending: Ending
   /// Variables that the user's own take the place of.
   public var defaults: [String: String]
   /// Variables that nothing takes the place of.
@@ -63,8 +76,8 @@ public struct HelperLaunch: Hashable, Sendable {
 public enum LaunchProblem: Error, Hashable, Sendable, CustomStringConvertible {
   /// The ranks of a node cannot get the same number of GPUs each.
   case unevenGPUs(gpus: Int, ranks: Int)
-  /// Not every rank has a port.
-  case missingPorts(told: Int, ranks: Int)
+  /// Not every process that listens on a port of its own has one.
+  case missingPorts(told: Int, needed: Int)
 
   /// What is wrong, and what to do.
   public var description: String {
@@ -72,8 +85,8 @@ public enum LaunchProblem: Error, Hashable, Sendable, CustomStringConvertible {
     case .unevenGPUs(let gpus, let ranks):
       "\(gpus) GPUs cannot be shared evenly by \(ranks) ranks of the node: change resources.gpus_per_node or "
         + "launcher.processes_per_node, or let all see all of them with launcher.gpus: all"
-    case .missingPorts(let told, let ranks):
-      "\(ranks) ranks need a port each, and the nodes told \(told): one of their agents is too old"
+    case .missingPorts(let told, let needed):
+      "\(needed) processes need a port each, and the nodes told \(told): one of their agents is too old"
     }
   }
 }
@@ -87,9 +100,10 @@ extension LauncherSpec {
   public func launches(
     on share: NodeShare, _ rendezvous: Rendezvous
   ) throws(LaunchProblem) -> [RankLaunch] {
-    let worldSize = rendezvous.nodeAddresses.count * processesPerNode
-    if kind.needsRankPorts, rendezvous.rankPorts.count != worldSize {
-      throw .missingPorts(told: rendezvous.rankPorts.count, ranks: worldSize)
+    let nodes = rendezvous.nodeAddresses.count
+    let needed = (0..<nodes).reduce(0) { $0 + listeners(onNode: $1, of: nodes) }
+    if needed > 0, rendezvous.rankPorts.count != needed {
+      throw .missingPorts(told: rendezvous.rankPorts.count, needed: needed)
     }
     var launches: [RankLaunch] = []
     for localRank in 0..<processesPerNode {
@@ -106,9 +120,18 @@ extension LauncherSpec {
 
   /// The processes of the node of `share` that are no ranks, in the order in which they are to start.
   ///
-  /// The scheduler is on the first node, the servers go round all of them.
-  public func helpers(on share: NodeShare, _ rendezvous: Rendezvous) -> [HelperLaunch] {
-    guard kind == .mxnet else { return [] }
+  /// A scheduler is on the first node, servers go round all of them.
+  ///
+  /// - Throws: `LaunchProblem`, as `launches` does.
+  public func helpers(on share: NodeShare, _ rendezvous: Rendezvous) throws(LaunchProblem) -> [HelperLaunch] {
+    switch kind {
+    case .mxnet: mxnetHelpers(on: share, rendezvous)
+    case .tensorflow: try tensorFlowHelpers(on: share, rendezvous)
+    case .plain, .torchrun, .jax: []
+    }
+  }
+
+  private func mxnetHelpers(on share: NodeShare, _ rendezvous: Rendezvous) -> [HelperLaunch] {
     let nodes = rendezvous.nodeAddresses.count
     let servers = (0..<(self.servers ?? nodes)).filter { $0 % nodes == share.nodeRank }
     let roles = (share.nodeRank == 0 ? [("scheduler", "scheduler")] : []) + servers.map { ("server-\($0)", "server") }
@@ -116,7 +139,8 @@ extension LauncherSpec {
       var variables = parameterServer(role, share, rendezvous)
       // Parameters are added up by the processors.
       variables["CUDA_VISIBLE_DEVICES"] = ""
-      return HelperLaunch(name: name, defaults: defaults(cores: share.cores), variables: variables)
+      return HelperLaunch(
+        name: name, ending: .byItself, defaults: defaults(cores: share.cores), variables: variables)
     }
   }
 
@@ -144,7 +168,8 @@ extension LauncherSpec {
     ]
   }
 
-  private func visibleGPUs(_ localRank: Int, _ gpus: [Int]) throws(LaunchProblem) -> ArraySlice<Int> {
+  /// Those of `gpus` that the rank of a node sees.
+  func visibleGPUs(_ localRank: Int, _ gpus: [Int]) throws(LaunchProblem) -> ArraySlice<Int> {
     guard gpus.count > 0, self.gpus == .own else { return gpus[...] }
     guard gpus.count % processesPerNode == 0 else {
       throw .unevenGPUs(gpus: gpus.count, ranks: processesPerNode)
@@ -156,7 +181,7 @@ extension LauncherSpec {
   /// A rank has its share of the processors.
   ///
   /// But several that `torchrun` starts have one each, so that a program computes the same bits by either of them.
-  private func defaults(cores: Int) -> [String: String] {
+  func defaults(cores: Int) -> [String: String] {
     var all = ["OMP_NUM_THREADS": "\(max(1, cores / max(1, processesPerNode)))"]
     if kind == .torchrun {
       if processesPerNode > 1 { all["OMP_NUM_THREADS"] = "1" }
@@ -178,7 +203,7 @@ extension LauncherSpec {
         "TORCHELASTIC_RUN_ID": "\(rendezvous.attempt)", "TORCHELASTIC_RESTART_COUNT": "0",
         "TORCHELASTIC_MAX_RESTARTS": "0", "TORCHELASTIC_USE_AGENT_STORE": "False",
       ]
-    case .tensorflow: return ["TF_CONFIG": tensorFlowConfiguration(rank, rendezvous)]
+    case .tensorflow: return tensorFlow(rank: rank, rendezvous)
     case .jax:
       return [
         "JAX_COORDINATOR_ADDRESS": Self.endpoint(rendezvous.nodeAddresses.first ?? "127.0.0.1", rendezvous.masterPort),
@@ -188,27 +213,8 @@ extension LauncherSpec {
     }
   }
 
-  private func tensorFlowConfiguration(_ rank: Int, _ rendezvous: Rendezvous) -> String {
-    let workers = rendezvous.rankPorts.enumerated().map { rank, port in
-      Self.quoted(Self.endpoint(rendezvous.nodeAddresses[rank / processesPerNode], port))
-    }
-    return #"{"cluster":{"worker":[\#(workers.joined(separator: ","))]},"task":{"type":"worker","index":\#(rank)}}"#
-  }
-
   /// `host:port`, an IPv6 address in brackets.
-  private static func endpoint(_ host: String, _ port: Int) -> String {
+  static func endpoint(_ host: String, _ port: Int) -> String {
     host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-  }
-
-  /// `text` as JSON has it.
-  private static func quoted(_ text: String) -> String {
-    let escaped = text.unicodeScalars.map { scalar in
-      switch scalar {
-      case "\"", "\\": "\\\(scalar)"
-      case "\0"..<" ": "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-      default: "\(scalar)"
-      }
-    }
-    return "\"\(escaped.joined())\""
   }
 }

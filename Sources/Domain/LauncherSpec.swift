@@ -8,7 +8,7 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
     case plain
     /// What `torchrun` tells the processes that it starts.
     case torchrun
-    /// `TF_CONFIG` with one worker a rank, as MultiWorkerMirroredStrategy wants it; worker 0 is the chief.
+    /// `TF_CONFIG`, as the `strategy` wants it.
     case tensorflow
     /// What `jax.distributed.initialize` wants to know.
     case jax
@@ -24,9 +24,14 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
       case .tensorflow, .jax: .own
       }
     }
+  }
 
-    /// Whether every rank listens on a port of its own, which the others have to know before they start.
-    public var needsRankPorts: Bool { self == .tensorflow }
+  /// How the processes of a TensorFlow job share the work.
+  public enum Strategy: String, Hashable, Sendable, Codable, CaseIterable {
+    /// MultiWorkerMirroredStrategy: every rank is a worker, and has all variables.
+    case mirrored
+    /// ParameterServerStrategy: a chief leads, workers compute, servers have the variables.
+    case parameterServer = "parameter_server"
   }
 
   /// Which of its node's GPUs a rank sees, by `CUDA_VISIBLE_DEVICES`.
@@ -45,13 +50,22 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
   public var gpus: GPUView
   /// Servers of parameters over all nodes, where the kind has any; nil for one a node.
   public var servers: Int?
+  /// Of `tensorflow`: how the work is shared.
+  public var strategy: Strategy
+  /// Whether a process beside the ranks judges what the chief saves, where there is a chief.
+  public var hasEvaluator: Bool
 
   /// `processesPerNode` ranks a node, which see the GPUs that is usual for the kind.
-  public init(kind: Kind = .plain, processesPerNode: Int = 1, gpus: GPUView? = nil, servers: Int? = nil) {
+  public init(
+    kind: Kind = .plain, processesPerNode: Int = 1, gpus: GPUView? = nil, servers: Int? = nil,
+    strategy: Strategy = .mirrored, hasEvaluator: Bool = false
+  ) {
     self.kind = kind
     self.processesPerNode = processesPerNode
     self.gpus = gpus ?? kind.usualGPUs
     self.servers = servers
+    self.strategy = strategy
+    self.hasEvaluator = hasEvaluator
   }
 
   /// Reads what is told; the rest is at its default.
@@ -61,6 +75,8 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
       kind: try container.decodeIfPresent(Kind.self, forKey: .kind) ?? .plain,
       processesPerNode: try container.decodeIfPresent(Int.self, forKey: .processesPerNode) ?? 1,
       gpus: try container.decodeIfPresent(GPUView.self, forKey: .gpus),
-      servers: try container.decodeIfPresent(Int.self, forKey: .servers))
+      servers: try container.decodeIfPresent(Int.self, forKey: .servers),
+      strategy: try container.decodeIfPresent(Strategy.self, forKey: .strategy) ?? .mirrored,
+      hasEvaluator: try container.decodeIfPresent(Bool.self, forKey: .hasEvaluator) ?? false)
   }
 }

@@ -11,6 +11,12 @@ struct LauncherReader {
     "tf": "tensorflow", "keras": "tensorflow", "none": "plain", "flax": "jax",
   ]
 
+  /// What people call a strategy that has another name here.
+  private static let otherStrategies = [
+    "multiworkermirroredstrategy": "mirrored", "multi_worker_mirrored": "mirrored", "multiworkermirrored": "mirrored",
+    "parameterserverstrategy": "parameter_server", "parameterserver": "parameter_server", "ps": "parameter_server",
+  ]
+
   let section: Section
   /// Nil where the file does not tell, or not rightly: `isGPUCountTold`.
   let gpusPerNode: Int?
@@ -22,8 +28,10 @@ struct LauncherReader {
   func spec() -> LauncherSpec {
     guard let kind = kind() else { return LauncherSpec() }
     checkCommand(kind)
+    let strategy = strategy(kind)
     let spec = LauncherSpec(
-      kind: kind, processesPerNode: processesPerNode(kind), gpus: gpus(), servers: servers(kind))
+      kind: kind, processesPerNode: processesPerNode(kind), gpus: gpus(), servers: servers(kind, strategy),
+      strategy: strategy, hasEvaluator: hasEvaluator(strategy))
     checkShares(spec)
     return spec
   }
@@ -75,11 +83,39 @@ struct LauncherReader {
     return nil
   }
 
-  private func servers(_ kind: LauncherSpec.Kind) -> Int? {
+  private func strategy(_ kind: LauncherSpec.Kind) -> LauncherSpec.Strategy {
+    guard let node = section.node("strategy") else { return .mirrored }
+    guard kind == .tensorflow else {
+      section.log.add("launcher.strategy: only kind tensorflow has strategies", at: node.mark)
+      return .mirrored
+    }
+    guard let word = section.word("strategy") else { return .mirrored }
+    if let strategy = LauncherSpec.Strategy(rawValue: word) { return strategy }
+    let names = LauncherSpec.Strategy.allCases.map(\.rawValue)
+    let hint = (Self.otherStrategies[word.lowercased()] ?? closest(to: word, among: names)).map {
+      ": did you mean '\($0)'?"
+    }
+    section.log.add(
+      "launcher.strategy: unknown strategy '\(word)'\(hint ?? "") (known strategies: \(names.joined(separator: ", ")))",
+      at: node.mark)
+    return .mirrored
+  }
+
+  private func servers(_ kind: LauncherSpec.Kind, _ strategy: LauncherSpec.Strategy) -> Int? {
     guard let node = section.node("servers") else { return nil }
-    if kind == .mxnet { return section.integer("servers", in: 1...1024) }
-    section.log.add("launcher.servers: only kind mxnet has servers of parameters", at: node.mark)
+    if kind == .mxnet || strategy == .parameterServer { return section.integer("servers", in: 1...1024) }
+    section.log.add(
+      "launcher.servers: only kind mxnet, and kind tensorflow with strategy: parameter_server, have servers of "
+        + "parameters", at: node.mark)
     return nil
+  }
+
+  private func hasEvaluator(_ strategy: LauncherSpec.Strategy) -> Bool {
+    guard let node = section.node("evaluator") else { return false }
+    if strategy == .parameterServer { return section.boolean("evaluator") ?? false }
+    section.log.add(
+      "launcher.evaluator: only kind tensorflow with strategy: parameter_server has an evaluator", at: node.mark)
+    return false
   }
 
   private func checkShares(_ spec: LauncherSpec) {

@@ -23,8 +23,8 @@ struct Level {
   static let lease = Level(name: "lease", known: ["use", "survive"], planned: ["max_leases", "extend"])
   static let data = Level(name: "data", known: ["name", "version", "mode"], planned: ["source", "mount", "verify"])
   static let launcher = Level(
-    name: "launcher", known: ["kind", "processes_per_node", "gpus", "servers"],
-    planned: ["elastic", "rendezvous_port", "strategy", "chief", "ps", "evaluator"])
+    name: "launcher", known: ["kind", "processes_per_node", "gpus", "servers", "strategy", "evaluator"],
+    planned: ["elastic", "rendezvous_port"])
   static let checkpoint = Level(
     name: "checkpoint", known: ["every", "grace", "keep"], planned: ["path", "signal", "destination", "verify"])
   static let keep = Level(

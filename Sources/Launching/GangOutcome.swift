@@ -50,18 +50,20 @@ public struct GangOutcome: Hashable, Sendable {
   ///
   /// Of several ranks that failed it names `firstFailed`, the one that was heard of first: the others may have failed
   /// because it was gone.
-  init(nodes: [GangState.NodePhase], firstFailed: Int? = nil) {
+  ///
+  /// Where the chief decides, that is rank 0, it alone counts in rule 3: all others are ended once it is gone.
+  init(nodes: [GangState.NodePhase], firstFailed: Int? = nil, chiefDecides: Bool = false) {
     var outcomes: [(node: Int, outcome: NodeOutcome)] = []
     var losses: [(node: Int, why: String)] = []
     for (index, node) in nodes.enumerated() {
       if case .ended(let outcome) = node { outcomes.append((index, outcome)) }
       if case .lost(let why) = node { losses.append((index, why)) }
     }
+    let completed =
+      chiefDecides ? Self.chiefCompleted(outcomes) : Self.completed(outcomes, nodeCount: nodes.count)
     self =
-      Self.ordered(outcomes) ?? Self.neverStarted(outcomes)
-      ?? Self.completed(outcomes, nodeCount: nodes.count) ?? Self.lost(losses) ?? Self.failed(
-        outcomes, first: firstFailed)
-      ?? Self.leaseEnded(outcomes) ?? Self.asked(outcomes)
+      Self.ordered(outcomes) ?? Self.neverStarted(outcomes) ?? completed ?? Self.lost(losses)
+      ?? Self.failed(outcomes, first: firstFailed) ?? Self.leaseEnded(outcomes, chiefDecides) ?? Self.asked(outcomes)
       ?? GangOutcome(outcome: .lost, exitCode: nil, detail: "no rank told how it ended")
   }
 
@@ -96,10 +98,26 @@ public struct GangOutcome: Hashable, Sendable {
     else { return nil }
     let left = outcomes.filter { $0.outcome.stopped == .leaseEnd }.flatMap(\.outcome.exits).first(where: \.wasTold)
     guard let left else { return GangOutcome(outcome: .completed, exitCode: 0, detail: "every rank ended with 0") }
-    // Many a program leaves with 0 when it is told to, done or not: whoever wonders why nothing went on finds it here.
-    return GangOutcome(
+    return takenAsDone(left.rank)
+  }
+
+  /// The chief's 0 means done, unless it was told to leave because something failed.
+  private static func chiefCompleted(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+    guard let (_, node) = outcomes.first(where: { $0.node == 0 }),
+      let chief = node.exits.first(where: { $0.rank == 0 }),
+      chief.code == 0
+    else { return nil }
+    guard chief.wasTold else {
+      return GangOutcome(outcome: .completed, exitCode: 0, detail: "the chief, rank 0, ended with 0")
+    }
+    return node.stopped == .leaseEnd ? takenAsDone(0) : nil
+  }
+
+  /// Many a program leaves with 0 when it is told to, done or not: whoever wonders why nothing went on finds it here.
+  private static func takenAsDone(_ rank: Int) -> GangOutcome {
+    GangOutcome(
       outcome: .completed, exitCode: 0,
-      detail: "rank \(left.rank) exited 0 after it was told to leave at the lease's end: taken as done; "
+      detail: "rank \(rank) exited 0 after it was told to leave at the lease's end: taken as done; "
         + "exit 85 to be continued")
   }
 
@@ -142,9 +160,12 @@ public struct GangOutcome: Hashable, Sendable {
     signal != nil || code.map { !understood.contains($0) } ?? false
   }
 
-  private static func leaseEnded(_ outcomes: [(node: Int, outcome: NodeOutcome)]) -> GangOutcome? {
+  private static func leaseEnded(
+    _ outcomes: [(node: Int, outcome: NodeOutcome)], _ chiefDecides: Bool
+  ) -> GangOutcome? {
     guard outcomes.contains(where: { $0.outcome.stopped == .leaseEnd }) else { return nil }
-    let saved = outcomes.flatMap(\.outcome.exits).allSatisfy { [0, 85, 99].contains($0.code) }
+    let saving = outcomes.flatMap(\.outcome.exits).filter { !chiefDecides || $0.rank == 0 }
+    let saved = saving.allSatisfy { [0, 85, 99].contains($0.code) }
     return GangOutcome(
       outcome: .leaseEnded, exitCode: nil,
       detail: saved ? "the lease ended; every rank saved and left" : "the lease ended; not every rank left by itself")

@@ -5,7 +5,7 @@ public import Wire
 public struct LaunchNotice: Hashable, Sendable {
   /// Where rank 0 listens.
   public var masterPort: Int
-  /// A port for each rank, by rank; nil where not every node told some.
+  /// A port for each process that listens on one of its own, node by node; nil where not every node told some.
   public var rankPorts: [Int]?
 
   /// Rank 0 listens on `masterPort`.
@@ -83,13 +83,14 @@ public struct GangState: Hashable, Sendable {
   private var launchTold = false
   /// What rank 0's node found free.
   private var masterPort: Int?
-  /// What nodes found free for each of their ranks, by node; nil for one that told none.
+  /// What each node found free for processes that listen on a port of their own; nil for one that told none.
   private var rankPorts: [[Int]?]
   private var runningTold = false
   private var leavingTold = false
   /// The first rank that was heard to fail before any was told to leave.
   private var firstFailed: Int?
   private var stopTold: Set<Int> = []
+  private var releaseTold = false
   /// Steps that are complete on disks of nodes, by their ranks, and not known to be in the store.
   private var unstored: [Int: Set<Int>] = [:]
   /// Why steps that are newer than all in the store are not there, as far as nodes have told.
@@ -98,9 +99,12 @@ public struct GangState: Hashable, Sendable {
   private var late: [Int: String] = [:]
   private var finished = false
   private let stagingTotal: ByteCount
+  /// Whether the end of rank 0 alone decides, and all others only serve it.
+  private let chiefDecides: Bool
 
   /// An attempt on `nodeCount` nodes of which nothing is known; each has `stagingTotal` to fetch.
-  public init(nodeCount: Int, stagingTotal: ByteCount) {
+  public init(nodeCount: Int, stagingTotal: ByteCount, chiefDecides: Bool = false) {
+    self.chiefDecides = chiefDecides
     nodes = Array(repeating: .ordered, count: nodeCount)
     ports = Array(repeating: nil, count: nodeCount)
     rankPorts = Array(repeating: nil, count: nodeCount)
@@ -162,6 +166,8 @@ public struct GangState: Hashable, Sendable {
       nodes[nodeRank] = .launched
       late[nodeRank] = nil
       return runningIfLaunched()
+    case .stopping(.chiefGone):
+      return []
     case .stopping:
       guard !leavingTold else { return [] }
       leavingTold = true
@@ -183,7 +189,7 @@ public struct GangState: Hashable, Sendable {
       return [.checkpointRejected(step: step, reason: reason)]
     case .rankEnded(let rank, let code, let signal):
       if firstFailed == nil, !leavingTold, GangOutcome.isFailure(code: code, signal: signal) { firstFailed = rank }
-      return []
+      return rank == 0 ? chiefIsGone() : []
     case .ended(let outcome):
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)
@@ -238,7 +244,8 @@ public struct GangState: Hashable, Sendable {
   private func phase(after outcome: NodeOutcome, of nodeRank: Int) -> NodePhase {
     if let why = outcome.lost { return .lost(why + unstoredText(of: nodeRank)) }
     let neverStarted = outcome.exits.isEmpty && outcome.staging == nil && outcome.launchError == nil
-    guard neverStarted, outcome.stopped == .gangFailed, let why = late[nodeRank] else { return .ended(outcome) }
+    guard neverStarted, outcome.stopped == .gangFailed || outcome.stopped == .chiefGone, let why = late[nodeRank]
+    else { return .ended(outcome) }
     return .lost(why)
   }
 
@@ -271,18 +278,29 @@ public struct GangState: Hashable, Sendable {
     if isOver {
       guard !finished else { return [] }
       finished = true
-      return [.finish(GangOutcome(nodes: nodes, firstFailed: firstFailed).adding(lastSaveText))]
+      let outcome = GangOutcome(nodes: nodes, firstFailed: firstFailed, chiefDecides: chiefDecides)
+      return [.finish(outcome.adding(lastSaveText))]
     }
+    if chiefDecides, nodeRank == 0 { return chiefIsGone() }
     guard needsOthersToStop(nodes[nodeRank]) else { return [] }
     let others = nodes.indices.filter { !nodes[$0].isOver && !stopTold.contains($0) }
     stopTold.formUnion(others)
     return others.isEmpty ? [] : [.stop(nodeRanks: others, .gangFailed)]
   }
 
+  /// Without a chief, done or not, the others have nothing to do, nor to save, and would never end by themselves.
+  private mutating func chiefIsGone() -> [Action] {
+    let others = nodes.indices.filter { $0 != 0 && !nodes[$0].isOver }
+    guard chiefDecides, !releaseTold, !others.isEmpty else { return [] }
+    releaseTold = true
+    stopTold.formUnion(others)
+    return [.stop(nodeRanks: others, .chiefGone)]
+  }
+
   /// A node whose ranks all ended with 0 is done, and the others come to the same end by themselves.
   private func needsOthersToStop(_ node: NodePhase) -> Bool {
     guard case .ended(let outcome) = node else { return true }
     return outcome.staging != nil || outcome.launchError != nil || outcome.exits.isEmpty || outcome.helpers != nil
-      || outcome.exits.contains { $0.code != 0 }
+      || outcome.exits.contains { $0.code != 0 && !(chiefDecides && $0.rank != 0 && $0.wasTold) }
   }
 }

@@ -66,7 +66,7 @@ public struct AttemptBrief: Hashable, Sendable {
       leaseEnd: leaseEnd, lastSaveLead: lastSave, grace: spec.checkpoint.grace, checkpointEvery: spec.checkpoint.every,
       reserve: spec.resources.localDisk, exchange: addresses.count > 1 || holders != nil ? exchange : nil,
       holders: holders, pinned: pinned, launcherKind: spec.launcher.kind, gpuView: spec.launcher.gpus,
-      servers: spec.launcher.servers)
+      servers: spec.launcher.servers, strategy: spec.launcher.strategy, evaluator: spec.launcher.hasEvaluator)
   }
 
   /// What each node has to fetch.

@@ -5,9 +5,10 @@ import Domain
 extension LastSave {
   func stopAt(end: BootInstant) -> BootInstant { end - lead }
 
-  /// SIGKILL after the grace, or when nothing could be uploaded any more.
-  func killAt(stoppedAt: BootInstant, end: BootInstant) -> BootInstant {
-    min(stoppedAt + grace, max(stoppedAt, end - recordReserve))
+  /// SIGKILL after the grace, or when nothing could be uploaded any more; sooner where a peer failed.
+  func killAt(stoppedAt: BootInstant, end: BootInstant, afterFailure: Bool = false) -> BootInstant {
+    let grace = afterFailure ? min(grace, Self.graceAfterFailure) : grace
+    return min(stoppedAt + grace, max(stoppedAt, end - recordReserve))
   }
 
   func recordAt(end: BootInstant) -> BootInstant { end - recordReserve }

@@ -17,7 +17,7 @@ extension Supervisor {
     }
     note(.checkpointAsked)
     askedAt = askedAt ?? .now()
-    for rank in ranks where rank.end == nil {
+    for rank in ranks where rank.end == nil && !rank.serves {
       for pid in ProcessTable.topmostHandlers(of: SIGUSR1, at: rank.pid) { kill(pid, SIGUSR1) }
     }
   }
@@ -28,7 +28,7 @@ extension Supervisor {
 
   /// Tells what will never become a checkpoint, now that nobody writes any more.
   func takeUnfinished() {
-    let wasKilled = ranks.contains { $0.end == nil || $0.wasTold && $0.end == .signalled(SIGKILL) }
+    let wasKilled = ranks.contains { !$0.serves && ($0.end == nil || $0.wasTold && $0.end == .signalled(SIGKILL)) }
     for finding in local?.unfinished(wasKilled: wasKilled) ?? [] { take(finding) }
   }
 

@@ -53,7 +53,8 @@ extension Supervisor {
     }
   }
 
-  /// SIGTERM, grace, SIGKILL, upload, end; the first cause counts.
+  /// SIGTERM, grace, SIGKILL, upload, end; the first cause counts. Where all ranks only serve a chief, they are left
+  /// alone until that is gone, or the grace is over.
   func stop(_ cause: StopCause) {
     switch phase {
     case .staging, .staged:
@@ -64,8 +65,9 @@ extension Supervisor {
       if outcome.stopped == nil {
         outcome.stopped = cause
         note(.stopping(cause))
+        lostPeer = lostPeer || cause == .gangFailed && terminated == nil
       }
-      terminate()
+      if cause == .chiefGone { release() } else { terminate() }
     case .saving, .recording, .over:
       break
     }

@@ -37,6 +37,7 @@ extension Supervisor {
       let share = NodeShare(
         nodeRank: order.nodeRank, gpus: order.gpus, cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
       let launches = try order.launcher.launches(on: share, rendezvous)
+      let helperLaunches = try order.launcher.helpers(on: share, rendezvous)
       let environment = RankEnvironment(
         order: order, folder: folder,
         datasets: order.datasets.map { dataset in
@@ -47,8 +48,9 @@ extension Supervisor {
       // Every node is staged: nobody asks for anything any more.
       exchange?.close()
       ports?.release()
-      for one in order.launcher.helpers(on: share, rendezvous) {
-        helpers.append(Helper(name: one.name, pid: try startHelper(one.name, environment.variables(of: one))))
+      for one in helperLaunches {
+        let pid = try startHelper(one.name, environment.variables(of: one))
+        helpers.append(Helper(name: one.name, pid: pid, ending: one.ending))
       }
       for one in launches { ranks.append(try start(one.rank, environment.variables(of: one))) }
       launchedAt = .now()
@@ -75,7 +77,9 @@ extension Supervisor {
   private func start(_ rank: Int, _ variables: [String: String]) throws -> Rank {
     _ = try Disk.open(folder.log(rank: rank), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
     let watch = try logs.add(folder.log(rank: rank), Int32(IN_MODIFY))
-    return Rank(rank: rank, pid: try start(variables, output: folder.log(rank: rank)), end: nil, logWatch: watch)
+    return Rank(
+      rank: rank, pid: try start(variables, output: folder.log(rank: rank)), serves: order.launcher.serves(rank: rank),
+      end: nil, logWatch: watch)
   }
 
   private func startHelper(_ name: String, _ variables: [String: String]) throws -> pid_t {
@@ -110,13 +114,13 @@ extension Supervisor {
 
   /// Collects all processes that ended; the first that failed takes the others with it.
   private func reap() {
-    guard collect(), terminated == nil, !endGuard.hasKilled, isAnyLeft else { return }
+    guard collect(), terminated == nil, released == nil, !endGuard.hasKilled, isAnyLeft else { return }
     // Half a gang would wait for the other half until the lease ends.
     note(.stopping(.gangFailed))
-    terminate()
+    lostPeer = true
+    // Who only serves has nothing to save: the gang is to hear of it at once.
+    if ranks.allSatisfy(\.serves) { release() } else { terminate() }
   }
-
-  private var isAnyLeft: Bool { ranks.contains { $0.end == nil } || helpers.contains { $0.end == nil } }
 
   /// Collects all processes that ended, ranks, helpers and their orphans; true where a rank or helper failed.
   private func collect() -> Bool {
@@ -132,7 +136,7 @@ extension Supervisor {
       }
       guard let index = ranks.firstIndex(where: { $0.pid == pid && $0.end == nil }) else { continue }
       ranks[index].end = end
-      ranks[index].wasTold = terminated != nil || isKilled || endGuard.hasKilled
+      ranks[index].wasTold = terminated != nil || released != nil || isKilled || endGuard.hasKilled
       anyFailed = anyFailed || end != .exited(0)
       if end != .exited(0), !ranks[index].wasTold {
         ranks[index].lastWords = LastWords.read(folder.log(rank: ranks[index].rank))
@@ -156,37 +160,35 @@ extension Supervisor {
     case .signalled(let value): signal = value
     }
     note(.helperEnded(name: name, code: code, signal: signal))
-    guard end != .exited(0), terminated == nil, !isKilled, BootInstant.now() < self.end else { return }
+    guard end != .exited(0), terminated == nil, released == nil, !isKilled, BootInstant.now() < self.end else { return }
     helpers[index].failure = .init(
       name: name, code: code, signal: signal, lastWords: LastWords.read(folder.log(helper: name)))
   }
 
-  /// Asks every rank's tree to leave: those processes that know what SIGTERM means, or else all of its group.
+  /// Asks every rank's tree to leave, but for those that serve: they may be needed until the others have.
   func terminate() {
     guard terminated == nil else { return }
     let now = BootInstant.now()
     terminated = (now, false)
     limiter?.release()
     askedAt = askedAt ?? now
-    for rank in ranks where rank.end == nil {
-      let handlers = ProcessTable.topmostHandlers(of: SIGTERM, at: rank.pid)
-      if handlers.isEmpty { kill(-rank.pid, SIGTERM) }
-      for pid in handlers { kill(pid, SIGTERM) }
-    }
+    for rank in ranks where rank.end == nil && !rank.serves { Self.tellToLeave(rank.pid) }
   }
 
   /// Those that handle SIGTERM may be wrappers that wait for a program which heard nothing yet.
   func terminateGroups() {
     guard let since = terminated?.since else { return }
     terminated = (since, true)
-    for rank in ranks where rank.end == nil { kill(-rank.pid, SIGTERM) }
+    for rank in ranks where rank.end == nil && !rank.serves { kill(-rank.pid, SIGTERM) }
   }
 
   func repeatAt(_ since: BootInstant) -> BootInstant {
     since + TimeSpan(microseconds: (killAt(since) - since).microseconds / 2)
   }
 
-  func killAt(_ since: BootInstant) -> BootInstant { rule.killAt(stoppedAt: since, end: end) }
+  func killAt(_ since: BootInstant) -> BootInstant {
+    rule.killAt(stoppedAt: since, end: end, afterFailure: lostPeer)
+  }
 
   /// Kills everything below this process until nothing is left: also what left its session and its parent.
   func killTree() {

@@ -38,6 +38,8 @@ final class Supervisor {
   struct Rank {
     var rank: Int
     var pid: pid_t
+    /// Whether it saves nothing, and never ends by itself.
+    var serves = false
     var end: ProcessEnd?
     /// Whether it ended after it was told to.
     var wasTold = false
@@ -47,10 +49,11 @@ final class Supervisor {
     var logWatch: Int32?
   }
 
-  /// A process beside the ranks, which lives as long as they do, and ends by itself.
+  /// A process beside the ranks, which lives as long as they do.
   struct Helper {
     var name: String
     var pid: pid_t
+    var ending: HelperLaunch.Ending
     /// How it ended; nil while it runs.
     var end: ProcessEnd?
     /// How it failed by itself; nil where it did not.
@@ -81,6 +84,10 @@ final class Supervisor {
   var outcome = NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [])
   /// Set once SIGTERM was sent: since when, and whether the whole groups got it too.
   var terminated: (since: BootInstant, wasRepeated: Bool)?
+  /// Set once the chief was gone, where there is one: since when.
+  var released: BootInstant?
+  /// Whether a rank or helper failed, here or on another node, before anyone was told to leave for another reason.
+  var lostPeer = false
   /// No upload, no grace.
   var isKilled = false
   var local: LocalCheckpoints?
@@ -207,7 +214,8 @@ final class Supervisor {
     guard case .staging = phase else { return }
     do {
       let done = try result.get()
-      let ports = try FreePorts(1 + (order.launcher.kind.needsRankPorts ? order.processesPerNode : 0))
+      let ports = try FreePorts(
+        1 + order.launcher.listeners(onNode: order.nodeRank, of: order.nodeAddresses.count))
       self.ports = ports
       phase = .staged
       note(
@@ -232,6 +240,8 @@ final class Supervisor {
       if let terminated {
         if !terminated.wasRepeated { moments.append(repeatAt(terminated.since)) }
         moments.append(killAt(terminated.since))
+      } else if let released {
+        moments.append(killAt(released))
       } else {
         moments.append(rule.stopAt(end: end))
         if let next = nextAsk { moments.append(next) }
@@ -261,6 +271,8 @@ final class Supervisor {
         } else if !terminated.wasRepeated, now >= repeatAt(terminated.since) {
           terminateGroups()
         }
+      } else if let released {
+        if now >= killAt(released) { killTree() }
       } else if now >= rule.stopAt(end: end) {
         stop(.leaseEnd)
       } else if let next = nextAsk, now >= next {
@@ -276,7 +288,10 @@ final class Supervisor {
   /// Goes on to the next phase where nothing is left to do in this one.
   private func advance() {
     beginUpload()
-    if case .running = phase, ranks.allSatisfy({ $0.end != nil }), !isHelping { ranksEnded() }
+    if case .running = phase {
+      if isChiefDone { release() }
+      if isRunOver { ranksEnded() }
+    }
     if case .saving = phase, queue.isEmpty {
       phase = .recording
       if !isRecording, !isKilled { beginRecord() }
@@ -286,9 +301,6 @@ final class Supervisor {
       finish()
     }
   }
-
-  /// Whether ranks of other nodes may still need a process of this one: those here ended well, and were not told to.
-  private var isHelping: Bool { terminated == nil && !isKilled && helpers.contains { $0.end == nil } }
 
   private func ranksEnded() {
     limiter?.release()

@@ -62,7 +62,8 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   /// All is in place, and `port` was free for rank 0's rendezvous a moment ago.
   ///
   /// `brought` is what of the `bytes` was not there before; nil where nodes that held it gave some, and from an agent that
-  /// does not tell. `rankPorts` are as free, one for each rank of the node; nil where the launcher asks for none.
+  /// does not tell. `rankPorts` are as free, one for each process of the node that listens on one of its own; nil where
+  /// none does.
   case staged(port: Int, bytes: ByteCount, took: TimeSpan, brought: ByteCount? = nil, rankPorts: [Int]? = nil)
   /// Something could not be brought here; the attempt ends.
   case stagingFailed(StagingFailure)

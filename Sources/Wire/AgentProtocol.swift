@@ -81,6 +81,10 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var gpuView: LauncherSpec.GPUView?
   /// Servers of parameters over all nodes; nil for one a node, where the kind has any.
   public var servers: Int?
+  /// How TensorFlow shares the work; nil for what is usual.
+  public var strategy: LauncherSpec.Strategy?
+  /// Whether there is an evaluator; nil for no.
+  public var evaluator: Bool?
 
   /// An order; every field is told.
   public init(
@@ -89,7 +93,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     datasets: [DatasetOrder], resume: ResumeOrder?, store: StoreAccess, leaseRemaining: TimeSpan, leaseEnd: Timestamp,
     lastSaveLead: TimeSpan, grace: TimeSpan, checkpointEvery: TimeSpan?, reserve: ByteCount,
     exchange: ExchangeOrder? = nil, holders: HoldersOrder? = nil, pinned: [String]? = nil,
-    launcherKind: LauncherSpec.Kind? = nil, gpuView: LauncherSpec.GPUView? = nil, servers: Int? = nil
+    launcherKind: LauncherSpec.Kind? = nil, gpuView: LauncherSpec.GPUView? = nil, servers: Int? = nil,
+    strategy: LauncherSpec.Strategy? = nil, evaluator: Bool? = nil
   ) {
     version = AgentProtocol.version
     self.attempt = attempt
@@ -118,6 +123,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
     self.launcherKind = launcherKind
     self.gpuView = gpuView
     self.servers = servers
+    self.strategy = strategy
+    self.evaluator = evaluator
   }
 
   /// Ranks over all nodes.
@@ -125,7 +132,9 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
 
   /// How the ranks are started.
   public var launcher: LauncherSpec {
-    LauncherSpec(kind: launcherKind ?? .plain, processesPerNode: processesPerNode, gpus: gpuView, servers: servers)
+    LauncherSpec(
+      kind: launcherKind ?? .plain, processesPerNode: processesPerNode, gpus: gpuView, servers: servers,
+      strategy: strategy ?? .mirrored, hasEvaluator: evaluator ?? false)
   }
 }
 
@@ -236,7 +245,8 @@ public struct RescueRequest: Hashable, Sendable, Codable {
 public enum ControlCommand: Hashable, Sendable, Codable {
   /// Start the ranks; refused before everything is staged, ignored when they were started.
   ///
-  /// `rankPorts` has a port for each rank, by rank; nil where not every node told some.
+  /// `rankPorts` has a port for each process that listens on one of its own, node by node; nil where not every node
+  /// told some.
   case launch(masterPort: Int, rankPorts: [Int]? = nil)
   /// SIGUSR1 to every rank: save now and go on.
   case checkpoint
@@ -262,6 +272,8 @@ public enum StopCause: String, Hashable, Sendable, Codable {
   case timeLimit
   /// Another node of the gang failed.
   case gangFailed
+  /// The chief of the gang is gone, done or not: what served it may go at once.
+  case chiefGone
 }
 
 /// What a verb answers.

@@ -46,6 +46,20 @@ import Wire
   }
 }
 
+extension NoticeTests {
+  @Test func thatTheChiefIsGoneIsToldAlsoToThoseWhoWereToldToStop() {
+    var stops = StopLedger()
+    stops.wants(.stop(.leaseEnd))
+    for rank in [0, 1] { stops.wasTold(rank, edition: stops.edition) }
+    stops.wants(.stop(.chiefGone))
+    #expect(stops.untold(of: 0..<2) == [0, 1])
+    stops.wants(.stop(.gangFailed))
+    #expect(stops.wanted == .stop(.chiefGone))
+    stops.wants(.kill(.cancelled))
+    #expect(stops.wanted == .kill(.cancelled))
+  }
+}
+
 @Suite struct TellingRoundsTests {
   private let stop = Telling(subject: .stop, edition: 1)
   private let lead = Telling(subject: .lead, edition: 1)

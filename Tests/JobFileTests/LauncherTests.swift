@@ -18,6 +18,11 @@ import Testing
     #expect(try launcher("launcher: {kind: mxnet}") == LauncherSpec(kind: .mxnet))
     #expect(try launcher("launcher: {kind: mxnet, servers: 3}") == LauncherSpec(kind: .mxnet, servers: 3))
     #expect(
+      try launcher("launcher: {kind: tensorflow, strategy: parameter_server, servers: 3, evaluator: true}")
+        == LauncherSpec(kind: .tensorflow, servers: 3, strategy: .parameterServer, hasEvaluator: true))
+    #expect(
+      try launcher("launcher: {kind: tensorflow, strategy: mirrored}") == LauncherSpec(kind: .tensorflow))
+    #expect(
       try launcher("launcher: {kind: torchrun, processes_per_node: 3}")
         == LauncherSpec(kind: .torchrun, processesPerNode: 3, gpus: .all))
   }
@@ -44,14 +49,20 @@ import Testing
     arguments: [
       ("kind: mpi", "launcher.kind: 'mpi' is not supported yet (known kinds: plain, torchrun, tensorflow, jax, mxnet)"),
       ("kind: MPI", "'MPI' is not supported yet"), ("kind: mxnt", "did you mean 'mxnet'?"),
-      ("kind: jax, servers: 2", "launcher.servers: only kind mxnet has servers of parameters"),
+      ("kind: jax, servers: 2", "launcher.servers: only kind mxnet, and kind tensorflow with strategy"),
+      ("kind: tensorflow, servers: 2", "launcher.servers: only kind mxnet, and kind tensorflow with strategy"),
+      ("kind: tensorflow, strategy: ps", "unknown strategy 'ps': did you mean 'parameter_server'?"),
+      ("kind: tensorflow, strategy: ring", "unknown strategy 'ring' (known strategies: mirrored, parameter_server)"),
+      ("kind: jax, strategy: mirrored", "launcher.strategy: only kind tensorflow has strategies"),
+      ("kind: tensorflow, evaluator: true", "launcher.evaluator: only kind tensorflow with strategy: parameter_server"),
+      ("kind: tensorflow, strategy: parameter_server, evaluator: 2", "launcher.evaluator: expected true or false"),
       ("kind: mxnet, servers: 0", "launcher.servers: expected a whole number from 1 to 1024"),
       ("kind: torchrnu", "unknown kind 'torchrnu': did you mean 'torchrun'?"),
       ("kind: pytorch", "did you mean 'torchrun'?"), ("kind: slurm", "unknown kind 'slurm' (known kinds: plain"),
       ("kind: [torchrun]", "launcher.kind: expected text, found a list"),
       ("processes_per_node: gpus", "expected a whole number from 1 to 1024, found the text 'gpus'"),
       ("gpus: mine", "'own' only its share of them; found 'mine'"),
-      ("kind: tensorflow, ps: 2", "'ps' in launcher is not supported yet"),
+      ("kind: tensorflow, ps: 2", "unknown key 'ps' in launcher"),
       ("proceses_per_node: 2", "did you mean 'processes_per_node'?"),
     ])
   func saysWhatIsWrong(keys: String, words: String) {

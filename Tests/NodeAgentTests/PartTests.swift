@@ -22,6 +22,16 @@ import Wire
     #expect(end - rule.fullSpeedAt(end: end, interval: .seconds(60)) == .seconds(51))
   }
 
+  @Test(arguments: [(600, 10), (5, 5)] as [(Double, Double)])
+  func whoLostAPeerHasAShortGrace(grace: Double, expected: Double) {
+    let rule = LastSave(assumed: .seconds(10), grace: .seconds(grace))
+    let now = BootInstant(microseconds: 1_000_000)
+    let end = now + .seconds(3600)
+    #expect(rule.killAt(stoppedAt: now, end: end, afterFailure: true) == now + .seconds(expected))
+    #expect(rule.killAt(stoppedAt: now, end: now + .seconds(3), afterFailure: true) == now + .seconds(1))
+    #expect(rule.killAt(stoppedAt: now, end: end) == now + .seconds(grace))
+  }
+
   @Test(arguments: [
     ("$A", "1"), ("${A}b", "1b"), ("$Ab", ""), ("a$", "a$"), ("$$A", "$A"), ("$$$A$$", "$1$"), ("$${A}", "${A}"),
     ("${A", "${A"), ("${}", "${}"),

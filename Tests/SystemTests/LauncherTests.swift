@@ -21,12 +21,12 @@ import Wire
   }()
 
   /// The program of `examples/pytorch`, as it is there, for DDP with gloo.
-  private func torchJob(_ name: String, _ flags: String) -> String {
+  private func torchJob(_ name: String, _ flags: String, nodes: Int = 2, steps: Int = 300) -> String {
     """
     name: \(name)
-    resources: {nodes: 2, gpus_per_node: 0}
+    resources: {nodes: \(nodes), gpus_per_node: 0}
     launcher: {kind: torchrun}
-    run: \(Self.python) \(Places.repository)/examples/pytorch/train.py --steps 300 \(flags)
+    run: \(Self.python) \(Places.repository)/examples/pytorch/train.py --steps \(steps) \(flags)
     env: {OMP_NUM_THREADS: "1"}
     checkpoint: {every: 3s}
     seeds: {global: 7}
@@ -55,10 +55,31 @@ import Wire
     }
   }
 
-  /// A Python that has MXNet, which no Debian package has: it needs Python 3.11 at most and NumPy before 1.24.
-  private static let mxnet = ProcessInfo.processInfo.environment["BATON_TEST_MXNET"]
+  /// The sums of four are made in another order than those of two.
+  ///
+  /// The lease's end is only played: that is quicker.
+  @Test(.enabled(if: hasTorch, "DDP needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  func aPyTorchRunOnFourNodesThatWasStoppedEqualsOneWithoutInterruption() async throws {
+    try await SystemFixture.with(nodes: 4, limit: .seconds(240)) { s in
+      try await s.lease()
+      let resumed = try await s.submit(torchJob("resumed", "--pace 0.1", nodes: 4, steps: 120)).id
+      try await s.wait(resumed, until: "at work") { ($0.lastStep ?? 0) > 10 }
+      for try await step in try await s.client.drill("first", DrillRequest(stop: true)) {
+        if let report = step.report { #expect(report.passed, "\(report.checks)") }
+      }
+      try await s.wait(resumed, .completed)
+      let run = try await s.client.run("\(resumed)")
+      #expect(run.attempts.map(\.outcome) == [.leaseEnded, .completed], "\(run.attempts.map(\.detail))")
+      #expect(run.stepsRedone == 0)
+      let whole = try await s.submit(torchJob("uninterrupted", "", nodes: 4, steps: 120)).id
+      try await s.wait(whole, .completed)
+      let series = try await s.client.metrics("\(resumed)", "loss")
+      #expect(series.steps == Array(1...120))
+      #expect(series.values == (try await s.client.metrics("\(whole)", "loss")).values)
+    }
+  }
 
-  @Test(.enabled(if: mxnet != nil, "MXNet is not there: name a Python that has it in BATON_TEST_MXNET"))
+  @Test(.enabled(if: TestPython.mxnet != nil, TestPython.advice))
   func mxnetWorkersAddUpByTheirServers() async throws {
     try await SystemFixture.with(nodes: 2) { s in
       try await s.lease()
@@ -67,7 +88,7 @@ import Wire
         name: sums
         resources: {nodes: 2, gpus_per_node: 0}
         launcher: {kind: mxnet, servers: 3}
-        run: \(Self.mxnet ?? "") \(Places.programsFolder)/mxnet_sum.py
+        run: \(TestPython.mxnet ?? "") \(Places.programsFolder)/mxnet_sum.py
 
         """
       ).id

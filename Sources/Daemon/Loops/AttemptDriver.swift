@@ -69,7 +69,9 @@ struct AttemptDriver {
     }
     var driver = AttemptDriver(
       services: services, epoch: epoch, brief: brief, targets: targets, attempt: attempt,
-      gang: GangState(nodeCount: attempt.nodes.count, stagingTotal: brief.stagingTotal),
+      gang: GangState(
+        nodeCount: attempt.nodes.count, stagingTotal: brief.stagingTotal,
+        chiefDecides: brief.spec.launcher.chiefDecides),
       lastSave: LastSave(
         assumed: brief.lastSave, grace: brief.spec.checkpoint.grace, interval: brief.spec.checkpoint.every),
       offsets: attempt.nodes.map(\.metricsOffset), stagingIsOver: stagingIsOver, tellers: tellers)
