@@ -30,6 +30,8 @@ public struct JobSpec: Hashable, Sendable, Codable {
   ///
   /// Started directly: there is no shell unless the first word is one.
   public var command: [String]
+  /// How that differs in an attempt that resumes; nil where it does not.
+  public var resume: ResumeCommand?
   /// How it saves.
   public var checkpoint: CheckpointPolicy
   /// What happens after a failure.
@@ -41,6 +43,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
   public init(name: String, command: [String]) {
     self.name = name
     self.command = command
+    resume = nil
     priority = 50
     tags = []
     description = nil
@@ -74,6 +77,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
     try container.read(&environment, .environment)
     try container.read(&data, .data)
     try container.read(&launcher, .launcher)
+    resume = try container.decodeIfPresent(ResumeCommand.self, forKey: .resume)
     try container.read(&checkpoint, .checkpoint)
     try container.read(&retry, .retry)
     try container.read(&seed, .seed)
@@ -175,6 +179,10 @@ public struct CheckpointPolicy: Hashable, Sendable, Codable {
   public var grace: TimeSpan = .seconds(30)
   /// Which DURABLE checkpoints a sweep leaves.
   public var keep = RetentionPolicy()
+  /// What the program saves by itself, and where; nil for one that saves as the contract says.
+  public var program: ProgramSaves?
+  /// What the ranks are asked to save with; nil for what `askedBy` makes of it.
+  public var signal: SaveSignal?
 
   /// Only before the lease ends, 30 seconds of grace, three kept.
   public init() {}
@@ -184,6 +192,8 @@ public struct CheckpointPolicy: Hashable, Sendable, Codable {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     every = try container.decodeIfPresent(TimeSpan.self, forKey: .every)
     try container.read(&grace, .grace)
+    program = try container.decodeIfPresent(ProgramSaves.self, forKey: .program)
+    signal = try container.decodeIfPresent(SaveSignal.self, forKey: .signal)
     // Once there was only the number of the newest.
     let earlier = try decoder.container(keyedBy: EarlierKeys.self)
     keep.last = try earlier.decodeIfPresent(Int.self, forKey: .keepLast) ?? keep.last

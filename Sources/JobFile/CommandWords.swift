@@ -8,16 +8,17 @@ enum CommandSyntaxError: Error, Equatable {
   case assignment(String)
 }
 
-extension CommandSyntaxError: CustomStringConvertible {
-  var description: String {
+extension CommandSyntaxError {
+  /// What is wrong with the text at the key `name`, and what to write.
+  func description(of name: String) -> String {
     switch self {
-    case .openQuote(let quote): "run has a \(quote) without its partner"
-    case .endsInBackslash: "run ends in a backslash that escapes nothing"
+    case .openQuote(let quote): "\(name) has a \(quote) without its partner"
+    case .endsInBackslash: "\(name) ends in a backslash that escapes nothing"
     case .needsAShell(let what):
-      "run has \(what), but the program is started without a shell: "
+      "\(name) has \(what), but the program is started without a shell: "
         + "quote it (single quotes), or, if a shell is wanted, write a list: [bash, -c, \"...\"]"
     case .assignment(let word):
-      "run begins with '\(word)', which only a shell takes for a variable: put it under env"
+      "\(name) begins with '\(word)', which only a shell takes for a variable: put it under env"
     }
   }
 }
@@ -29,12 +30,17 @@ extension CommandSyntaxError: CustomStringConvertible {
 /// characters like any other. What a shell would act on (`|`, `&`, `;`, `<`, `>`, a backtick, `$(`) is refused where no
 /// quote takes its meaning.
 func commandWords(_ text: String) throws(CommandSyntaxError) -> [String] {
-  var splitter = CommandSplitter(rest: Substring(text))
-  let words = try splitter.words()
+  let words = try argumentWords(text)
   if let first = words.first, let sign = first.firstIndex(of: "="), isVariableName(String(first[..<sign])) {
     throw .assignment(first)
   }
   return words
+}
+
+/// The same of arguments, of which the first may be `NAME=value` too.
+func argumentWords(_ text: String) throws(CommandSyntaxError) -> [String] {
+  var splitter = CommandSplitter(rest: Substring(text))
+  return try splitter.words()
 }
 
 /// Whether `text` is `[A-Za-z_][A-Za-z0-9_]*`.

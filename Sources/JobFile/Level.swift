@@ -11,7 +11,7 @@ struct Level {
     name: "",
     known: [
       "name", "priority", "tags", "description", "resources", "time", "lease", "env", "data", "launcher", "run",
-      "checkpoint", "retry", "seeds",
+      "resume", "checkpoint", "retry", "seeds",
     ],
     planned: [
       "project", "workdir", "code", "secrets", "image", "setup", "array", "matrix", "depends_on", "metrics", "notify",
@@ -26,14 +26,16 @@ struct Level {
     name: "launcher", known: ["kind", "processes_per_node", "gpus", "servers", "strategy", "evaluator"],
     planned: ["elastic", "rendezvous_port"])
   static let checkpoint = Level(
-    name: "checkpoint", known: ["every", "grace", "keep"], planned: ["path", "signal", "destination", "verify"])
+    name: "checkpoint", known: ["every", "grace", "keep", "path", "pattern", "signal"],
+    planned: ["destination", "verify"])
+  static let resume = Level(name: "resume", known: ["args", "run"], planned: [])
   static let keep = Level(
     name: "checkpoint.keep", known: ["last", "best", "metric", "mode", "every_steps", "younger_than"], planned: [])
   static let retry = Level(
     name: "retry", known: ["max_restarts", "on_exit_codes"], planned: ["backoff", "exclude_failed_nodes"])
   static let seeds = Level(name: "seeds", known: ["global"], planned: ["per_rank"])
 
-  private static let sections = [resources, time, lease, launcher, checkpoint, keep, retry, seeds]
+  private static let sections = [resources, time, lease, launcher, resume, checkpoint, keep, retry, seeds]
 
   /// What to say about `key`; nil where it is one of `known`.
   func complaint(about key: String) -> String? {

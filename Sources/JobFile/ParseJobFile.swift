@@ -25,7 +25,7 @@ private struct JobFileReader {
   /// Nil only where something is in the log.
   func spec() -> JobSpec? {
     let name = required("name", "give the job a name") { top.word("name") }
-    let command = required("run", "say what to run, as in run: python train.py") { readCommand() }
+    let command = required("run", "say what to run, as in run: python train.py") { readCommand(top, "run") }
     var spec = JobSpec(name: name ?? "", command: command ?? [])
     spec.priority = top.integer("priority", in: 0...100) ?? spec.priority
     spec.tags = tags()
@@ -36,6 +36,7 @@ private struct JobFileReader {
     readTime(into: &spec.time)
     readLease(into: &spec)
     readLauncher(into: &spec)
+    spec.resume = readResume()
     readCheckpoint(into: &spec.checkpoint)
     readRetry(into: &spec.retry)
     if let seeds = top.section("seeds", .seeds) {
@@ -49,38 +50,57 @@ private struct JobFileReader {
     return read()
   }
 
-  private func readCommand() -> [String]? {
-    guard let node = top.node("run") else { return nil }
-    let words: [String]
-    switch node {
-    case .sequence(let items):
-      let read = items.map { argument($0) }
-      words = read.compactMap(\.self)
-      if words.count < read.count { return nil }
-    case .scalar(let scalar) where !scalar.isNull:
-      guard let text = bounded(scalar, "run") else { return nil }
-      do { words = try commandWords(text) } catch {
-        log.add(error.description, at: node.mark)
-        return nil
-      }
-    default:
-      log.add("run: expected a command, or a list of its words, found \(node.kind)", at: node.mark)
-      return nil
-    }
+  /// The words at `key` of `section`: a text, split as a shell does, or a list.
+  private func readCommand(_ section: Section, _ key: String) -> [String]? {
+    guard let node = section.node(key) else { return nil }
+    let name = section.path(key)
+    guard let words = readWords(node, name, commandWords) else { return nil }
     guard let program = words.first, !program.isEmpty else {
-      log.add("run: names no program", at: node.mark)
+      log.add("\(name): names no program", at: node.mark)
       return nil
     }
     return words
   }
 
-  /// One word of a list; unlike other texts it may be empty.
-  private func argument(_ node: Node) -> String? {
-    guard case .scalar(let scalar) = node, !scalar.isNull else {
-      log.add("run: expected a word, found \(node.kind)", at: node.mark)
+  private func readWords(
+    _ node: Node, _ name: String, _ split: (String) throws(CommandSyntaxError) -> [String]
+  ) -> [String]? {
+    switch node {
+    case .sequence(let items):
+      let read = items.map { argument($0, name) }
+      let words = read.compactMap(\.self)
+      return words.count < read.count ? nil : words
+    case .scalar(let scalar) where !scalar.isNull:
+      guard let text = bounded(scalar, name) else { return nil }
+      do { return try split(text) } catch {
+        log.add(error.description(of: name), at: node.mark)
+        return nil
+      }
+    default:
+      log.add("\(name): expected words as in a shell, or a list of them, found \(node.kind)", at: node.mark)
       return nil
     }
-    return bounded(scalar, "run")
+  }
+
+  /// One word of a list; unlike other texts it may be empty.
+  private func argument(_ node: Node, _ name: String) -> String? {
+    guard case .scalar(let scalar) = node, !scalar.isNull else {
+      log.add("\(name): expected a word, found \(node.kind)", at: node.mark)
+      return nil
+    }
+    return bounded(scalar, name)
+  }
+
+  private func readResume() -> ResumeCommand? {
+    guard let section = top.section("resume", .resume) else { return nil }
+    if section.node("args") != nil, let other = section.node("run") {
+      log.add("resume: args are added to run, and resume.run takes its place: say one of the two", at: other.mark)
+      return nil
+    }
+    if let node = section.node("args") {
+      return readWords(node, "resume.args", argumentWords).map { .adding($0) }
+    }
+    return readCommand(section, "run").map { .replacing($0) }
   }
 
   /// The kernel takes no argument and no variable of more than 128 KiB.
@@ -163,6 +183,7 @@ private struct JobFileReader {
     guard let section = top.section("checkpoint", .checkpoint) else { return }
     policy.every = section.duration("every")
     policy.grace = section.duration("grace") ?? policy.grace
+    SavesReader(section: section).read(into: &policy)
     if let keep = section.section("keep", .keep) {
       readRetention(keep, into: &policy.keep)
     }

@@ -41,7 +41,8 @@ public struct GangOutcome: Hashable, Sendable {
   ///
   /// 1. A person, or the job's time limit, ended it: that, whatever the ranks then said.
   /// 2. Staging or starting failed on a node: that.
-  /// 3. Every rank ended with 0: COMPLETED, also when it was told to leave meanwhile.
+  /// 3. Every rank ended with 0: COMPLETED, also when it was told to leave meanwhile, but for programs that know nothing
+  ///    of exit codes.
   /// 4. A node said nothing more: LOST; what the other ranks then did is its consequence.
   /// 5. A rank failed by itself before anyone told it to leave: that failure. Ranks that ask to be continued (85, 99)
   ///    or tried elsewhere (75) do not fail.
@@ -96,7 +97,10 @@ public struct GangOutcome: Hashable, Sendable {
     guard outcomes.count == nodeCount, outcomes.allSatisfy({ $0.outcome.helpers == nil }),
       outcomes.allSatisfy({ !$0.outcome.exits.isEmpty && $0.outcome.exits.allSatisfy { $0.code == 0 } })
     else { return nil }
-    let left = outcomes.filter { $0.outcome.stopped == .leaseEnd }.flatMap(\.outcome.exits).first(where: \.wasTold)
+    let cut = outcomes.map(\.outcome).filter { $0.stopped == .leaseEnd }
+    // Whoever knows no exit codes may have left with 0 in the middle.
+    if cut.contains(where: { $0.knowsNoCodes == true && $0.exits.contains(where: \.wasTold) }) { return nil }
+    let left = cut.flatMap(\.exits).first(where: \.wasTold)
     guard let left else { return GangOutcome(outcome: .completed, exitCode: 0, detail: "every rank ended with 0") }
     return takenAsDone(left.rank)
   }

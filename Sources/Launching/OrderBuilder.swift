@@ -58,7 +58,7 @@ public struct AttemptBrief: Hashable, Sendable {
 
   /// What the node of `nodeRank` is told at `now`.
   public func order(nodeRank: Int, at now: Timestamp) -> AttemptOrder {
-    AttemptOrder(
+    var order = AttemptOrder(
       attempt: attempt, job: job, number: number, controllerEpoch: controllerEpoch, nodeRank: nodeRank,
       nodeAddresses: addresses, gpus: placement.shares[nodeRank].gpus,
       processesPerNode: spec.launcher.processesPerNode, command: spec.command, environment: spec.environment,
@@ -67,6 +67,10 @@ public struct AttemptBrief: Hashable, Sendable {
       reserve: spec.resources.localDisk, exchange: addresses.count > 1 || holders != nil ? exchange : nil,
       holders: holders, pinned: pinned, launcherKind: spec.launcher.kind, gpuView: spec.launcher.gpus,
       servers: spec.launcher.servers, strategy: spec.launcher.strategy, evaluator: spec.launcher.hasEvaluator)
+    order.programSaves = spec.checkpoint.program
+    order.saveSignal = spec.checkpoint.askedBy
+    order.resumeCommand = spec.resume
+    return order
   }
 
   /// What each node has to fetch.

@@ -10,15 +10,16 @@ extension Supervisor {
     return launchedAt + TimeSpan(microseconds: every.microseconds * Int64(asked + 1))
   }
 
-  /// SIGUSR1 to those who know what it means: it would kill a program that does not.
+  /// SIGUSR1, or what the job says instead, to those who know what it means: it would kill a program that does not.
   func ask() {
+    guard let signal = (order.saveSignal ?? .usr1).number else { return }
     if let every = order.checkpointEvery, every > .zero, let launchedAt {
       asked = max(asked, Int((BootInstant.now() - launchedAt).microseconds / every.microseconds))
     }
     note(.checkpointAsked)
     askedAt = askedAt ?? .now()
     for rank in ranks where rank.end == nil && !rank.serves {
-      for pid in ProcessTable.topmostHandlers(of: SIGUSR1, at: rank.pid) { kill(pid, SIGUSR1) }
+      for pid in ProcessTable.topmostHandlers(of: signal, at: rank.pid) { kill(pid, signal) }
     }
   }
 

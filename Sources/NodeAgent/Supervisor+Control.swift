@@ -31,6 +31,9 @@ extension Supervisor {
       return .ok
     case .checkpoint:
       guard case .running = phase else { return .refused("no rank runs, so there is nothing to save") }
+      guard order.saveSignal?.number != nil || order.saveSignal == nil else {
+        return .refused("the program saves by itself, and cannot be asked to")
+      }
       ask()
       return .ok
     case .stop(let cause):
@@ -55,6 +58,8 @@ extension Supervisor {
 
   /// SIGTERM, grace, SIGKILL, upload, end; the first cause counts. Where all ranks only serve a chief, they are left
   /// alone until that is gone, or the grace is over.
+  ///
+  /// May be told again at any time.
   func stop(_ cause: StopCause) {
     switch phase {
     case .staging, .staged:
@@ -62,12 +67,20 @@ extension Supervisor {
       for task in background { task.cancel() }
       phase = .saving
     case .running:
+      guard keeper?.isOver != true else { break }
       if outcome.stopped == nil {
         outcome.stopped = cause
         note(.stopping(cause))
         lostPeer = lostPeer || cause == .gangFailed && terminated == nil
+        leavingSince = .now()
+        keeper?.leaves(at: .now())
       }
-      if cause == .chiefGone { release() } else { terminate() }
+      if cause == .chiefGone {
+        release()
+      } else if saveAwaitedUntil == nil {
+        // Once more when what is being saved is complete, or no time is left for it.
+        terminate()
+      }
     case .saving, .recording, .over:
       break
     }

@@ -30,6 +30,7 @@ extension Supervisor {
   func launch(masterPort: Int, rankPorts: [Int]) {
     do {
       local = try LocalCheckpoints(folder, localRanks: localRanks)
+      try watchProgramSaves()
       try Disk.writeAtomically(
         Array(order.nodeAddresses.map { $0 + "\n" }.joined().utf8), to: folder.nodeFile, mode: 0o644)
       let rendezvous = Rendezvous(
@@ -88,7 +89,7 @@ extension Supervisor {
   }
 
   private func start(_ variables: [String: String], output: String) throws -> pid_t {
-    let command = order.command.map { RankEnvironment.expand($0, with: variables) }
+    let command = try commandWords().map { RankEnvironment.expand($0, with: variables) }
     let program = try RankEnvironment.findProgram(
       command.first ?? "", path: variables["PATH"] ?? "", work: folder.work
     ).get()
@@ -171,7 +172,8 @@ extension Supervisor {
     let now = BootInstant.now()
     terminated = (now, false)
     limiter?.release()
-    askedAt = askedAt ?? now
+    // What a program without the contract saves then, it was not asked for.
+    if order.programSaves == nil { askedAt = askedAt ?? now }
     for rank in ranks where rank.end == nil && !rank.serves { Self.tellToLeave(rank.pid) }
   }
 

@@ -17,6 +17,7 @@ final class Supervisor {
     case uploaded(LocalCheckpoint, CheckpointUpload.Outcome, took: TimeSpan)
     case recorded(String?)
     case storeWaits(reason: String)
+    case copied(ProgramSaveKeeper.Copy, ProgramSaveState.Ending)
   }
 
   /// Where the attempt stands; each goes only to one that is further down.
@@ -91,6 +92,10 @@ final class Supervisor {
   /// No upload, no grace.
   var isKilled = false
   var local: LocalCheckpoints?
+  /// Of a program that saves by its own rules.
+  var keeper: ProgramSaveKeeper?
+  /// Since when the ranks are to leave, told or not.
+  var leavingSince: BootInstant?
   var queue: CheckpointQueue
   var upload: Task<Void, Never>?
   /// Of the upload under way.
@@ -128,7 +133,8 @@ final class Supervisor {
     end = receivedAt + order.leaseRemaining
     endGuard = try EndGuard(end: end)
     rule = LastSave(assumed: order.lastSaveLead, grace: order.grace, interval: order.checkpointEvery)
-    queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1)
+    // What a program saves by itself is the first node's alone.
+    queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1 && order.programSaves == nil)
     logs = try FolderWatch()
     if baton_become_subreaper() != 0 { throw SystemError("cannot adopt", "orphans", errno: errno) }
     for path in [folder.logs, folder.checkpoints, folder.resume, folder.work] { try Disk.makeFolders(path) }
@@ -158,11 +164,14 @@ final class Supervisor {
     while true {
       advance()
       if case .over = phase { return }
-      let descriptors = [signals.raw, mailbox.descriptor, logs.descriptor, local?.descriptor ?? -1]
+      let descriptors = [
+        signals.raw, mailbox.descriptor, logs.descriptor, local?.descriptor ?? -1, keeper?.descriptor ?? -1,
+      ]
       let ready = waitReadable(descriptors, until: nextMoment())
       if ready[1] { for message in mailbox.take() { handle(message) } }
       if ready[2] { readFirstLines() }
       if ready[3] { readCheckpoints() }
+      if ready[4] { keeper?.readNews(at: .now()) }
       if ready[0] { readSignals() }
       handleTime(.now())
     }
@@ -183,9 +192,11 @@ final class Supervisor {
       mailbox.post(.stagingNews($0))
     }
     background.append(
-      Task.detached {
+      Task.detached { [order, folder] in
         do {
-          mailbox.post(.staged(.success(try await stager.run())))
+          let done = try await stager.run()
+          try await Supervisor.putBack(order, folder)
+          mailbox.post(.staged(.success(done)))
         } catch {
           mailbox.post(.staged(.failure(error)))
         }
@@ -207,6 +218,8 @@ final class Supervisor {
       isRecorded = true
     case .storeWaits(let reason):
       storeWaits(reason)
+    case .copied(let copy, let ending):
+      copied(copy, ending)
     }
   }
 
@@ -233,15 +246,20 @@ final class Supervisor {
   /// What is due next, whatever it is.
   private func nextMoment() -> BootInstant {
     var moments = [end]
+    if let next = keeper?.nextLook { moments.append(next) }
     switch phase {
     case .staging, .staged:
       moments.append(rule.stopAt(end: end))
+    case .running where keeper?.isOver == true:
+      break
     case .running:
       if let terminated {
         if !terminated.wasRepeated { moments.append(repeatAt(terminated.since)) }
         moments.append(killAt(terminated.since))
       } else if let released {
         moments.append(killAt(released))
+      } else if let moment = saveAwaitedUntil {
+        moments.append(moment)
       } else {
         moments.append(rule.stopAt(end: end))
         if let next = nextAsk { moments.append(next) }
@@ -261,9 +279,12 @@ final class Supervisor {
       return
     }
     if let moment = fullSpeedAt, now >= moment { limiter?.release() }
+    if let next = keeper?.nextLook, now >= next { keeper?.look(at: now) }
     switch phase {
     case .staging, .staged:
       if now >= rule.stopAt(end: end) { stop(.leaseEnd) }
+    case .running where keeper?.isOver == true:
+      break
     case .running:
       if let terminated {
         if now >= killAt(terminated.since) {
@@ -273,6 +294,8 @@ final class Supervisor {
         }
       } else if let released {
         if now >= killAt(released) { killTree() }
+      } else if let cause = outcome.stopped {
+        stop(cause)
       } else if now >= rule.stopAt(end: end) {
         stop(.leaseEnd)
       } else if let next = nextAsk, now >= next {
@@ -290,7 +313,7 @@ final class Supervisor {
     beginUpload()
     if case .running = phase {
       if isChiefDone { release() }
-      if isRunOver { ranksEnded() }
+      if isRunOver, savesAreCopied() { ranksEnded() }
     }
     if case .saving = phase, queue.isEmpty {
       phase = .recording
@@ -351,6 +374,7 @@ final class Supervisor {
 
   private func finish() {
     if remains == nil { outcome.exits = exits }
+    if order.programSaves != nil { outcome.knowsNoCodes = true }
     let failures = helpers.compactMap(\.failure)
     outcome.helpers = failures.isEmpty ? nil : failures
     note(.ended(outcome))

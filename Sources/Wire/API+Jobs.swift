@@ -96,6 +96,9 @@ public struct JobView: Hashable, Sendable, Codable {
   public var loss: Loss?
   /// How long it stood still before its last attempt that made a step, and on what; told only where one job is asked for.
   public var handoff: Handoff?
+  /// True where the program saves by itself and cannot be asked to: what it computed after its newest save is computed
+  /// again in the next lease.
+  public var savesByItself: Bool?
 
   /// How far staging is.
   public struct StagingProgress: Hashable, Sendable, Codable {

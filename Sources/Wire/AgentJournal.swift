@@ -160,6 +160,8 @@ public struct NodeOutcome: Hashable, Sendable, Codable {
   public var exits: [RankExit]
   /// How processes beside the ranks failed by themselves; nil for none.
   public var helpers: [HelperExit]?
+  /// True where the program knows nothing of Baton's exit codes: 0 after it was told to leave does not say that it was done.
+  public var knowsNoCodes: Bool?
 
   /// The end of a process beside the ranks.
   public struct HelperExit: Hashable, Sendable, Codable {

@@ -85,8 +85,14 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var strategy: LauncherSpec.Strategy?
   /// Whether there is an evaluator; nil for no.
   public var evaluator: Bool?
+  /// What the program saves by itself, and where; nil for one that saves as the contract says.
+  public var programSaves: ProgramSaves?
+  /// What the ranks are asked to save with; nil for `SIGUSR1`.
+  public var saveSignal: SaveSignal?
+  /// How the command differs where there is a checkpoint to resume from; nil where it does not.
+  public var resumeCommand: ResumeCommand?
 
-  /// An order; every field is told.
+  /// An order; every field but the last three is told.
   public init(
     attempt: AttemptID, job: JobID, number: Int, controllerEpoch: Int64, nodeRank: Int, nodeAddresses: [String],
     gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,

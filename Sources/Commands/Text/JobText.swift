@@ -69,13 +69,17 @@ enum JobText {
     if let attempt = job.attempt {
       facts.add("attempt", "\(attempt.number) on \(attempt.nodes.map(\.name).joined(separator: ", "))")
       facts.add("lease", "\(attempt.leaseName) (\(attempt.lease)), until \(times.both(attempt.leaseEnd))")
-      facts.add("last save", attempt.lastSave.map { lastSave($0, times) })
+      facts.add(
+        job.savesByItself == true ? "told to leave" : "last save", attempt.lastSave.map { lastSave($0, times) })
     }
     facts.add("staging", job.staging.map { "\($0.done) of \($0.total)" })
     facts.add("step", job.lastStep.map { "\($0)" })
     facts.add("checkpoint", job.checkpointStep == nil ? nil : checkpoint(job, times))
     facts.add("not in the store", job.attempt?.checkpointTrouble?.description, .yellow)
-    facts.add("lost if it ended now", job.loss?.description)
+    let isAsked = job.savesByItself != true
+    facts.add(
+      isAsked ? "lost if it ended now" : "lost when it ends",
+      job.loss.map { isAsked ? "\($0)" : "\($0) by now: its program saves by itself and is not asked to" })
     facts.add("handoff", job.handoff?.description)
     return facts
   }

@@ -37,6 +37,14 @@ enum DrillJudge {
       next: isInTime ? nil : "what was measured now counts from now on: run the drill again", took: took, allowed: lead)
   }
 
+  /// It saves by itself: there is nothing to play.
+  static func notAsked(_ job: JobID) -> DrillCheck {
+    DrillCheck(
+      name: "save", subject: "\(job)", passed: true,
+      detail: "its program saves by itself and cannot be asked to: the newest save counts at the lease's end",
+      next: "`baton job show \(job)` says what would be lost now; --stop plays the end")
+  }
+
   /// Nothing can be asked of it now.
   static func notRunning(_ job: JobID, _ state: AttemptState) -> DrillCheck {
     DrillCheck(

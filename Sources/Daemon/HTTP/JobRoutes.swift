@@ -82,6 +82,12 @@ enum JobRoutes {
       guard job.state == .running else {
         throw APIFailure(.wrongState, "\(job.id) is \(job.state.rawValue): only a RUNNING job can be asked to save")
       }
+      guard job.spec.checkpoint.canBeAsked else {
+        throw APIFailure(
+          .wrongState,
+          "\(job.id) saves by itself (checkpoint.path) and cannot be asked to: name the signal that makes its program save "
+            + "with checkpoint.signal, or wait for its next save")
+      }
       try await call.services.store.askForCheckpoint(of: job.id)
       return try await .json(JobView.build(job.id, call.services))
     },

@@ -110,6 +110,11 @@ struct LeaseDrill: Sendable {
     _ attempt: AttemptRecord, _ tell: @Sendable (DrillCheck) async throws -> Void
   ) async throws -> [DrillCheck] {
     let store = services.store
+    guard try await store.job(attempt.job).spec.checkpoint.canBeAsked else {
+      let check = DrillJudge.notAsked(attempt.job)
+      try await tell(check)
+      return [check]
+    }
     let lead = try await store.lastSaveLead(of: attempt.job)
     let asked = try await store.now()
     guard attempt.state == .running, case .done = try await store.askForCheckpoint(of: attempt.job) else {

@@ -85,7 +85,7 @@ extension JobView {
     let live = Dictionary(last.filter { $0.state != .ended }.map { ($0.job, $0) }) { first, _ in first }
     return records.map { record in
       let place = places[record.id]
-      return JobView(
+      var view = JobView(
         id: record.id, name: record.spec.name, project: record.projectName, user: record.userName,
         state: record.state, reason: record.reason ?? "", reasonDetail: record.reasonDetail,
         priority: record.spec.priority, nodes: record.spec.resources.nodes, submittedAt: record.submittedAt,
@@ -94,6 +94,8 @@ extension JobView {
         checkpointAt: place?.checkpointAt, lastStep: place?.lastStep.map { Int($0) },
         staging: services.progress.staging(of: record.id),
         loss: place.flatMap { place in live[record.id].flatMap { Loss(record, $0, place) } })
+      view.savesByItself = record.spec.checkpoint.canBeAsked ? nil : true
+      return view
     }
   }
 

@@ -24,9 +24,11 @@ extension Supervisor {
 extension Stager.Wishes {
   /// What an attempt needs on its node.
   init(_ order: AttemptOrder, _ folder: AttemptFolder) {
+    // What is put back where a program looks for it is there twice.
+    let again = order.programSaves == nil ? .zero : order.resume?.total ?? .zero
     self.init(
       datasets: order.datasets, resume: order.resume.map { ($0, folder.resume) }, links: folder.data,
-      reserve: order.reserve, pinned: Set(order.pinned ?? []), nodeRank: order.nodeRank,
+      reserve: order.reserve + again, pinned: Set(order.pinned ?? []), nodeRank: order.nodeRank,
       nodeCount: order.nodeAddresses.count)
   }
 }

@@ -1,0 +1,116 @@
+import Domain
+import Glibc
+import ObjectStorage
+
+/// Looks at what a program saves by its own rules; used by one thread.
+///
+/// The folder may be made, removed and made again by the program: each folder on the way to it is watched for the next one.
+final class ProgramSaveWatch {
+  private let saves: ProgramSaves
+  /// The working folder, and those on the way to where the program saves.
+  private let folders: [String]
+  private let watch: FolderWatch
+  private var watched: [Int32: String] = [:]
+
+  /// Watches for `saves` below the folder `work`.
+  init(_ saves: ProgramSaves, work: String) throws(SystemError) {
+    self.saves = saves
+    var folders = [work]
+    for part in saves.folder.split(separator: "/") { folders.append("\(folders[folders.count - 1])/\(part)") }
+    self.folders = folders
+    watch = try FolderWatch()
+  }
+
+  /// Readable while there is news.
+  var descriptor: Int32 { watch.descriptor }
+
+  /// The folder that the program saves in.
+  var folder: String { folders[folders.count - 1] }
+
+  /// What changed since the last call: names that came by a rename; nil where it is not worth a look.
+  func news() -> [String]? {
+    var renamed: [String] = []
+    var isNews = false
+    for change in watch.changes() {
+      if change.mask & UInt32(IN_IGNORED) != 0 { watched[change.watch] = nil }
+      let isFolder = watched[change.watch] == folder
+      guard !isFolder || change.name.isEmpty || saves.pattern.match(change.name) != nil else { continue }
+      isNews = true
+      if isFolder, change.mask & UInt32(IN_MOVED_TO) != 0 { renamed.append(change.name) }
+    }
+    return isNews ? renamed : nil
+  }
+
+  /// All that is there of the program's checkpoints, and watches folders that are new.
+  func look() -> [String: ProgramSaveState.Look] {
+    for path in folders where !watched.values.contains(path) {
+      let mask = [IN_CREATE, IN_MOVED_TO, IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_FROM].map { Int32($0) }
+      do {
+        let number = try watch.add(path, mask.reduce(Int32(bitPattern: UInt32(IN_ONLYDIR)), |))
+        watched[number] = path
+      } catch {
+        // Not made yet: the folder above tells.
+        break
+      }
+    }
+    var found: [String: ProgramSaveState.Look] = [:]
+    for name in (try? Disk.names(in: folder)) ?? [] where saves.pattern.match(name) != nil {
+      if let look = Self.look(at: "\(folder)/\(name)"), look.isFolder || !saves.pattern.isFolder { found[name] = look }
+    }
+    let written = found.isEmpty ? [] : OpenFiles.written(below: getpid())
+    for (name, look) in found {
+      found[name]?.isOpen = look.files.values.contains { $0.count > 1 && written.contains($0[1]) }
+    }
+    return found
+  }
+
+  /// What is at `path`; nil for nothing, and for what is neither file nor folder.
+  static func look(at path: String) -> ProgramSaveState.Look? {
+    guard let status = Disk.status(path), status.isFolder || status.isFile else { return nil }
+    var files: [String: [Int64]] = [:]
+    func enter(_ below: String, _ status: Disk.Status) {
+      guard status.isFolder else {
+        files[below] = stamp(status)
+        return
+      }
+      for name in (try? Disk.names(in: below.isEmpty ? path : "\(path)/\(below)")) ?? [] {
+        let key = below.isEmpty ? name : "\(below)/\(name)"
+        if let status = Disk.status("\(path)/\(key)") { enter(key, status) }
+      }
+    }
+    enter("", status)
+    return ProgramSaveState.Look(files: files, isFolder: status.isFolder)
+  }
+
+  /// Length, number and time of writing: other names and rights change none of them.
+  static func stamp(_ status: Disk.Status) -> [Int64] { [status.size] + status.stamp.prefix(3) }
+}
+
+/// Which files are open.
+enum OpenFiles {
+  /// The numbers of the files that descendants of `pid` have open for writing.
+  ///
+  /// Two file systems may have the same number: then one too many is told.
+  static func written(below pid: Int32) -> Set<Int64> {
+    var found: Set<Int64> = []
+    for process in ProcessTable.descendants(of: pid) {
+      for name in (try? Disk.names(in: "/proc/\(process)/fd")) ?? [] {
+        var status = stat()
+        guard stat("/proc/\(process)/fd/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+          isWritten(process, name)
+        else { continue }
+        found.insert(Int64(status.st_ino))
+      }
+    }
+    return found
+  }
+
+  private static func isWritten(_ process: Int32, _ descriptor: String) -> Bool {
+    guard let bytes = try? Disk.readAll("/proc/\(process)/fdinfo/\(descriptor)") else { return false }
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("flags:") {
+      let digits = line.dropFirst("flags:".count).filter { ("0"..."7").contains($0) }
+      return Int32(digits, radix: 8).map { $0 & O_ACCMODE != O_RDONLY } ?? false
+    }
+    return false
+  }
+}
