@@ -80,31 +80,11 @@ enum StableCopy {
     }
     guard isSeen() else { return false }
     let to = try Disk.open(target, O_WRONLY | O_CREAT | O_EXCL)
-    try copyBytes(from, to, path: target)
+    let done = try Disk.copy(from, 0..<Int64.max, to: to, path: target)
+    // Also where nothing is left, as it seems: some kernels say so of file systems that make files up.
+    _ = try Disk.read(from, done..<Int64.max, path: source) { piece throws(SystemError) in
+      try Disk.write(piece, to: to, path: target)
+    }
     return isSeen()
-  }
-
-  private static func copyBytes(
-    _ from: borrowing Descriptor, _ to: borrowing Descriptor, path: String
-  ) throws(SystemError) {
-    while true {
-      let count = copy_file_range(from.raw, nil, to.raw, nil, 1 << 30, 0)
-      if count > 0 { continue }
-      if count == 0 { break }
-      // Some file systems cannot: what was copied stays, and the rest is read and written.
-      guard [EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM].contains(errno) else {
-        if errno == EINTR { continue }
-        throw SystemError("cannot copy to", path, errno: errno)
-      }
-      break
-    }
-    // Also where the call says that nothing is left: some kernels say so of file systems that make files up.
-    var offset = Int64(lseek(from.raw, 0, SEEK_CUR))
-    while true {
-      let piece = try Disk.read(from, at: offset, limit: 1 << 20, path: path)
-      if piece.isEmpty { return }
-      try Disk.write(piece, to: to, path: path)
-      offset += Int64(piece.count)
-    }
   }
 }
