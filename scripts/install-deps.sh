@@ -11,7 +11,7 @@ packages=(
   python3-venv                                       # the servers that object storage is tested with
   chromium chromium-driver python3-selenium          # the tests of the dashboard
 )
-[ "${1:-}" != frameworks ] || packages+=(python3-torch)
+[ "${1:-}" != frameworks ] || packages+=(python3-torch openmpi-bin python3-mpi4py)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -27,12 +27,15 @@ public struct NodeShare: Hashable, Sendable {
   public var gpus: [Int]
   /// Processors of the node.
   public var cores: Int
+  /// The interface by which the other nodes reach it; nil where that is not known.
+  public var interface: String?
 
   /// The node of `nodeRank`.
-  public init(nodeRank: Int, gpus: [Int], cores: Int) {
+  public init(nodeRank: Int, gpus: [Int], cores: Int, interface: String? = nil) {
     self.nodeRank = nodeRank
     self.gpus = gpus
     self.cores = cores
+    self.interface = interface
   }
 }
 
@@ -50,7 +53,7 @@ public struct RankLaunch: Hashable, Sendable {
 
 /// A process that a framework needs beside its ranks, on one of the nodes.
 ///
-/// It runs the same program, and its death ends the attempt. It saves nothing.
+/// Its death ends the attempt. It saves nothing.
 public struct HelperLaunch: Hashable, Sendable {
   /// How it comes to its end where all goes well.
   public enum Ending: Hashable, Sendable {
@@ -62,10 +65,12 @@ public struct HelperLaunch: Hashable, Sendable {
     case never
   }
 
-  /// What it is called, among all nodes: `scheduler`, `server-0`...
+  /// What it is called, among the processes of its node: `scheduler`, `server-0`, `mpirun`...
   public var name: String
   /// How it ends.
   public var ending: Ending
+  /// What it runs; nil for the job's own program.
+  public var command: [String]? = nil
   /// Variables that the user's own take the place of.
   public var defaults: [String: String]
   /// Variables that nothing takes the place of.
@@ -113,7 +118,7 @@ extension LauncherSpec {
       variables.merge(ownVariables(rank, share, rendezvous)) { $1 }
       launches.append(
         RankLaunch(
-          rank: rank, localRank: localRank, defaults: defaults(cores: share.cores), variables: variables))
+          rank: rank, localRank: localRank, defaults: defaults(on: share), variables: variables))
     }
     return launches
   }
@@ -127,6 +132,7 @@ extension LauncherSpec {
     switch kind {
     case .mxnet: mxnetHelpers(on: share, rendezvous)
     case .tensorflow: try tensorFlowHelpers(on: share, rendezvous)
+    case .mpi: mpiHelpers(on: share, rendezvous)
     case .plain, .torchrun, .jax: []
     }
   }
@@ -139,8 +145,7 @@ extension LauncherSpec {
       var variables = parameterServer(role, share, rendezvous)
       // Parameters are added up by the processors.
       variables["CUDA_VISIBLE_DEVICES"] = ""
-      return HelperLaunch(
-        name: name, ending: .byItself, defaults: defaults(cores: share.cores), variables: variables)
+      return HelperLaunch(name: name, ending: .byItself, defaults: defaults(on: share), variables: variables)
     }
   }
 
@@ -181,20 +186,20 @@ extension LauncherSpec {
   /// A rank has its share of the processors.
   ///
   /// But several that `torchrun` starts have one each, so that a program computes the same bits by either of them.
-  func defaults(cores: Int) -> [String: String] {
-    var all = ["OMP_NUM_THREADS": "\(max(1, cores / max(1, processesPerNode)))"]
+  func defaults(on share: NodeShare) -> [String: String] {
+    var all = ["OMP_NUM_THREADS": "\(max(1, share.cores / max(1, processesPerNode)))"]
     if kind == .torchrun {
       if processesPerNode > 1 { all["OMP_NUM_THREADS"] = "1" }
       all["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "1"
     }
-    return all
+    return all.merging(networkDefaults(share.interface)) { $1 }
   }
 
   /// What only this kind tells.
   private func ownVariables(_ rank: Int, _ share: NodeShare, _ rendezvous: Rendezvous) -> [String: String] {
     let worldSize = rendezvous.nodeAddresses.count * processesPerNode
     switch kind {
-    case .plain: return [:]
+    case .plain, .mpi: return [:]
     case .torchrun:
       // As `torch.distributed.run` sets them. Rank 0 holds the store of the rendezvous: no agent does it for it.
       return [

@@ -14,13 +14,15 @@ public struct LauncherSpec: Hashable, Sendable, Codable {
     case jax
     /// `DMLC_*`, and beside the ranks a scheduler and servers, as MXNet's `dist_sync` and `dist_async` want them.
     case mxnet
+    /// Open MPI's own placement of ranks, by `mpirun` on the first node and its daemons on the others.
+    case mpi
 
     /// Which GPUs a rank sees where nobody says.
     ///
     /// A program for `torchrun` chooses by `LOCAL_RANK` among all of them; TensorFlow and JAX take all that they see.
     public var usualGPUs: GPUView {
       switch self {
-      case .plain, .torchrun, .mxnet: .all
+      case .plain, .torchrun, .mxnet, .mpi: .all
       case .tensorflow, .jax: .own
       }
     }

@@ -102,7 +102,7 @@ extension LauncherSpec {
     func add(_ name: String, _ role: String, _ index: Int, _ gpus: ArraySlice<Int>, _ ending: HelperLaunch.Ending) {
       helpers.append(
         HelperLaunch(
-          name: name, ending: ending, defaults: defaults(cores: share.cores),
+          name: name, ending: ending, defaults: defaults(on: share),
           variables: [
             "TF_CONFIG": configuration(role, index, cluster, rendezvous),
             "CUDA_VISIBLE_DEVICES": gpus.map(String.init).joined(separator: ","),

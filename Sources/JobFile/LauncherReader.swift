@@ -3,12 +3,11 @@ internal import Yams
 
 /// Reads how the ranks are started, and whether that goes with the rest of the file.
 struct LauncherReader {
-  /// Kinds that will mean something.
-  private static let planned = ["mpi", "horovod"]
   /// What people call a kind that has another name here.
   private static let otherNames = [
     "pytorch": "torchrun", "torch": "torchrun", "ddp": "torchrun", "fsdp": "torchrun", "torch.distributed": "torchrun",
     "tf": "tensorflow", "keras": "tensorflow", "none": "plain", "flax": "jax",
+    "openmpi": "mpi", "mpirun": "mpi", "mpi4py": "mpi", "horovod": "mpi",
   ]
 
   /// What people call a strategy that has another name here.
@@ -16,6 +15,8 @@ struct LauncherReader {
     "multiworkermirroredstrategy": "mirrored", "multi_worker_mirrored": "mirrored", "multiworkermirrored": "mirrored",
     "parameterserverstrategy": "parameter_server", "parameterserver": "parameter_server", "ps": "parameter_server",
   ]
+  /// Programs that start ranks as `mpi` does.
+  private static let mpiStarters = ["mpirun", "mpiexec", "orterun", "prterun", "horovodrun"]
 
   let section: Section
   /// Nil where the file does not tell, or not rightly: `isGPUCountTold`.
@@ -43,14 +44,10 @@ struct LauncherReader {
     if let kind = LauncherSpec.Kind(rawValue: word) { return kind }
     let names = LauncherSpec.Kind.allCases.map(\.rawValue)
     let known = "(known kinds: \(names.joined(separator: ", ")))"
-    if Self.planned.contains(word.lowercased()) {
-      section.log.add("launcher.kind: '\(word)' is not supported yet \(known)", at: node.mark)
-    } else {
-      let hint = (Self.otherNames[word.lowercased()] ?? closest(to: word, among: names)).map {
-        ": did you mean '\($0)'?"
-      }
-      section.log.add("launcher.kind: unknown kind '\(word)'\(hint ?? "") \(known)", at: node.mark)
+    let hint = (Self.otherNames[word.lowercased()] ?? closest(to: word, among: names)).map {
+      ": did you mean '\($0)'?"
     }
+    section.log.add("launcher.kind: unknown kind '\(word)'\(hint ?? "") \(known)", at: node.mark)
     return nil
   }
 
@@ -126,7 +123,13 @@ struct LauncherReader {
 
   /// A launcher that Baton starts as a rank would start ranks of its own.
   private func checkCommand(_ kind: LauncherSpec.Kind) {
-    guard kind == .torchrun, let program = command.first else { return }
+    guard let program = command.first else { return }
+    if kind == .mpi, Self.mpiStarters.contains(String(program.split(separator: "/").last ?? "")) {
+      section.log.add(
+        "run: starts \(program), and so does launcher.kind: mpi: write the program alone, as in run: python3 train.py, say "
+          + "how many ranks with launcher.processes_per_node, and put options into env (OMPI_MCA_...)", at: commandMark)
+    }
+    guard kind == .torchrun else { return }
     let modules = zip(command, command.dropFirst()).filter { $0.0 == "-m" }.map(\.1)
     let isTorchrun = program.split(separator: "/").last == "torchrun"
     guard isTorchrun || modules.contains(where: { ["torch.distributed.run", "torch.distributed.launch"].contains($0) })

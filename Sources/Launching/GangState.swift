@@ -30,6 +30,8 @@ public struct GangState: Hashable, Sendable {
     case tellPeers(ports: [Int?])
     /// Every node is staged: tell every node to start its ranks.
     case launch(LaunchNotice)
+    /// Tell a node to start the daemon that `mpirun` wants there.
+    case startMPIDaemon(nodeRank: Int, command: [String])
     /// Every node has started its ranks.
     case running
     /// The ranks were told to leave.
@@ -190,6 +192,8 @@ public struct GangState: Hashable, Sendable {
     case .rankEnded(let rank, let code, let signal):
       if firstFailed == nil, !leavingTold, GangOutcome.isFailure(code: code, signal: signal) { firstFailed = rank }
       return rank == 0 ? chiefIsGone() : []
+    case .mpiDaemonWanted(let other, let command):
+      return nodes.indices.contains(other) ? [.startMPIDaemon(nodeRank: other, command: command)] : []
     case .ended(let outcome):
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)

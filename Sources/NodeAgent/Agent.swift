@@ -15,6 +15,8 @@ public enum Agent {
     guard !words.isEmpty else { return usage("no verb") }
     let verb = words.removeFirst()
     if verb == "exec-rank" { return RankTrampoline.run(words) }
+    if verb == "mpi-daemon" { return MPIVerbs.daemon(words) }
+    if verb == "mpi-rank" { return MPIVerbs.rank(words) }
     if verb == "version" { return answer { try Codec.line(["protocol": AgentProtocol.version]) } }
     switch Flags.parse(words) {
     case .failure(let error): return usage(error.description)

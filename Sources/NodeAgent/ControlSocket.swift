@@ -15,6 +15,11 @@ final class ReplySlot: Sendable {
     ready.signal()
   }
 
+  func waitAsLongAsItTakes() -> AgentReply {
+    ready.wait()
+    return reply.withLock { $0 } ?? .refused("the supervisor gave no answer: ask again")
+  }
+
   func wait() -> AgentReply {
     if ready.wait(timeout: .now() + 20) == .timedOut { return .refused("the supervisor is too busy: ask again") }
     return reply.withLock { $0 } ?? .refused("the supervisor gave no answer: ask again")
@@ -24,10 +29,10 @@ final class ReplySlot: Sendable {
 /// The socket in an attempt's folder through which its supervisor is commanded.
 enum ControlSocket {
   /// A path that fits into a socket's address, however deep the folder lies.
-  private static func address(_ folder: borrowing Descriptor) -> sockaddr_un {
+  private static func address(_ folder: borrowing Descriptor, _ name: String) -> sockaddr_un {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
-    let path = Array("/proc/self/fd/\(folder.raw)/control.sock".utf8)
+    let path = Array("/proc/self/fd/\(folder.raw)/\(name)".utf8)
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
     return address
   }
@@ -42,29 +47,40 @@ enum ControlSocket {
   static func serve(
     _ attempt: AttemptFolder, _ handle: @escaping @Sendable (ControlRequest) -> AgentReply
   ) throws(SystemError) {
+    let server = Server(listener: try listen(attempt, attempt.control))
+    DispatchQueue(label: "baton.control").async { server.run(handle) }
+  }
+
+  /// A socket called `name` in the attempt's folder, on which this user's processes may ask.
+  static func listen(_ attempt: AttemptFolder, _ name: String) throws(SystemError) -> Descriptor {
     let folder = try Disk.open(attempt.path, O_RDONLY | O_DIRECTORY)
     let listener = try makeSocket()
-    try Disk.removeTree("\(attempt.path)/\(attempt.control)")
-    var address = address(folder)
+    try Disk.removeTree("\(attempt.path)/\(name)")
+    var address = address(folder, name)
     let before = umask(0o177)
     let bound = withAddress(&address) { bind(listener.raw, $0, $1) }
     umask(before)
-    if bound != 0 || listen(listener.raw, 8) != 0 {
+    if bound != 0 || Glibc.listen(listener.raw, 128) != 0 {
       throw SystemError("cannot listen in", attempt.path, errno: errno)
     }
-    let server = Server(listener: listener)
-    DispatchQueue(label: "baton.control").async { server.run(handle) }
+    return listener
+  }
+
+  /// A connection to the socket called `name` in the folder at `path`.
+  static func connect(to path: String, _ name: String) throws(SystemError) -> Descriptor {
+    let folder = try Disk.open(path, O_RDONLY | O_DIRECTORY)
+    let socket = try makeSocket()
+    var address = address(folder, name)
+    if withAddress(&address, { Glibc.connect(socket.raw, $0, $1) }) != 0 {
+      throw SystemError("cannot reach the supervisor in", path, errno: errno)
+    }
+    return socket
   }
 
   /// Sends a request to a living supervisor.
   static func send(_ request: ControlRequest, to attempt: AttemptFolder) throws -> AgentReply {
-    let folder = try Disk.open(attempt.path, O_RDONLY | O_DIRECTORY)
-    let socket = try makeSocket()
+    let socket = try connect(to: attempt.path, attempt.control)
     setTimeouts(socket.raw, seconds: 30)
-    var address = address(folder)
-    if withAddress(&address, { connect(socket.raw, $0, $1) }) != 0 {
-      throw SystemError("cannot reach the supervisor in", attempt.path, errno: errno)
-    }
     try Disk.write(try Codec.line(request), to: socket, path: attempt.path)
     return try Codec.decode(AgentReply.self, try readLine(socket.raw))
   }
@@ -84,7 +100,7 @@ enum ControlSocket {
     setsockopt(raw, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
   }
 
-  fileprivate static func readLine(_ raw: Int32) throws(SystemError) -> [UInt8] {
+  static func readLine(_ raw: Int32) throws(SystemError) -> [UInt8] {
     var line: [UInt8] = []
     while line.last != UInt8(ascii: "\n"), line.count < 1 << 20 {
       let piece = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in

@@ -53,6 +53,8 @@ extension Supervisor {
     case .peers(let ports):
       exchange?.peersServe(on: ports)
       return .ok
+    case .mpiDaemon(let command):
+      return startMPIDaemon(command)
     }
   }
 

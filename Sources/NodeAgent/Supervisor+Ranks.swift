@@ -35,8 +35,7 @@ extension Supervisor {
         Array(order.nodeAddresses.map { $0 + "\n" }.joined().utf8), to: folder.nodeFile, mode: 0o644)
       let rendezvous = Rendezvous(
         attempt: order.attempt, nodeAddresses: order.nodeAddresses, masterPort: masterPort, rankPorts: rankPorts)
-      let share = NodeShare(
-        nodeRank: order.nodeRank, gpus: order.gpus, cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+      let share = share()
       let launches = try order.launcher.launches(on: share, rendezvous)
       let helperLaunches = try order.launcher.helpers(on: share, rendezvous)
       let environment = RankEnvironment(
@@ -49,20 +48,35 @@ extension Supervisor {
       // Every node is staged: nobody asks for anything any more.
       exchange?.close()
       ports?.release()
+      let isMPI = order.launcher.kind == .mpi
+      if isMPI { try awaitRanks(launches, on: share, environment) }
       for one in helperLaunches {
-        let pid = try startHelper(one.name, environment.variables(of: one))
-        helpers.append(Helper(name: one.name, pid: pid, ending: one.ending))
+        let variables = mpi?.variables(of: one) ?? environment.variables(of: one)
+        helpers.append(Helper(name: one.name, pid: try startHelper(one, variables), ending: one.ending))
       }
+      if isMPI { return try startAskedDaemon() }
       for one in launches { ranks.append(try start(one.rank, environment.variables(of: one))) }
-      launchedAt = .now()
-      note(.launched(pids: ranks.map(\.pid)))
-      tellPlan()
-      readFirstLines()
+      ranksStarted()
     } catch {
-      outcome.launchError = "\(error)"
-      killTree()
-      phase = .saving
+      failToLaunch("\(error)")
     }
+  }
+
+  /// All ranks of this node run.
+  func ranksStarted() {
+    launchedAt = .now()
+    note(.launched(pids: ranks.map(\.pid)))
+    tellPlan()
+    readFirstLines()
+  }
+
+  private func share() -> NodeShare {
+    let address = order.nodeAddresses[order.nodeRank]
+    let interface = NetworkInterfaces.reached(at: address)
+    if interface == nil { complain("no network interface has \(address): libraries choose theirs by themselves") }
+    return NodeShare(
+      nodeRank: order.nodeRank, gpus: order.gpus, cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+      interface: interface)
   }
 
   var localRanks: [Int] { (0..<order.processesPerNode).map { order.nodeRank * order.processesPerNode + $0 } }
@@ -75,21 +89,22 @@ extension Supervisor {
     return found
   }
 
-  private func start(_ rank: Int, _ variables: [String: String]) throws -> Rank {
+  func start(_ rank: Int, _ variables: [String: String]) throws -> Rank {
     _ = try Disk.open(folder.log(rank: rank), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
     let watch = try logs.add(folder.log(rank: rank), Int32(IN_MODIFY))
-    return Rank(
-      rank: rank, pid: try start(variables, output: folder.log(rank: rank)), serves: order.launcher.serves(rank: rank),
-      end: nil, logWatch: watch)
+    let pid = try startProgram(nil, variables, output: folder.log(rank: rank))
+    return Rank(rank: rank, pid: pid, serves: order.launcher.serves(rank: rank), end: nil, logWatch: watch)
   }
 
-  private func startHelper(_ name: String, _ variables: [String: String]) throws -> pid_t {
-    _ = try Disk.open(folder.log(helper: name), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
-    return try start(variables, output: folder.log(helper: name))
+  func startHelper(_ helper: HelperLaunch, _ variables: [String: String]) throws -> pid_t {
+    let log = folder.log(helper: helper.name)
+    _ = try Disk.open(log, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
+    return try startProgram(helper.command, variables, output: log)
   }
 
-  private func start(_ variables: [String: String], output: String) throws -> pid_t {
-    let command = try commandWords().map { RankEnvironment.expand($0, with: variables) }
+  /// Starts `command`, or where that is nil the job's own.
+  private func startProgram(_ command: [String]?, _ variables: [String: String], output: String) throws -> pid_t {
+    let command = try command ?? commandWords().map { RankEnvironment.expand($0, with: variables) }
     let program = try RankEnvironment.findProgram(
       command.first ?? "", path: variables["PATH"] ?? "", work: folder.work
     ).get()
@@ -142,6 +157,7 @@ extension Supervisor {
       if end != .exited(0), !ranks[index].wasTold {
         ranks[index].lastWords = LastWords.read(folder.log(rank: ranks[index].rank))
       }
+      answerStandIn(of: ranks[index])
       readFirstLines()
       switch end {
       case .exited(let code): note(.rankEnded(rank: ranks[index].rank, code: code, signal: nil))
@@ -162,6 +178,10 @@ extension Supervisor {
     }
     note(.helperEnded(name: name, code: code, signal: signal))
     guard end != .exited(0), terminated == nil, released == nil, !isKilled, BootInstant.now() < self.end else { return }
+    if isAwaitingRanks, outcome.launchError == nil {
+      let words = LastWords.read(folder.log(helper: name)).map { ": \($0)" } ?? ""
+      outcome.launchError = "Open MPI could not start the ranks, its \(name) ended\(words)"
+    }
     helpers[index].failure = .init(
       name: name, code: code, signal: signal, lastWords: LastWords.read(folder.log(helper: name)))
   }

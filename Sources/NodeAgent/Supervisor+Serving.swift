@@ -10,12 +10,18 @@ extension Supervisor {
     if released != nil { return isKilled || !helpers.contains { $0.end == nil && $0.ending == .whenTold } }
     let own = ranks.filter { !$0.serves }
     // Where all serve, the chief on another node may still need them: to save, too.
-    guard !own.isEmpty, own.allSatisfy({ $0.end != nil }) else { return false }
-    // Ranks of other nodes may still need helpers of this one, as long as none was told to leave.
-    return terminated != nil || isKilled
+    if !ranks.isEmpty, own.isEmpty { return false }
+    guard own.allSatisfy({ $0.end != nil }) else { return false }
+    if isKilled { return true }
+    // Ranks of other nodes may still need helpers of this one, as long as none was told to leave. Open MPI's end by
+    // themselves with the last rank of all nodes, told or not, and ranks that save cannot do without.
+    let isOrderly = outcome.stopped != nil && outcome.stopped != .gangFailed
+    return terminated != nil && !(isOrderly && mpi != nil && !ranks.isEmpty)
   }
 
-  var isAnyLeft: Bool { ranks.contains { $0.end == nil } || helpers.contains { $0.end == nil } }
+  var isAnyLeft: Bool {
+    isAwaitingRanks || ranks.contains { $0.end == nil } || helpers.contains { $0.end == nil }
+  }
 
   /// Whether the chief ran here, and is done.
   var isChiefDone: Bool {

@@ -14,6 +14,7 @@ final class Supervisor {
     case stagingNews(AgentEvent)
     case staged(Result<Stager.Done, any Error>)
     case control(ControlCommand, ReplySlot)
+    case mpi(MPIRequest, ReplySlot)
     case uploaded(LocalCheckpoint, CheckpointUpload.Outcome, took: TimeSpan)
     case recorded(String?)
     case storeWaits(reason: String)
@@ -82,6 +83,10 @@ final class Supervisor {
   var phase = Phase.staging
   var ranks: [Rank] = []
   var helpers: [Helper] = []
+  /// Once ranks are to start that Open MPI has to ask for.
+  var mpi: AwaitedRanks?
+  /// How the daemon is started that it wants here; nil while none was wanted.
+  var mpiDaemon: [String]?
   var outcome = NodeOutcome(stopped: nil, staging: nil, launchError: nil, exits: [])
   /// Set once SIGTERM was sent: since when, and whether the whole groups got it too.
   var terminated: (since: BootInstant, wasRepeated: Bool)?
@@ -211,6 +216,8 @@ final class Supervisor {
       staged(result)
     case .control(let command, let slot):
       slot.answer(handle(command))
+    case .mpi(let request, let slot):
+      handle(request, slot)
     case .uploaded(let checkpoint, let outcome, let took):
       uploaded(checkpoint, outcome, took: took)
     case .recorded(let failure):
@@ -264,6 +271,7 @@ final class Supervisor {
         moments.append(rule.stopAt(end: end))
         if let next = nextAsk { moments.append(next) }
         if let moment = fullSpeedAt { moments.append(moment) }
+        if isAwaitingRanks, let mpi { moments.append(mpi.giveUpAt) }
       }
     case .saving:
       if !isRecording { moments.append(rule.recordAt(end: end)) }
@@ -300,6 +308,8 @@ final class Supervisor {
         stop(.leaseEnd)
       } else if let next = nextAsk, now >= next {
         ask()
+      } else {
+        giveUpAwaiting(now)
       }
     case .saving:
       if !isRecording, now >= rule.recordAt(end: end) { beginRecord() }
@@ -377,6 +387,7 @@ final class Supervisor {
     if order.programSaves != nil { outcome.knowsNoCodes = true }
     let failures = helpers.compactMap(\.failure)
     outcome.helpers = failures.isEmpty ? nil : failures
+    removeMPISession()
     note(.ended(outcome))
   }
 

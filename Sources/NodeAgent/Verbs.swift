@@ -187,6 +187,7 @@ struct Verbs {
     let folder = node.attempt(attempt)
     let left = ProcessTable.killRemains(of: folder)
     guard left.isEmpty else { return .refused("processes of \(attempt) would not die: \(left)") }
+    try MPISession(of: folder).remove()
     try Disk.removeTree(folder.path)
     return .ok
   }

@@ -266,6 +266,8 @@ public enum ControlCommand: Hashable, Sendable, Codable {
   case lastSave(lead: TimeSpan)
   /// On which ports the nodes serve what they have, in rank order; nil for one that serves nothing.
   case peers(ports: [Int?])
+  /// Start the daemon that `mpirun` on another node wants here; ignored when one was started.
+  case mpiDaemon(command: [String])
 }
 
 /// Why an attempt is told to leave.

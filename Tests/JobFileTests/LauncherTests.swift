@@ -47,8 +47,8 @@ import Testing
 
   @Test(
     arguments: [
-      ("kind: mpi", "launcher.kind: 'mpi' is not supported yet (known kinds: plain, torchrun, tensorflow, jax, mxnet)"),
-      ("kind: MPI", "'MPI' is not supported yet"), ("kind: mxnt", "did you mean 'mxnet'?"),
+      ("kind: MPI", "did you mean 'mpi'? (known kinds: plain, torchrun, tensorflow, jax, mxnet, mpi)"),
+      ("kind: horovod", "did you mean 'mpi'?"), ("kind: mxnt", "did you mean 'mxnet'?"),
       ("kind: jax, servers: 2", "launcher.servers: only kind mxnet, and kind tensorflow with strategy"),
       ("kind: tensorflow, servers: 2", "launcher.servers: only kind mxnet, and kind tensorflow with strategy"),
       ("kind: tensorflow, strategy: ps", "unknown strategy 'ps': did you mean 'parameter_server'?"),
@@ -98,5 +98,15 @@ import Testing
     #expect(found.first?.hasPrefix("job.yaml:2:6: run: starts torchrun, and so does") == true, "\(found)")
     // Who wants its agent on each node has it so.
     #expect(complaints("name: a\nrun: \(run)\nlauncher: {kind: plain}").isEmpty)
+  }
+
+  @Test(arguments: ["mpirun -np 4 train.py", "/opt/openmpi/bin/mpiexec train.py", "horovodrun -np 4 python train.py"])
+  func refusesMPIRunInsideMPI(run: String) throws {
+    let found = complaints("name: a\nrun: \(run)\nlauncher: {kind: mpi}")
+    #expect(found.count == 1)
+    #expect(found.first?.contains("and so does launcher.kind: mpi: write the program alone") == true, "\(found)")
+    #expect(complaints("name: a\nrun: \(run)\nlauncher: {kind: plain}").isEmpty)
+    #expect(
+      try launcher("launcher: {kind: mpi, processes_per_node: 2}") == LauncherSpec(kind: .mpi, processesPerNode: 2))
   }
 }

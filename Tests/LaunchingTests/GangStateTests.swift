@@ -106,6 +106,14 @@ private func stored(_ step: Int) -> StoredCheckpoint {
     #expect(gang.actions == [.launch(LaunchNotice(masterPort: 7000))])
   }
 
+  /// A controller that takes over hears of it again, and the node starts it once.
+  @Test func passesOnWhichDaemonIsWantedOnAnotherNode() {
+    var gang = Gang(2)
+    gang.hears(.mpiDaemonWanted(nodeRank: 1, command: ["orted"]), from: 0)
+    gang.hears(.mpiDaemonWanted(nodeRank: 2, command: ["orted"]), from: 0)
+    #expect(gang.actions == [.startMPIDaemon(nodeRank: 1, command: ["orted"])])
+  }
+
   @Test func tellsWherePeersServeOnceEveryNodeHasSaid() {
     var gang = Gang(3)
     gang.hears(.serving(port: 4001), from: 1)

@@ -37,7 +37,7 @@ extension AttemptDriver {
 
   private mutating func tellNext(_ rank: Int) {
     guard let telling = rounds.next(for: rank, notKnown: notKnown(to: rank)) else { return }
-    guard let words = words(about: telling.subject) else { return rounds.ended(rank) }
+    guard let words = words(about: telling.subject, to: rank) else { return rounds.ended(rank) }
     tellers[rank].tell(telling, words)
   }
 
@@ -54,6 +54,9 @@ extension AttemptDriver {
     // An attempt that is to end starts no rank, and saves by itself.
     if stops.wanted == nil {
       if attempt.state == .launching { add(.launch, launches.edition, launches.untold(of: [rank])) }
+      if attempt.state == .launching, let daemon = mpiDaemons[rank] {
+        add(.mpiDaemon, daemon.edition, daemon.untold(of: [rank]))
+      }
       if attempt.state == .running, attempt.checkpointAskedAt != nil {
         add(.save, saves.edition, saves.untold(of: [rank]))
       }
@@ -63,12 +66,13 @@ extension AttemptDriver {
     return found
   }
 
-  /// What is said about `subject` now; nil for nothing.
-  private func words(about subject: Telling.Subject) -> NodeTeller.Words? {
+  /// What is said about `subject` now to the node of `rank`; nil for nothing.
+  private func words(about subject: Telling.Subject, to rank: Int) -> NodeTeller.Words? {
     switch subject {
     case .stop: stops.wanted.map { .command($0) }
     case .peers: peers.text.map { .command(.peers(ports: $0)) }
     case .launch: launches.text.map { .command($0.command) }
+    case .mpiDaemon: mpiDaemons[rank]?.text.map { .command(.mpiDaemon(command: $0)) }
     case .save: .command(.checkpoint)
     case .lead: leads.text.map { .command(.lastSave(lead: $0)) }
     case .deadline: deadlines.text.map { .leaseEnds($0) }
@@ -83,6 +87,7 @@ extension AttemptDriver {
       case .stop: stops.wasTold(rank, edition: telling.edition)
       case .peers: peers.wasTold(rank, edition: telling.edition)
       case .launch: launches.wasTold(rank, edition: telling.edition)
+      case .mpiDaemon: mpiDaemons[rank]?.wasTold(rank, edition: telling.edition)
       case .save: saves.wasTold(rank, edition: telling.edition)
       case .lead: leads.wasTold(rank, edition: telling.edition)
       case .deadline:
@@ -269,6 +274,7 @@ extension AgentEvent {
     case .lastSavePlanned: "lastSavePlanned"
     case .stopping: "stopping"
     case .rankEnded: "rankEnded"
+    case .mpiDaemonWanted: "mpiDaemonWanted"
     case .helperEnded: "helperEnded"
     case .ended: "ended"
     case .unknown(let name): name

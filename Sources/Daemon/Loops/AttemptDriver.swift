@@ -28,6 +28,8 @@ struct AttemptDriver {
   var deadlines = Notice<Timestamp>()
   /// On which ports the ranks find each other, once they are to start.
   var launches = Notice<LaunchNotice>()
+  /// How nodes start the daemon that `mpirun` wants there, by the ranks of the nodes.
+  var mpiDaemons: [Int: Notice<[String]>] = [:]
   /// Where the nodes serve each other what they stage.
   var peers = Notice<[Int?]>()
   var stops = StopLedger()
@@ -192,6 +194,9 @@ struct AttemptDriver {
         tell()
       case .launch(let notice):
         try await launch(notice)
+      case .startMPIDaemon(let rank, let command):
+        mpiDaemons[rank, default: Notice()].says(command)
+        tell()
       case .running:
         _ = try await services.store.markRunning(attempt.id, by: epoch)
       case .leaving:

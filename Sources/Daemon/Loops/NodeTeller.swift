@@ -9,7 +9,7 @@ import Wire
 struct Telling: Hashable, Sendable {
   /// What it is about; the most urgent first, and last what is told anew until that was quick.
   enum Subject: Hashable, Sendable {
-    case stop, peers, launch, save, lead, deadline
+    case stop, peers, launch, mpiDaemon, save, lead, deadline
   }
 
   var subject: Subject
