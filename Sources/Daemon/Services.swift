@@ -25,13 +25,18 @@ struct Services: Sendable {
   let agentVersion: String
 
   /// How the nodes of a job's attempt reach the object store until its lease ends at `end`: they read data sets and the
-  /// run, and write the run.
+  /// run, and write the run; and read the checkpoint of another run that it resumes from.
   ///
-  /// A node is done with it before that; the minute is for clocks that differ. Throws `ObjectStoreError`.
-  func storeAccess(of job: JobID, until end: Timestamp) async throws -> StoreAccess {
-    let run = ObjectLayout.run(job.run)
-    return try await objects.delegate(
-      read: [ObjectLayout.blobs, ObjectLayout.datasets, run], write: [run], until: end + .seconds(60))
+  /// A node is done with it before that; the minute is for clocks that differ. Throws `ObjectStoreError`, `StoreError`.
+  func storeAccess(of attempt: AttemptRecord, until end: Timestamp) async throws -> StoreAccess {
+    let run = ObjectLayout.run(attempt.job.run)
+    var read = [ObjectLayout.blobs, ObjectLayout.datasets, run]
+    if let id = attempt.resumeCheckpoint {
+      // All checkpoints of that run: this one may name chunks that an earlier one brought.
+      let checkpoints = ObjectLayout.checkpoints(of: try await store.checkpoint(id).job.run)
+      if !checkpoints.hasPrefix(run) { read.append(checkpoints) }
+    }
+    return try await objects.delegate(read: read, write: [run], until: end + .seconds(60))
   }
 
   /// How nodes reach data sets, and nothing else, until a lease ends at `end`.

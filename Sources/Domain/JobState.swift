@@ -6,7 +6,7 @@ public enum JobState: String, StateMachine, Codable {
   /// FAILED when Baton gives up on it, CANCELLED.
   case pending = "PENDING"
   /// Kept out of scheduling by a person, or because its nodes were lost again and again. Becomes PENDING or LEASE_WAIT
-  /// when released, CANCELLED.
+  /// when released, FAILED when what it was to resume from is of no use any more, CANCELLED.
   case held = "HELD"
   /// Its nodes fetch data and the checkpoint to resume from.
   case staging = "STAGING"
@@ -37,7 +37,7 @@ public enum JobState: String, StateMachine, Codable {
     // A checkpoint that nobody had heard of may be found in the store after the attempt is over.
     case .pending: [.staging, .leaseWait, .held, .cancelled, .failed]
     case .leaseWait: [.staging, .held, .cancelled, .failed]
-    case .held: [.pending, .leaseWait, .cancelled]
+    case .held: [.pending, .leaseWait, .cancelled, .failed]
     case .staging: [.launching, .pending, .leaseWait, .held, .failed, .cancelled, .timeout]
     case .launching: [.running, .checkpointing, .pending, .leaseWait, .held, .completed, .failed, .cancelled, .timeout]
     case .running: [.checkpointing, .pending, .leaseWait, .held, .completed, .failed, .cancelled, .timeout]

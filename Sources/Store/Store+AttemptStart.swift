@@ -7,7 +7,7 @@ extension Store {
   /// Looks again, under locks: the epoch is the controller's, the job waits and nobody wants its end, the lease is the
   /// project's, ACTIVE and not over by the database's clock, the nodes are of the lease, ALIVE and not drained, the
   /// GPUs are there and free. `.stale` where any of it is not so. The attempt resumes from the job's latest
-  /// checkpoint; the points of the run after that step go to the archive in the same transaction, all of them where
+  /// checkpoint, or from that of another run which the job was submitted with, while it has none; the points of the run after that step go to the archive in the same transaction, all of them where
   /// there is no checkpoint.
   public func start(_ start: Start, by epoch: ControllerEpoch) async throws -> Guarded<AttemptRecord> {
     do {
@@ -34,15 +34,20 @@ extension Store {
   private func lockForStart(_ start: Start, in transaction: PostgresTransaction) async throws -> JobAtStart? {
     let job = try await transaction.first(
       """
-      SELECT j.project_id, j.latest_checkpoint_id,
-        (SELECT c.step FROM checkpoint c WHERE c.id = j.latest_checkpoint_id) AS step
+      SELECT j.project_id, \(Self.resumed) AS checkpoint
       FROM job j
       WHERE j.id = \(start.job) AND j.state IN ('PENDING', 'LEASE_WAIT') AND j.cancel_requested_at IS NULL
         AND NOT \(Self.isUnsettled) FOR UPDATE
       """)
     guard let job else { return nil }
-    let found = JobAtStart(
-      project: try job.get("project_id"), checkpoint: try job.get("latest_checkpoint_id"), step: try job.get("step"))
+    var found = JobAtStart(project: try job.get("project_id"), checkpoint: try job.get("checkpoint"))
+    if let checkpoint = found.checkpoint {
+      // Only a statement that begins under the lock sees what was committed while this one waited for it.
+      let row = try await transaction.first(
+        "SELECT step FROM checkpoint WHERE id = \(checkpoint) AND state = 'DURABLE'")
+      guard let row else { return nil }
+      found.step = try row.get("step")
+    }
     let lease = try await transaction.first(
       """
       SELECT 1 AS usable FROM lease
@@ -61,6 +66,9 @@ extension Store {
       """)
     return nodes.count == start.placement.shares.count ? found : nil
   }
+
+  /// What the next attempt of job `j` resumes from; NULL where it begins anew.
+  static let resumed: SQL = "coalesce(j.latest_checkpoint_id, (j.spec ->> 'resumeFrom')::bigint)"
 
   private func isFree(_ placement: Placement, in transaction: PostgresTransaction) async throws -> Bool {
     let whole = placement.shares.filter(\.gpus.isEmpty).map(\.node)

@@ -186,7 +186,8 @@ extension Store {
   /// Marks a checkpoint as not what its manifest says; where it was the job's latest, the newest DURABLE one before it
   /// is from now on, or none.
   ///
-  /// Gives the job's latest after that.
+  /// Gives the job's latest after that. Jobs that wait and were submitted to resume from it, and have none of their own,
+  /// are FAILED: nothing can take its place.
   ///
   /// `.stale` where it was CORRUPT or PRUNED already, or a controller says so whose turn is over. Throws `.notFound`.
   public func markCorrupt(
@@ -221,6 +222,14 @@ extension Store {
           """
         ).get("latest_checkpoint_id")
       }
+      try await transaction.execute(
+        """
+        UPDATE job
+        SET state = 'FAILED', reason = 'CheckpointCorrupt', ended_at = clock_timestamp(),
+          reason_detail = \("\(checkpoint), which it was to resume from, is CORRUPT: \(detail)")
+        WHERE state IN ('PENDING', 'LEASE_WAIT', 'HELD') AND latest_checkpoint_id IS NULL
+          AND (spec ->> 'resumeFrom')::bigint = \(checkpoint)
+        """)
       try await record(
         "checkpoint.corrupt", Subject(checkpoint), project: job.get("project_id"), by: actor,
         detail: ["detail": detail, "latest": latest.map { "\($0)" } ?? "-"], in: transaction)

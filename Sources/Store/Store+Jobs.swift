@@ -5,7 +5,8 @@ extension Store {
   /// Takes a job in, with the data set versions it asks for pinned; once this returned, it is never lost.
   ///
   /// The same key of the same user again gives the job that is there, and `isNew` false. Throws
-  /// `.submissionKeyReused` where that job has another text, and `.unknownDataset`.
+  /// `.submissionKeyReused` where that job has another text, `.unknownDataset`, and `.notFound` or `.notResumable` for a
+  /// checkpoint that it is to resume from.
   public func submit(_ submission: JobSubmission, by actor: Actor) async throws -> (job: JobRecord, isNew: Bool) {
     let (id, isNew) = try await transaction { transaction in
       guard let id = try await insertJob(submission, by: actor, in: transaction) else {
@@ -16,6 +17,7 @@ extension Store {
         return (known, false)
       }
       try await pinDatasets(of: id, submission, in: transaction)
+      try await pinResumed(by: id, submission, actor, in: transaction)
       return (id, true)
     }
     return (try await job(id), isNew)
@@ -77,6 +79,27 @@ extension Store {
         INSERT INTO job_dataset (job_id, dataset_version_id) VALUES (\(job), \(version.id)) ON CONFLICT DO NOTHING
         """)
     }
+  }
+
+  /// Keeps what a job is to resume from until that is over.
+  private func pinResumed(
+    by job: JobID, _ submission: JobSubmission, _ actor: Actor, in transaction: PostgresTransaction
+  ) async throws {
+    guard let checkpoint = submission.spec.resumeFrom else { return }
+    // The lock of its own job keeps it from being pruned at this moment.
+    let found = try await transaction.first(
+      """
+      SELECT c.state FROM checkpoint c JOIN job o ON o.id = c.job_id
+      WHERE c.id = \(checkpoint) AND o.project_id = \(submission.project) FOR UPDATE OF o
+      """)
+    guard let found else { throw StoreError.notFound(kind: "checkpoint", name: "\(checkpoint)") }
+    let state: CheckpointState = try found.get("state")
+    guard state == .durable else { throw StoreError.notResumable(checkpoint: checkpoint, state: state) }
+    try await transaction.execute(
+      """
+      INSERT INTO checkpoint_pin (checkpoint_id, job_id, pinned_by, note)
+      VALUES (\(checkpoint), \(job), \(actor.text), 'resumes from it')
+      """)
   }
 
   /// One job.

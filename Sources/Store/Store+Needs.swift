@@ -15,7 +15,7 @@ extension Store {
 
   /// Jobs `j`, each with what its DURABLE checkpoints cost: the newest first count, in the order in which they were made.
   static let waitingSource: SQL = """
-    job j LEFT JOIN checkpoint l ON l.id = j.latest_checkpoint_id
+    job j LEFT JOIN checkpoint l ON l.id = \(resumed)
     CROSS JOIN LATERAL (SELECT coalesce(max(c.bytes), 0) AS largest
       FROM checkpoint c WHERE c.job_id = j.id AND c.durable_at IS NOT NULL) d
     CROSS JOIN LATERAL (\(savesOfJob)) s

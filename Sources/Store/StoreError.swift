@@ -28,6 +28,8 @@ public enum StoreError: Error, Hashable, Sendable {
   case submissionKeyReused(key: String, job: JobID)
   /// The job asks for a data set, or a version of it, that its project does not have.
   case unknownDataset(name: String, version: Int?)
+  /// The job is to resume from a checkpoint that nothing can resume from.
+  case notResumable(checkpoint: CheckpointID, state: CheckpointState)
 }
 
 extension StoreError {
@@ -47,6 +49,7 @@ extension StoreError {
     case .nodeInUse: "node_in_use"
     case .submissionKeyReused: "submission_key_reused"
     case .unknownDataset: "unknown_dataset"
+    case .notResumable: "not_resumable"
     }
   }
 }
@@ -92,6 +95,9 @@ extension StoreError: CustomStringConvertible {
     case .unknownDataset(let name, let version):
       "the project has no data set '\(name)'" + (version.map { " in version \($0)" } ?? "")
         + ": see `baton data list`"
+    case .notResumable(let checkpoint, let state):
+      "\(checkpoint) is \(state.rawValue), and only a DURABLE checkpoint can be resumed from: "
+        + "see `baton checkpoint list JOB`"
     }
   }
 }

@@ -44,7 +44,7 @@ extension APIFailure {
     switch error {
     case .notFound, .unknownDataset: .notFound
     case .nameTaken, .leaseOverlap, .notEnoughNodes, .nodeInUse, .submissionKeyReused: .conflict
-    case .leaseOver: .wrongState
+    case .leaseOver, .notResumable: .wrongState
     case .badName, .leaseInPast, .leaseEmpty, .leaseNotExtended, .noNodes: .badRequest
     }
   }

@@ -265,7 +265,8 @@ struct AttemptDriver {
   /// A node's word is not enough to give up a checkpoint: it is read back, and marked where it is no checkpoint any more.
   private func stagingFault(_ outcome: GangOutcome) async throws -> AttemptEnd.StagingFault {
     guard let resume = brief.resume, let id = attempt.resumeCheckpoint,
-      outcome.badObject?.hasPrefix(ObjectLayout.checkpoints(of: attempt.job.run)) == true
+      let owner = ObjectLayout.parseCheckpoint(prefix: resume.prefix)?.run,
+      outcome.badObject?.hasPrefix(ObjectLayout.checkpoints(of: owner)) == true
     else { return outcome.stagingFault }
     do {
       let found = try await verifyCheckpoint(services.objects, prefix: resume.prefix)
@@ -276,7 +277,8 @@ struct AttemptDriver {
     } catch let fault as CheckpointFault {
       services.logger.warning("\(id) of \(attempt.job) is of no use any more: \(fault)")
       _ = try await services.store.markCorrupt(id, detail: "\(fault)", by: .controller(epoch))
-      return .checkpoint
+      // Nothing takes the place of another run's checkpoint.
+      return owner == attempt.job.run ? .checkpoint : .job
     }
   }
 

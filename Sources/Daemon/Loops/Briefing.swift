@@ -41,7 +41,7 @@ struct Briefing {
       attempt: attempt.id, job: attempt.job, number: attempt.number, controllerEpoch: epoch.rawValue, spec: job.spec,
       placement: attempt.placement, addresses: nodes.map(\.request.address),
       datasets: datasets, resume: resume,
-      store: try await services.storeAccess(of: attempt.job, until: lease.period.end),
+      store: try await services.storeAccess(of: attempt, until: lease.period.end),
       leaseEnd: lease.period.end,
       lastSave: try await store.lastSaveLead(of: attempt.job), exchange: exchange,
       pinned: try await store.wantedContent(on: attempt.lease))

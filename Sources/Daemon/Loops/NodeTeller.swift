@@ -99,7 +99,7 @@ struct NodeTeller: Sendable {
     switch words {
     case .command(let command): return command
     case .leaseEnds(let end):
-      let access = try await services.storeAccess(of: attempt.job, until: end)
+      let access = try await services.storeAccess(of: attempt, until: end)
       return .deadline(leaseRemaining: end - (try await services.store.now()), leaseEnd: end, store: access)
     }
   }
