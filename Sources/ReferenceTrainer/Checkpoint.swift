@@ -5,7 +5,7 @@ struct Checkpoint: Sendable {
   var state: CheckpointState
   /// The flat parameters.
   var parameters: [Float]
-  /// The optimiser's velocities, one per parameter.
+  /// What the optimiser keeps per parameter: velocities, or of Downpour the sums of squares.
   var velocities: [Float]
 }
 
@@ -17,8 +17,10 @@ struct CheckpointState: Codable, Equatable, Sendable {
   var step: Int
   /// Seed of the run.
   var seed: UInt64
-  /// Where the order of the images stands.
+  /// Where the order of the images stands; of Downpour, where each worker has its own, what it began with.
   var sampler: Sampler.State
+  /// Where each worker of Downpour stands; nil for synchronous training.
+  var downpour: DownpourState?
   var worldSize: Int
   var shape: NetworkShape
   var hyperparameters: Hyperparameters
@@ -40,12 +42,13 @@ struct CheckpointState: Codable, Equatable, Sendable {
     var count: Int
   }
 
-  /// Where the parts of a network of this shape lie: parameters first, then velocities.
-  static func layout(_ shape: NetworkShape) -> [Tensor] {
+  /// Where the parts of the network lie: parameters first, then what the optimiser keeps of each.
+  func layout() -> [Tensor] {
     let parts = shape.parameters
+    let kept = downpour == nil ? ".velocity" : ".squares"
     return parts.map { Tensor(name: $0.name, offset: $0.offset, count: $0.count) }
       + parts.map { part in
-        Tensor(name: part.name + ".velocity", offset: shape.parameterCount + part.offset, count: part.count)
+        Tensor(name: part.name + kept, offset: shape.parameterCount + part.offset, count: part.count)
       }
   }
 

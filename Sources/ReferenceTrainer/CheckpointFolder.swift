@@ -29,7 +29,7 @@ struct CheckpointFolder: Sendable {
 
     let tensors = Self.bytes(of: checkpoint.parameters) + Self.bytes(of: checkpoint.velocities)
     var state = checkpoint.state
-    state.tensors = CheckpointState.layout(state.shape)
+    state.tensors = state.layout()
     state.checksum = try state.expectedChecksum(tensors: tensors)
     try write(tensors, to: temporary + "/tensors.bin")
     try write(try state.encoded(), to: temporary + "/state.json")
@@ -62,7 +62,7 @@ struct CheckpointFolder: Sendable {
       throw corrupt(path, "its checksum does not match")
     }
     let count = state.shape.parameterCount
-    guard state.tensors == CheckpointState.layout(state.shape), tensors.count == 8 * count else {
+    guard state.tensors == state.layout(), tensors.count == 8 * count else {
       throw corrupt(path, "its tensors do not have the sizes of the network")
     }
     let values = floats(from: tensors)

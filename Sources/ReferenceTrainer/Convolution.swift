@@ -59,15 +59,25 @@ final class Convolution {
     unroll(input)
     BLAS.multiply(outputView, by: windowView, .transposed, into: weightGradients, accumulate: true)
     for channel in 0..<outputChannels {
-      let row = outputGradient + channel * pixels
-      var sum: Float = 0
-      for pixel in 0..<pixels { sum += row[pixel] }
-      biasGradients[channel] += sum
+      biasGradients[channel] += Self.sum(outputGradient + channel * pixels, count: pixels)
     }
     if let inputGradient {
       BLAS.multiply(weights, .transposed, by: outputView, into: windowView)
       roll(into: inputGradient)
     }
+  }
+
+  /// The sum of some values, every eighth of them together first: an order that does not wait for each addition, and is
+  /// the same on every processor.
+  private static func sum(_ values: UnsafeMutablePointer<Float>, count: Int) -> Float {
+    var lanes = SIMD8<Float>.zero
+    let whole = count / 8 * 8
+    for index in stride(from: 0, to: whole, by: 8) {
+      lanes += UnsafeRawPointer(values + index).loadUnaligned(as: SIMD8<Float>.self)
+    }
+    var sum = lanes.sum()
+    for index in whole..<count { sum += values[index] }
+    return sum
   }
 
   private var windowView: MatrixView {

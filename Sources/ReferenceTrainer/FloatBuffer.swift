@@ -31,12 +31,14 @@ final class FloatBuffer {
     return largest < Float.infinity.bitPattern
   }
 
-  /// Replaces the first `values.count` values.
+  /// Replaces `values.count` values, the first of them at `start`.
   ///
   /// - Precondition: they fit.
-  func assign(_ values: [Float]) {
-    precondition(values.count <= count)
-    for (index, value) in values.enumerated() { base[index] = value }
+  func assign(_ values: [Float], from start: Int = 0) {
+    precondition(start >= 0 && start + values.count <= count)
+    values.withUnsafeBufferPointer { values in
+      if let first = values.baseAddress { (base + start).update(from: first, count: values.count) }
+    }
   }
 
   func zero() {

@@ -9,6 +9,9 @@ struct Hyperparameters: Codable, Equatable, Sendable {
   var weightDecay: Double
   /// The most pixels a training image is moved in each direction.
   var shift: Int
+  /// Set where the ranks train by Downpour SGD: then `batch` is what one worker's step has, and of the rates only
+  /// `learningRate` counts.
+  var downpour: DownpourParameters?
 
   /// The rate in the epoch that starts at 0, by repeated multiplication: `pow` differs between C libraries.
   func learningRate(epoch: Int) -> Float {

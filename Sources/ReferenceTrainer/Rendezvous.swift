@@ -21,19 +21,25 @@ struct Rendezvous {
   ///   rank was started differently, `.left` when asked to leave while waiting.
   func join() throws(TrainerError) -> Ring {
     guard identity.worldSize > 1 else { return .alone() }
-    if identity.rank == 0 {
-      var host = RendezvousHost(self)
-      let (table, listener) = try host.gather()
-      return try connect(table, listener: listener)
-    }
-    let (table, listener) = try register()
+    let (table, listener) = try meet()
     return try connect(table, listener: listener)
+  }
+
+  /// Waits for all ranks; returns where each listens, and this rank's own listener, whom callers show the session.
+  ///
+  /// Throws as `join` does.
+  ///
+  /// - Precondition: there are at least two ranks.
+  func meet() throws(TrainerError) -> (table: RendezvousReply.Table, listener: Socket) {
+    guard identity.rank == 0 else { return try register() }
+    var host = RendezvousHost(self)
+    return try host.gather()
   }
 
   // MARK: - Other ranks
 
   /// Registers with rank 0, trying again until it is there: ranks start in any order.
-  private func register() throws(TrainerError) -> (RendezvousReply.Table, Socket) {
+  private func register() throws(TrainerError) -> (table: RendezvousReply.Table, listener: Socket) {
     let deadline = patience.deadline()
     var last = "nothing listens there"
     var refused: RendezvousReply.Refusal?
@@ -78,7 +84,7 @@ struct Rendezvous {
     case refusal(RendezvousReply.Refusal)
   }
 
-  private func awaitConnection(_ socket: Socket, _ deadline: ContinuousClock.Instant) throws(Socket.Failure) {
+  func awaitConnection(_ socket: Socket, _ deadline: ContinuousClock.Instant) throws(Socket.Failure) {
     var sockets = [Readiness(descriptor: socket.descriptor, wantsToWrite: true)]
     while !patience.leaving(), ContinuousClock.now < deadline {
       guard wait(for: &sockets, until: deadline) else { continue }

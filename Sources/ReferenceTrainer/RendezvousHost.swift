@@ -13,7 +13,7 @@ struct RendezvousHost {
   private var identity: RankIdentity { rendezvous.identity }
 
   /// Waits for every rank; returns the table they were all sent and rank 0's own ring listener.
-  mutating func gather() throws(TrainerError) -> (RendezvousReply.Table, Socket) {
+  mutating func gather() throws(TrainerError) -> (table: RendezvousReply.Table, listener: Socket) {
     let deadline = rendezvous.patience.deadline()
     let listener = try listen(deadline)
     while joined.count < identity.worldSize - 1 {

@@ -18,6 +18,18 @@ struct Settings: Equatable, Sendable {
   /// How long a peer may be missing or silent.
   var peerTimeoutSeconds = 60
 
+  var mode = Mode.synchronous
+  /// What the flags of Downpour say; counts in that mode only.
+  private var downpour = DownpourParameters()
+
+  /// How the ranks train together.
+  enum Mode: String, Equatable, Sendable {
+    /// Every step is one of all ranks.
+    case synchronous
+    /// Each rank trains on its own, through shared parameters.
+    case downpour
+  }
+
   /// What a command line asks for.
   enum Request: Equatable, Sendable {
     case help
@@ -30,6 +42,7 @@ struct Settings: Equatable, Sendable {
   static func parse(_ words: [String]) throws(TrainerError) -> Request {
     var settings = Settings()
     var rest = words[...]
+    var given: Set<String> = []
     while let word = rest.popFirst() {
       if word == "--help" || word == "-h" { return .help }
       let halves = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -37,6 +50,7 @@ struct Settings: Equatable, Sendable {
       if flag == "--allow-world-size-change" {
         guard halves.count == 1 else { throw usage("\(flag) takes no value") }
         settings.allowWorldSizeChange = true
+        given.insert(flag)
         continue
       }
       guard Self.flagsWithValue.contains(flag) else { throw usage("there is no flag \(word)") }
@@ -44,13 +58,16 @@ struct Settings: Equatable, Sendable {
         throw usage("\(flag) needs a value")
       }
       try settings.set(flag, value)
+      given.insert(flag)
     }
+    try settings.check(given)
     return .train(settings)
   }
 
   private static let flagsWithValue: Set<String> = [
     "--data", "--epochs", "--batch", "--learning-rate", "--learning-rate-decay", "--momentum", "--weight-decay",
     "--shift", "--channels", "--hidden", "--seed", "--steps-max", "--checkpoint-every-steps", "--peer-timeout",
+    "--mode", "--fetch-every", "--push-every", "--warm-start-steps",
   ]
 
   private mutating func set(_ flag: String, _ value: String) throws(TrainerError) {
@@ -72,10 +89,31 @@ struct Settings: Equatable, Sendable {
     case "--seed":
       guard let seed = UInt64(value) else { throw Self.usage("\(flag) takes a whole number of 64 bits; got \(value)") }
       self.seed = seed
+    case "--mode":
+      guard let mode = Mode(rawValue: value) else {
+        throw Self.usage("\(flag) is synchronous or downpour; got \(value)")
+      }
+      self.mode = mode
+    case "--fetch-every": downpour.fetchEvery = try Self.whole(flag, value, 1...1_000_000)
+    case "--push-every": downpour.pushEvery = try Self.whole(flag, value, 1...1_000_000)
+    case "--warm-start-steps": downpour.warmStartSteps = try Self.whole(flag, value, 0...1_000_000_000)
     case "--steps-max": stepsMax = try Self.whole(flag, value, 1...1_000_000_000)
     case "--checkpoint-every-steps": checkpointEverySteps = try Self.whole(flag, value, 0...1_000_000_000)
     default: peerTimeoutSeconds = try Self.whole(flag, value, 1...3600)
     }
+  }
+
+  /// Refuses flags that mean nothing in the chosen mode, and settles what the mode is part of.
+  private mutating func check(_ given: Set<String>) throws(TrainerError) {
+    let others: [String]
+    switch mode {
+    case .synchronous: others = ["--fetch-every", "--push-every", "--warm-start-steps"]
+    case .downpour: others = ["--learning-rate-decay", "--momentum", "--weight-decay", "--allow-world-size-change"]
+    }
+    if let flag = others.first(where: given.contains) {
+      throw Self.usage("\(flag) means nothing with --mode \(mode.rawValue)")
+    }
+    hyperparameters.downpour = mode == .downpour ? downpour : nil
   }
 
   private static func whole(
@@ -122,7 +160,17 @@ struct Settings: Equatable, Sendable {
       --channels A,B                width of the two convolutions                (48,128)
       --hidden N                    width of the dense layer                     (128)
       --seed N                      of weights and order                         ($BATON_SEED, or 0)
-      --steps-max N                 stop after step N of the run
+      --steps-max N                 stop after step N of the run (downpour: of each rank)
+
+    TOGETHER
+      --mode synchronous            every step is one of all ranks; the same bits every time (the default)
+      --mode downpour               Downpour SGD: each rank trains a replica on its own share of the images,
+                                    --batch images a step, and keeps a part of the parameters, which Adagrad
+                                    moves by --learning-rate. Nobody waits for anybody, so that with several
+                                    ranks no two runs are equal. A step of the run is one of any rank.
+      --fetch-every N               a replica takes the parameters every N steps  (1)
+      --push-every N                and sends its gradients every N steps         (1)
+      --warm-start-steps N          rank 0 trains alone for its first N steps     (0)
 
     SAVING
       --checkpoint-every-steps N    save by itself as well; 0 saves only when asked and at the end (0)
@@ -141,6 +189,7 @@ struct Settings: Equatable, Sendable {
 
     SIGNALS
       SIGUSR1 saves after the step and goes on; SIGTERM saves after the step and leaves. One rank is enough.
+      With downpour all ranks rest meanwhile, so that a checkpoint holds every gradient that was computed.
 
     EXIT STATUS
       0 done; 85 saved, continue me; 75 a peer was lost, try elsewhere; 64 bad flag; 65 damaged data or
@@ -151,6 +200,7 @@ struct Settings: Equatable, Sendable {
     EXAMPLES
       baton-train --data mnist
       RANK=0 WORLD_SIZE=2 MASTER_ADDR=10.0.0.1 MASTER_PORT=29500 baton-train --data mnist --epochs 20
+      RANK=0 WORLD_SIZE=2 MASTER_ADDR=10.0.0.1 MASTER_PORT=29500 baton-train --data mnist --mode downpour
       BATON_CHECKPOINT_DIR=ckpt BATON_RESUME_FROM=ckpt/step-120 baton-train --data mnist
 
     """

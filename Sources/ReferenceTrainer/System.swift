@@ -62,3 +62,28 @@ func say(_ line: String, to descriptor: Int32 = STDOUT_FILENO) {
     _ = writeAll(descriptor, bytes)
   }
 }
+
+/// Runs `body` on a thread of its own, which ends with it.
+///
+/// - Throws: `.peerLost` where the system gives no thread: another machine may.
+func startThread(_ body: @escaping @Sendable () -> Void) throws(TrainerError) {
+  var thread = pthread_t()
+  let box = Unmanaged.passRetained(ThreadBody(body))
+  let number = pthread_create(
+    &thread, nil,
+    { raw in
+      if let raw { Unmanaged<ThreadBody>.fromOpaque(raw).takeRetainedValue().body() }
+      return nil
+    }, box.toOpaque())
+  guard number == 0 else {
+    box.release()
+    throw .system(.peerLost, "cannot start a thread", errno: number)
+  }
+  pthread_detach(thread)
+}
+
+private final class ThreadBody: Sendable {
+  let body: @Sendable () -> Void
+
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+}

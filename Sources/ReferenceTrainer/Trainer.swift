@@ -24,11 +24,10 @@ final class Trainer {
   private let images: FloatBuffer
   private var state: CheckpointState
   private var sampler: Sampler
-  private var progress: Progress
+  private var rate: StepRate
 
   /// What travels behind the gradients: the sum of losses, and how many ranks were asked to save or to leave.
   private static let tail = 3
-  private static let stepsBetweenLines = 50
 
   /// Prepares to go on from `state`, with the parameters of `checkpoint` or, if nil, those of the seed.
   ///
@@ -55,7 +54,7 @@ final class Trainer {
     if let checkpoint { optimizer.velocities.assign(checkpoint.velocities) }
     images = FloatBuffer(count: capacity * shape.side * shape.side)
     sampler = Sampler(state.sampler, count: dataset.training.count, batch: settings.hyperparameters.batch)
-    progress = Progress(step: state.step, time: surroundings.now())
+    rate = StepRate(step: state.step, time: surroundings.now())
   }
 
   /// Trains to the last step, tests, saves and returns; on every rank at the same step.
@@ -115,10 +114,12 @@ final class Trainer {
       throw TrainerError(
         .diverged, "a weight is no finite number any more after step \(state.step)", advice: "Lower --learning-rate.")
     }
-    progress.images += batch.count
+    rate.images += batch.count
     if ring.rank == 0 {
       try metrics.append("loss", mean, step: state.step, epoch: epoch)
-      if state.step % Self.stepsBetweenLines == 0 { report(loss: mean, epoch: epoch) }
+      if state.step % StepRate.stepsBetweenLines == 0 {
+        surroundings.say(rate.line(step: state.step, epoch: epoch, loss: mean, now: surroundings.now()))
+      }
     }
     var asked: Requests = []
     if tail[1] > 0 { asked.insert(.save) }
@@ -173,21 +174,5 @@ final class Trainer {
         .leftUnsaved, "asked to leave after step \(state.step); there is no BATON_CHECKPOINT_DIR to save to")
     }
     return TrainerError(.left, "saved step \(state.step) and leaving as asked")
-  }
-
-  private struct Progress {
-    var step: Int
-    var time: Double
-    var images = 0
-  }
-
-  private func report(loss: Double, epoch: Int) {
-    let time = surroundings.now()
-    let seconds = max(time - progress.time, 1e-9)
-    let rate = Int(Double(progress.images) / seconds)
-    let milliseconds = (seconds / Double(state.step - progress.step) * 10_000).rounded() / 10
-    surroundings.say(
-      "step \(state.step)  epoch \(epoch)  loss \(Float(loss))  \(rate) images/s  \(milliseconds) ms/step")
-    progress = Progress(step: state.step, time: time)
   }
 }

@@ -30,7 +30,7 @@ public enum TrainerProgram {
 
   private static func train(_ settings: Settings, _ environment: TrainerEnvironment) throws(TrainerError) {
     let (rank, worldSize) = (environment.rank, environment.worldSize)
-    let tell: (String) -> Void = { say("baton-train: rank \(rank): \($0)") }
+    let tell: @Sendable (String) -> Void = { say("baton-train: rank \(rank): \($0)") }
     BLAS.useOneThread()
     say(
       "baton-train: rank \(rank) of \(worldSize), process \(getpid()), attempt "
@@ -42,26 +42,35 @@ public enum TrainerProgram {
     }
     let dataset = try Dataset.load(folder: data)
     let start = try start(settings, environment, dataset, tell)
-    let ring = try Rendezvous(
+    let rendezvous = Rendezvous(
       identity: RankIdentity(
         run: environment.runID, attempt: environment.attempt, rank: rank, worldSize: worldSize,
         fingerprint: try fingerprint(start.state, settings)),
       master: environment.master,
       patience: Patience(seconds: settings.peerTimeoutSeconds) { SignalInbox.leaving },
-      session: String(UInt64.random(in: 0...UInt64.max), radix: 16), log: tell
-    ).join()
-    if rank == 0 {
+      session: String(UInt64.random(in: 0...UInt64.max), radix: 16), log: tell)
+    let begin = {
+      guard rank == 0 else { return }
       tell(
         "\(dataset.training.count) images to train on, \(dataset.heldOut.count) held out; "
           + (start.checkpoint == nil
             ? "starting from seed \(start.state.seed)" : "going on after step \(start.state.step)"))
     }
-    let folder = environment.checkpointFolder
+    let folder = environment.checkpointFolder.isEmpty ? nil : CheckpointFolder(path: environment.checkpointFolder)
+    let metrics = try MetricsLog(path: rank == 0 ? environment.metricsFile : "", now: secondsSince1970)
+    let surroundings = Surroundings(now: secondsSince1970, requests: SignalInbox.take, say: tell)
+    if settings.mode == .downpour {
+      let trainer = try DownpourTrainer.join(
+        rendezvous, settings: settings, dataset: dataset, state: start.state, checkpoint: start.checkpoint,
+        folder: folder, metrics: metrics, surroundings: surroundings)
+      begin()
+      return try trainer.run()
+    }
+    let ring = try rendezvous.join()
+    begin()
     try Trainer(
       settings: settings, dataset: dataset, state: start.state, checkpoint: start.checkpoint, ring: ring,
-      folder: folder.isEmpty ? nil : CheckpointFolder(path: folder),
-      metrics: try MetricsLog(path: rank == 0 ? environment.metricsFile : "", now: secondsSince1970),
-      surroundings: Surroundings(now: secondsSince1970, requests: SignalInbox.take, say: tell)
+      folder: folder, metrics: metrics, surroundings: surroundings
     ).run()
   }
 
@@ -76,6 +85,11 @@ public enum TrainerProgram {
         side: dataset.side, firstChannels: settings.firstChannels, secondChannels: settings.secondChannels,
         hidden: settings.hidden, classes: dataset.classes),
       hyperparameters: settings.hyperparameters, datasetDigest: dataset.digest, kernel: BLAS.kernelName)
+    if settings.mode == .downpour { state.downpour = DownpourState(seed: seed, worldSize: environment.worldSize) }
+    guard dataset.training.count >= environment.worldSize || settings.mode == .synchronous else {
+      throw TrainerError(
+        .usage, "\(environment.worldSize) Downpour workers have a share of only \(dataset.training.count) images")
+    }
     guard !environment.resumeFrom.isEmpty else { return (state, nil) }
     let checkpoint = try CheckpointFolder.load(environment.resumeFrom)
     let saved = checkpoint.state
@@ -86,6 +100,7 @@ public enum TrainerProgram {
     }
     state.step = saved.step
     state.sampler = saved.sampler
+    state.downpour = saved.downpour
     return (state, checkpoint)
   }
 

@@ -40,6 +40,10 @@ final class World {
 
   /// Starts every rank and waits for all.
   func run(_ words: String...) throws -> World {
+    try run(words)
+  }
+
+  func run(_ words: [String]) throws -> World {
     let ranks = try start(words)
     codes = try ranks.map { try $0.wait() }
     return self
@@ -55,7 +59,7 @@ final class World {
     return try launch(rank, [])
   }
 
-  private func start(_ words: [String]) throws -> [RankProcess] {
+  func start(_ words: [String]) throws -> [RankProcess] {
     port = try PortClaim.make()
     return try (0..<size).map { try launch($0, words) }
   }
@@ -117,6 +121,9 @@ final class RankProcess {
     let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
       .appendingPathComponent("baton-train").path
     var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
+    // With another kernel of OpenBLAS than this process they would not compute the same bits.
+    var environment = environment
+    environment["OPENBLAS_CORETYPE"] = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"]
     var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
     var process: pid_t = 0
     let failure = posix_spawn(&process, program, &actions, nil, &words, &variables)
