@@ -26,6 +26,8 @@ public struct JobSpec: Hashable, Sendable, Codable {
   public var data: [DataRequest]
   /// How ranks are started.
   public var launcher: LauncherSpec
+  /// What becomes of the batch on another number of ranks; nil where the job does not say, which an elastic one must.
+  public var batch: BatchRule?
   /// Program and arguments; not empty.
   ///
   /// Started directly: there is no shell unless the first word is one.
@@ -58,6 +60,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
     environment = [:]
     data = []
     launcher = LauncherSpec()
+    batch = nil
     checkpoint = CheckpointPolicy()
     retry = RetryPolicy()
     seed = 0
@@ -82,6 +85,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
     try container.read(&data, .data)
     try container.read(&launcher, .launcher)
     resume = try container.decodeIfPresent(ResumeCommand.self, forKey: .resume)
+    batch = try container.decodeIfPresent(BatchRule.self, forKey: .batch)
     try container.read(&checkpoint, .checkpoint)
     try container.read(&retry, .retry)
     try container.read(&seed, .seed)
@@ -99,7 +103,11 @@ extension KeyedDecodingContainer {
 /// What a job needs of nodes: a gang, all at once or not at all.
 public struct JobResources: Hashable, Sendable, Codable {
   /// How many nodes; at least 1.
+  ///
+  /// With `nodesMost` the fewest that it starts on.
   public var nodes: Int = 1
+  /// As many nodes as it can use, where that is more: it takes what there is when it starts, and again in the next lease.
+  public var nodesMost: Int?
   /// How many GPUs of each node; nil takes all of them, 0 none.
   public var gpusPerNode: Int?
   /// Only nodes of this type; nil takes any.
@@ -114,10 +122,19 @@ public struct JobResources: Hashable, Sendable, Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     try container.read(&nodes, .nodes)
+    nodesMost = try container.decodeIfPresent(Int.self, forKey: .nodesMost)
     gpusPerNode = try container.decodeIfPresent(Int.self, forKey: .gpusPerNode)
     nodeType = try container.decodeIfPresent(String.self, forKey: .nodeType)
     try container.read(&localDisk, .localDisk)
   }
+}
+
+extension JobResources {
+  /// From the fewest nodes to the most; one number of a job that is not elastic.
+  public var nodesRange: ClosedRange<Int> { max(1, nodes)...max(1, nodes, nodesMost ?? 1) }
+
+  /// Whether the number of nodes may change from one lease to the next.
+  public var isElastic: Bool { nodesRange.count > 1 }
 }
 
 /// A job's own bounds on time.

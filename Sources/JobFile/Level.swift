@@ -10,8 +10,8 @@ struct Level {
   static let top = Level(
     name: "",
     known: [
-      "name", "priority", "tags", "description", "resources", "time", "lease", "env", "data", "launcher", "run",
-      "resume", "checkpoint", "retry", "seeds",
+      "name", "priority", "tags", "description", "resources", "time", "lease", "env", "data", "launcher", "batch",
+      "run", "resume", "checkpoint", "retry", "seeds",
     ],
     planned: [
       "project", "workdir", "code", "secrets", "image", "setup", "array", "matrix", "depends_on", "metrics", "notify",
@@ -24,7 +24,8 @@ struct Level {
   static let data = Level(name: "data", known: ["name", "version", "mode"], planned: ["source", "mount", "verify"])
   static let launcher = Level(
     name: "launcher", known: ["kind", "processes_per_node", "gpus", "servers", "strategy", "evaluator"],
-    planned: ["elastic", "rendezvous_port"])
+    planned: ["rendezvous_port"])
+  static let batch = Level(name: "batch", known: ["keep", "size"], planned: [])
   static let checkpoint = Level(
     name: "checkpoint", known: ["every", "grace", "keep", "path", "pattern", "signal"],
     planned: ["destination", "verify"])
@@ -35,7 +36,7 @@ struct Level {
     name: "retry", known: ["max_restarts", "on_exit_codes"], planned: ["backoff", "exclude_failed_nodes"])
   static let seeds = Level(name: "seeds", known: ["global"], planned: ["per_rank"])
 
-  private static let sections = [resources, time, lease, launcher, resume, checkpoint, keep, retry, seeds]
+  private static let sections = [resources, time, lease, launcher, batch, resume, checkpoint, keep, retry, seeds]
 
   /// What to say about `key`; nil where it is one of `known`.
   func complaint(about key: String) -> String? {

@@ -37,6 +37,7 @@ private struct JobFileReader {
     readLease(into: &spec)
     readLauncher(into: &spec)
     spec.resume = readResume()
+    readBatch(into: &spec)
     readCheckpoint(into: &spec.checkpoint)
     readRetry(into: &spec.retry)
     if let seeds = top.section("seeds", .seeds) {
@@ -145,7 +146,10 @@ private struct JobFileReader {
 
   private func readResources(into resources: inout JobResources) {
     guard let section = top.section("resources", .resources) else { return }
-    resources.nodes = section.integer("nodes", in: 1...4096) ?? resources.nodes
+    if let range = section.range("nodes", in: 1...4096) {
+      resources.nodes = range.lowerBound
+      resources.nodesMost = range.count > 1 ? range.upperBound : nil
+    }
     resources.gpusPerNode = section.integer("gpus_per_node", in: 0...1024)
     resources.nodeType = section.word("node_type")
     resources.localDisk = section.size("local_disk") ?? resources.localDisk
@@ -178,6 +182,18 @@ private struct JobFileReader {
       commandMark: top.node("run")?.mark)
     spec.launcher = reader.spec()
   }
+
+  private func readBatch(into spec: inout JobSpec) {
+    let section = top.section("batch", .batch)
+    // One that is no mapping is in the log already.
+    guard section != nil || top.node("batch") == nil else { return }
+    spec.batch = BatchReader(
+      section: section, log: log, resources: spec.resources, nodesMark: resourceMark("nodes"),
+      processesPerNode: spec.launcher.processesPerNode
+    ).rule()
+  }
+
+  private func resourceMark(_ key: String) -> Mark? { top.node("resources")?[key]?.mark }
 
   private func readCheckpoint(into policy: inout CheckpointPolicy) {
     guard let section = top.section("checkpoint", .checkpoint) else { return }

@@ -107,6 +107,23 @@ struct Section {
     return number
   }
 
+  /// The whole number at `key`, or from one to another as in `2-8`; all in `range`.
+  func range(_ key: String, in range: ClosedRange<Int>) -> ClosedRange<Int>? {
+    guard case .scalar(let scalar)? = values[key], scalar.string.dropFirst().contains("-") else {
+      return integer(key, in: range).map { $0...$0 }
+    }
+    let ends = scalar.string.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+    guard ends.count == 2, let least = ends[0], let most = ends[1], range.contains(least), range.contains(most),
+      least <= most
+    else {
+      log.add(
+        "\(path(key)): expected a whole number, or the fewest and the most as in 2-8, from \(range.lowerBound) to "
+          + "\(range.upperBound), found '\(scalar.string)'", at: values[key]?.mark)
+      return nil
+    }
+    return least...most
+  }
+
   /// True or false at `key`.
   func boolean(_ key: String) -> Bool? {
     guard let node = values[key] else { return nil }

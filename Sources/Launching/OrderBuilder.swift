@@ -67,6 +67,7 @@ public struct AttemptBrief: Hashable, Sendable {
       reserve: spec.resources.localDisk, exchange: addresses.count > 1 || holders != nil ? exchange : nil,
       holders: holders, pinned: pinned, launcherKind: spec.launcher.kind, gpuView: spec.launcher.gpus,
       servers: spec.launcher.servers, strategy: spec.launcher.strategy, evaluator: spec.launcher.hasEvaluator)
+    order.batch = spec.batch
     order.programSaves = spec.checkpoint.program
     order.saveSignal = spec.checkpoint.askedBy
     order.resumeCommand = spec.resume

@@ -13,7 +13,10 @@ struct RankEnvironment {
   var base: [String: String]
 
   /// The variables of a rank.
-  func variables(of launch: RankLaunch) -> [String: String] { variables(launch.defaults, launch.variables) }
+  func variables(of launch: RankLaunch) -> [String: String] {
+    variables(launch.defaults, launch.variables)
+      .merging(order.batch?.variables(rank: launch.rank, of: order.worldSize) ?? [:]) { $1 }
+  }
 
   /// The variables of a process beside the ranks.
   func variables(of launch: HelperLaunch) -> [String: String] { variables(launch.defaults, launch.variables) }

@@ -62,7 +62,8 @@ struct Board {
 
   /// The rules, in their order: what can never be comes before what is not yet.
   private func judge(_ job: WaitingJob, in lease: LeaseSnapshot) -> Judgement {
-    let wanted = max(1, job.spec.resources.nodes)
+    let range = job.spec.resources.nodesRange
+    let wanted = range.lowerBound
     let isOpen = lease.state == .active && lease.period.contains(now)
     let members = Set(lease.nodes).compactMap { nodes[$0] }
     let suitable = members.filter { $0.suits(job.spec.resources) }.map {
@@ -91,7 +92,7 @@ struct Board {
     if let first = firstInLine[lease.id] { return no(.behind(job: first)) }
     let offers = usable.compactMap { offer(of: $0, to: job) }
     guard offers.count >= wanted else { return no(.nodesBusy(wanted: wanted, free: offers.count)) }
-    let chosen = offers.sorted(by: Offer.goesBefore).prefix(wanted)
+    let chosen = offers.sorted(by: Offer.goesBefore).prefix(range.upperBound)
     let slowest = chosen.map(\.missing).max() ?? .zero
     return Judgement(
       lease: lease, answer: .fits(Placement(shares: chosen.map(\.share).sorted { $0.node < $1.node })),
@@ -126,7 +127,7 @@ struct Board {
       .filter { $0.needed > $0.node.diskFree }
       .min { ($0.needed - $0.node.diskFree, $0.node.id) < ($1.needed - $1.node.diskFree, $1.node.id) }
       .map { .diskTooSmall(node: $0.node.id, needed: $0.needed, room: $0.node.diskFree) }
-      ?? .nodesUnavailable(wanted: max(1, job.spec.resources.nodes), usable: timely.count)
+      ?? .nodesUnavailable(wanted: job.spec.resources.nodesRange.lowerBound, usable: timely.count)
   }
 }
 

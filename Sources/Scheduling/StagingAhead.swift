@@ -91,10 +91,12 @@ private struct StagingBoard {
   private func staging(
     for job: WaitingJob, in lease: LeaseSnapshot, from start: Timestamp, _ before: StagingAhead?
   ) -> StagingAhead? {
-    let wanted = max(1, job.spec.resources.nodes)
+    let wanted = job.spec.resources.nodesRange
     let members = Set(lease.nodes).compactMap { nodes[$0] }.filter { $0.suits(job.spec.resources) }
     // A lease that is too small or too short is none that the job will go on in.
-    guard members.count >= wanted, TimeNeeded(job, missing: .zero).total <= lease.period.end - start else { return nil }
+    guard members.count >= wanted.lowerBound, TimeNeeded(job, missing: .zero).total <= lease.period.end - start else {
+      return nil
+    }
     let free = members.filter {
       $0.state == .alive && !$0.isDrained && !busy.contains($0.id)
         && occupancy.offer(of: $0, wanted: job.spec.resources.gpusPerNode) != nil
@@ -104,7 +106,7 @@ private struct StagingBoard {
       let (isLeft, isRight) = (before?.nodes[left.id] != nil, before?.nodes[right.id] != nil)
       if isLeft != isRight { return isLeft }
       return (job.missingData(besides: left.replicas), left.id) < (job.missingData(besides: right.replicas), right.id)
-    }.prefix(wanted)
+    }.prefix(wanted.upperBound)
     guard !chosen.isEmpty else { return nil }
     let versions = Set(job.needs.data.keys)
     return StagingAhead(

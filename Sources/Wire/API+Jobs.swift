@@ -72,8 +72,10 @@ public struct JobView: Hashable, Sendable, Codable {
   public var reasonDetail: String?
   /// 0 to 100, higher first.
   public var priority: Int
-  /// Nodes asked for.
+  /// Nodes asked for; of an elastic job the fewest.
   public var nodes: Int
+  /// The most nodes that an elastic job can use; nil for one that is not.
+  public var nodesMost: Int?
   /// When it was submitted.
   public var submittedAt: Timestamp
   /// When its first attempt began.
@@ -119,7 +121,7 @@ public struct JobView: Hashable, Sendable, Codable {
     id: JobID, name: String, project: String, user: String, state: JobState, reason: String, reasonDetail: String?,
     priority: Int, nodes: Int, submittedAt: Timestamp, startedAt: Timestamp?, endedAt: Timestamp?, exitCode: Int?,
     attempt: AttemptView?, checkpointStep: Int?, checkpointAt: Timestamp?, lastStep: Int?, staging: StagingProgress?,
-    loss: Loss? = nil, handoff: Handoff? = nil
+    loss: Loss? = nil, handoff: Handoff? = nil, nodesMost: Int? = nil
   ) {
     self.id = id
     self.name = name
@@ -141,7 +143,11 @@ public struct JobView: Hashable, Sendable, Codable {
     self.staging = staging
     self.loss = loss
     self.handoff = handoff
+    self.nodesMost = nodesMost
   }
+
+  /// Nodes asked for, as in the job file: `4`, or `2-8`.
+  public var nodesText: String { nodesMost.map { "\(nodes)-\($0)" } ?? "\(nodes)" }
 }
 
 /// One attempt.

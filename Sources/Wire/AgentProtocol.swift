@@ -85,6 +85,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var strategy: LauncherSpec.Strategy?
   /// Whether there is an evaluator; nil for no.
   public var evaluator: Bool?
+  /// What becomes of the batch on another number of ranks; nil where the job does not say.
+  public var batch: BatchRule?
   /// What the program saves by itself, and where; nil for one that saves as the contract says.
   public var programSaves: ProgramSaves?
   /// What the ranks are asked to save with; nil for `SIGUSR1`.
@@ -92,7 +94,7 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   /// How the command differs where there is a checkpoint to resume from; nil where it does not.
   public var resumeCommand: ResumeCommand?
 
-  /// An order; every field but the last three is told.
+  /// An order; every field but the last four is told.
   public init(
     attempt: AttemptID, job: JobID, number: Int, controllerEpoch: Int64, nodeRank: Int, nodeAddresses: [String],
     gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,

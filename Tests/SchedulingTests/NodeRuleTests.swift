@@ -22,6 +22,26 @@ private let imageNet = DatasetVersionID(1)
       start?.placement.shares == [.init(node: NodeID(1), gpus: [0, 1]), .init(node: NodeID(2), gpus: [0, 1])])
   }
 
+  @Test func anElasticJobTakesWhatIsFreeUpToItsMost() {
+    let nodes: [NodeSnapshot] = (1...4).map { .test($0) }
+    let elastic = WaitingJob.test(1, nodes: 2) { $0.resources.nodesMost = 3 }
+    #expect(planned(elastic, on: nodes).start?.placement.nodes == [1, 2, 3].map { NodeID($0) })
+    let busy = [LiveAttempt.test(8, holding: [1: []]), .test(9, holding: [2: []])]
+    #expect(planned(elastic, on: nodes, beside: busy).start?.placement.nodes == [3, 4].map { NodeID($0) })
+    #expect(
+      planned(elastic, on: nodes, beside: busy + [.test(7, holding: [3: []])]).refusal == .nodesBusy(wanted: 2, free: 1)
+    )
+    #expect(planned(elastic, on: [.test(1)]).refusal == .tooManyNodes(wanted: 2, most: 1))
+  }
+
+  @Test func anElasticJobLeavesOutNodesThatWouldBeTooLate() {
+    let job = WaitingJob.test(
+      1, needs: StartNeeds(data: [imageNet: .gibibytes(90)], stagingRate: 10_000_000)
+    ) { $0.resources.nodesMost = 3 }
+    let nodes: [NodeSnapshot] = [.test(1, holding: [imageNet]), .test(2), .test(3, holding: [imageNet])]
+    #expect(planned(job, on: nodes).start?.placement.nodes == [NodeID(1), NodeID(3)])
+  }
+
   @Test func refusesMoreNodesThanTheLargestLeaseHas() {
     let nodes: [NodeSnapshot] = [.test(1), .test(2), .test(3)]
     let leases: [LeaseSnapshot] = [

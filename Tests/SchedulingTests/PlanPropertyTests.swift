@@ -45,7 +45,7 @@ private let seeds = UInt64(0)..<50
         let lease = try #require(world.leases.first { $0.id == start.lease })
         #expect(lease.state == .active && lease.period.contains(noon) && lease.project == job.project)
         #expect(job.state.isWaiting)
-        #expect(start.placement.shares.count == job.spec.resources.nodes)
+        #expect(job.spec.resources.nodesRange.contains(start.placement.shares.count))
         #expect(Set(start.placement.nodes).count == start.placement.nodes.count)
         #expect(Set(start.placement.nodes).isSubset(of: lease.nodes))
         for share in start.placement.shares {

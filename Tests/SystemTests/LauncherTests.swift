@@ -79,6 +79,32 @@ import Wire
     }
   }
 
+  /// One node, then two: a sum over other ranks has other last bits.
+  @Test(.enabled(if: hasTorch, "DDP needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  func anElasticRunGoesOnOnAsManyNodesAsTheNextLeaseHas() async throws {
+    try await SystemFixture.with(nodes: 2, limit: .seconds(240)) { s in
+      let names = try s.lab.nodes.map(\.name)
+      try await s.lease("first", nodes: [names[0]], seconds: 25)
+      try await s.lease("second", seconds: 3600, startIn: 25)
+      func job(_ name: String, nodes: String, _ flags: String) -> String {
+        torchJob(name, "--batch $BATON_BATCH_GLOBAL " + flags)
+          .replacingOccurrences(of: "nodes: 2,", with: "nodes: \(nodes),") + "batch: {keep: global, size: 96}\n"
+      }
+      let elastic = try await s.submit(job("elastic", nodes: "1-2", "--pace 0.1")).id
+      try await s.wait(elastic, .completed)
+      let run = try await s.client.run("\(elastic)")
+      #expect(run.attempts.map(\.nodes.count) == [1, 2], "\(run.attempts.map(\.detail))")
+      #expect(run.stepsRedone == 0 && (run.attempts.last?.resumedFromStep ?? 0) > 0)
+      let whole = try await s.submit(job("uninterrupted", nodes: "2", "")).id
+      try await s.wait(whole, .completed)
+      let left = try await s.client.metrics("\(elastic)", "loss")
+      let right = try await s.client.metrics("\(whole)", "loss")
+      #expect(left.steps == Array(1...300) && right.steps == left.steps)
+      let worst = zip(left.values, right.values).map { abs($0 - $1) / max($0, $1) }.max() ?? 1
+      #expect(worst < 0.001, "a step's losses differ by \(worst)")
+    }
+  }
+
   @Test(.enabled(if: TestPython.mxnet != nil, TestPython.advice))
   func mxnetWorkersAddUpByTheirServers() async throws {
     try await SystemFixture.with(nodes: 2) { s in

@@ -131,6 +131,7 @@ extension ClusterSnapshot {
     let minimum: TimeSpan? = dice.chance(20) ? .minutes(dice.int(1...120)) : nil
     let every: TimeSpan? = dice.chance(50) ? .minutes(dice.int(1...30)) : nil
     let type = dice.chance(25) ? "gpu_a100" : nil
+    let most: Int? = dice.chance(25) ? dice.int(1...5) : nil
     return .test(
       number, nodes: dice.int(1...3), gpus: dice.chance(40) ? nil : dice.int(0...4), priority: dice.int(49...51),
       state: dice.pick([.pending, .pending, .leaseWait, .held], else: .pending),
@@ -140,6 +141,7 @@ extension ClusterSnapshot {
       $0.time.minimum = minimum
       $0.checkpoint.every = every
       $0.resources.nodeType = type
+      $0.resources.nodesMost = most
     }
   }
 }

@@ -33,7 +33,7 @@ enum JobText {
   }
 
   private static func nodes(_ job: JobView) -> String {
-    guard job.state.hasAttempt, let attempt = job.attempt else { return "\(job.nodes)" }
+    guard job.state.hasAttempt, let attempt = job.attempt else { return job.nodesText }
     return attempt.nodes.map(\.name).joined(separator: ",")
   }
 

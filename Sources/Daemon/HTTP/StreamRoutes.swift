@@ -120,7 +120,7 @@ enum StreamRoutes {
     let job = try await JobRoutes.find(call)
     let rank = try call.number("rank", within: 0...1_000_000, standard: 0)
     let number = try call.query("attempt").map { _ in try call.number("attempt", within: 1...1_000_000, standard: 1) }
-    guard rank < job.spec.resources.nodes * job.spec.launcher.processesPerNode else {
+    guard rank < job.spec.resources.nodesRange.upperBound * job.spec.launcher.processesPerNode else {
       throw APIFailure(.notFound, "\(job.id) has no rank \(rank)")
     }
     return (LogReader(services: call.services, job: job.id, rank: rank, follows: follows), number)

@@ -93,7 +93,8 @@ extension JobView {
         attempt: place?.lastAttempt.flatMap { attempts[$0] }, checkpointStep: record.latestStep.map { Int($0) },
         checkpointAt: place?.checkpointAt, lastStep: place?.lastStep.map { Int($0) },
         staging: services.progress.staging(of: record.id),
-        loss: place.flatMap { place in live[record.id].flatMap { Loss(record, $0, place) } })
+        loss: place.flatMap { place in live[record.id].flatMap { Loss(record, $0, place) } },
+        nodesMost: record.spec.resources.isElastic ? record.spec.resources.nodesRange.upperBound : nil)
       view.savesByItself = record.spec.checkpoint.canBeAsked ? nil : true
       return view
     }

@@ -12,7 +12,7 @@ struct JobRow {
   let reason: String?
   let reasonDetail: String?
   let priority: Int
-  let nodes: Int
+  let nodes: String
   let submitted: Moment
   let ended: Moment?
   let exitCode: Int?
@@ -45,7 +45,7 @@ struct JobRow {
     reason = job.reason.isEmpty ? nil : job.reason
     reasonDetail = job.reasonDetail
     priority = job.priority
-    nodes = job.nodes
+    nodes = job.nodesText
     submitted = Moment(job.submittedAt)
     ended = job.endedAt.map(Moment.init)
     exitCode = job.exitCode
