@@ -58,10 +58,10 @@ extension Supervisor {
     }
   }
 
-  /// SIGTERM, grace, SIGKILL, upload, end; the first cause counts. Where all ranks only serve a chief, they are left
-  /// alone until that is gone, or the grace is over.
+  /// SIGTERM, grace, SIGKILL, upload, end; the first cause counts.
   ///
-  /// May be told again at any time.
+  /// Where all ranks only serve a chief, they are left alone until that is gone, or the grace is over. May be told again
+  /// at any time.
   func stop(_ cause: StopCause) {
     switch phase {
     case .staging, .staged:

@@ -36,7 +36,9 @@ struct StopLedger: Sendable {
   var wanted: ControlCommand? { notice.text }
 
   /// Only a harder end takes the place of one that was wanted before, and has every node told again: supervisors act
-  /// on the first cause, whatever comes after it. That a chief is gone is harder: those who served it wait for that.
+  /// on the first cause, whatever comes after it.
+  ///
+  /// That a chief is gone is harder: those who served it wait for that.
   mutating func wants(_ command: ControlCommand) {
     switch (wanted, command) {
     case (nil, _), (.stop, .kill), (.stop, .stop(.chiefGone)): notice.says(command)
