@@ -42,6 +42,8 @@ def listen():
         return
     signal.signal(signal.SIGUSR1, _hear_ask)
     signal.signal(signal.SIGTERM, _hear_end)
+    # Whoever started this process may have held them back, and that is inherited.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1, signal.SIGTERM])
     _Wishes.listens = True
 
 
