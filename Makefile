@@ -60,8 +60,8 @@ demo-clean: ## take the demo's lab down; nothing is left
 $(DATA)/mnist_5k.csv: scripts/fetch-mnist.sh | deps
 	scripts/fetch-mnist.sh $(DATA)
 
-bench: build-node ## measure: make bench NAME=demo|adopt|deadline|lease-end|checkpoint-cost|submit|fanout|handoff|goodput|staging|staging-nodes|startup
-	@test -n "$(NAME)" || { echo "say which: make bench NAME=demo|adopt|deadline|lease-end|checkpoint-cost|submit|fanout|handoff|goodput|staging|staging-nodes|startup"; exit 64; }
+bench: build-node ## measure: make bench NAME=demo|staging|..., as benchmarks/README.md has them
+	@test -n "$(NAME)" || { echo "say which, as in make bench NAME=demo: benchmarks/README.md has them"; exit 64; }
 	$(SWIFT) build --scratch-path $(BENCH_BUILD) -c release
 	benchmarks/run.sh $(NAME)
 

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-name=${1:?say which: demo, adopt, deadline, lease-end, checkpoint-cost, submit, fanout, handoff, goodput, staging, staging-nodes or startup}
+name=${1:?say which: benchmarks/README.md has them}
 shift
 if [ "$name" = demo ] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
 case $name in

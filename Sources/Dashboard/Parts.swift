@@ -41,6 +41,17 @@ struct Badge {
     self.init(state.rawValue, tone)
   }
 
+  /// What came of a proof; nil is under way.
+  init(_ verdict: ResumeVerdict?) {
+    switch verdict?.outcome {
+    case nil: self.init("UNDER WAY", .busy)
+    case .equal: self.init("BITWISE EQUAL", .good)
+    case .close: self.init("WITHIN TOLERANCE", .good)
+    case .diverged: self.init("DIVERGED", .bad)
+    case .failed: self.init("NOT PROVED", .warning)
+    }
+  }
+
   init(_ state: LeaseState) {
     let tone: Tone =
       switch state {

@@ -101,6 +101,11 @@ public enum Entities {
     /// The word before the number.
     public static let idPrefix = "token"
   }
+  /// One proof that a run goes on from a checkpoint as it should.
+  public enum ResumeCheck: Identified {
+    /// The word before the number.
+    public static let idPrefix = "check"
+  }
   /// One line of the audit log.
   public enum Event: Identified {
     /// The word before the number.
@@ -128,6 +133,8 @@ public typealias ProjectID = Identifier<Entities.Project>
 public typealias UserID = Identifier<Entities.User>
 /// The number of a token.
 public typealias TokenID = Identifier<Entities.Token>
+/// The number of a proof that a run goes on from a checkpoint as it should.
+public typealias ResumeCheckID = Identifier<Entities.ResumeCheck>
 /// The number of a line of the audit log.
 public typealias EventID = Identifier<Entities.Event>
 

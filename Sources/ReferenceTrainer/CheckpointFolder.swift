@@ -15,10 +15,11 @@ struct CheckpointFolder: Sendable {
   /// Writes `step-N/` and returns once it would survive a loss of power.
   ///
   /// Everything goes to `step-N.tmp/` first, is brought to the disk, and only then gets its name: whatever
-  /// interrupts this, no partial checkpoint ever looks complete. A `step-N/` that exists stays as it is.
+  /// interrupts this, no partial checkpoint ever looks complete. A `step-N/` that exists stays as it is. With it Baton
+  /// is told its `ingredients`.
   ///
   /// - Throws: `.writeFailed`; the run itself is not harmed.
-  func save(_ checkpoint: Checkpoint) throws(TrainerError) -> Outcome {
+  func save(_ checkpoint: Checkpoint, _ ingredients: Ingredients? = nil) throws(TrainerError) -> Outcome {
     let final = "\(path)/step-\(checkpoint.state.step)"
     let temporary = final + ".tmp"
     var status = stat()
@@ -33,6 +34,7 @@ struct CheckpointFolder: Sendable {
     state.checksum = try state.expectedChecksum(tensors: tensors)
     try write(tensors, to: temporary + "/tensors.bin")
     try write(try state.encoded(), to: temporary + "/state.json")
+    if let ingredients { try write(try ingredients.file(step: state.step), to: temporary + "/baton-state.json") }
     try synchronize(folder: temporary)
     guard rename(temporary, final) == 0 else {
       throw .system(.writeFailed, "cannot rename \(temporary) to \(final)", errno: errno)
@@ -108,7 +110,7 @@ struct CheckpointFolder: Sendable {
 
   /// Removes what an interrupted save of the same step left behind.
   private func clear(_ temporary: String) throws(TrainerError) {
-    for name in ["tensors.bin", "state.json"] {
+    for name in ["tensors.bin", "state.json", "baton-state.json"] {
       guard unlink("\(temporary)/\(name)") == 0 || errno == ENOENT else {
         throw .system(.writeFailed, "cannot remove \(temporary)/\(name)", errno: errno)
       }

@@ -34,8 +34,18 @@ final class MetricsLog {
     precondition(value.isFinite)
     guard descriptor >= 0 else { return }
     let time = (now() * 1000).rounded() / 1000
-    let line = #"{"step":\#(step),"metric":"\#(metric)","value":\#(value),"epoch":\#(epoch),"time":\#(time)}"# + "\n"
-    let failure = Array(line.utf8).withUnsafeBytes { writeAll(descriptor, $0) }
+    let line = #"{"step":\#(step),"metric":"\#(metric)","value":\#(value),"epoch":\#(epoch),"time":\#(time)}"#
+    try append(Array(line.utf8))
+  }
+
+  /// Tells what was loaded of the checkpoint of `step`.
+  func append(loaded ingredients: Ingredients, step: Int) throws(TrainerError) {
+    guard descriptor >= 0 else { return }
+    try append(try ingredients.line(step: step))
+  }
+
+  private func append(_ line: [UInt8]) throws(TrainerError) {
+    let failure = (line + [UInt8(ascii: "\n")]).withUnsafeBytes { writeAll(descriptor, $0) }
     guard failure == 0 else { throw .system(.writeFailed, "cannot write to \(path)", errno: failure) }
   }
 

@@ -53,6 +53,13 @@ struct Sampler: Sendable {
     return items[start..<items.startIndex + items.count * (rank + 1) / worldSize]
   }
 
+  /// Tells this epoch's order from others.
+  var orderDigest: String {
+    var fingerprint = Fingerprint()
+    order.withUnsafeBytes { fingerprint.add($0) }
+    return fingerprint.hex
+  }
+
   private static func order(_ state: State, count: Int) -> [Int] {
     var generator = SplitMix64(seed: state.seed, purpose: .order, index: UInt64(state.epoch))
     return generator.permutation(of: count)

@@ -25,6 +25,7 @@ final class Trainer {
   private var state: CheckpointState
   private var sampler: Sampler
   private var rate: StepRate
+  private let isResumed: Bool
 
   /// What travels behind the gradients: the sum of losses, and how many ranks were asked to save or to leave.
   private static let tail = 3
@@ -55,6 +56,7 @@ final class Trainer {
     images = FloatBuffer(count: capacity * shape.side * shape.side)
     sampler = Sampler(state.sampler, count: dataset.training.count, batch: settings.hyperparameters.batch)
     rate = StepRate(step: state.step, time: surroundings.now())
+    isResumed = checkpoint != nil
   }
 
   /// Trains to the last step, tests, saves and returns; on every rank at the same step.
@@ -64,6 +66,7 @@ final class Trainer {
   func run() throws(TrainerError) {
     let all = settings.epochs * sampler.stepsPerEpoch
     let last = min(all, settings.stepsMax ?? all)
+    if isResumed { try metrics.append(loaded: ingredients(of: now), step: state.step) }
     while state.step < last {
       let epoch = sampler.state.epoch
       let asked = try advance()
@@ -81,6 +84,15 @@ final class Trainer {
 
   /// The flat parameters as they are now.
   var parameters: [Float] { network.parameters.values }
+
+  /// All that the run is at this moment.
+  private var now: Checkpoint {
+    Checkpoint(state: state, parameters: network.parameters.values, velocities: optimizer.velocities.values)
+  }
+
+  private func ingredients(of checkpoint: Checkpoint) -> Ingredients {
+    Ingredients(checkpoint, orderDigest: sampler.orderDigest)
+  }
 
   /// Makes one step on all ranks; returns what any of them was asked for.
   private func advance() throws(TrainerError) -> Requests {
@@ -154,8 +166,8 @@ final class Trainer {
     if ring.rank == 0, let folder {
       do throws(TrainerError) {
         try metrics.synchronize()
-        let outcome = try folder.save(
-          Checkpoint(state: state, parameters: network.parameters.values, velocities: optimizer.velocities.values))
+        let checkpoint = now
+        let outcome = try folder.save(checkpoint, ingredients(of: checkpoint))
         surroundings.say("step-\(state.step) \(outcome == .saved ? "saved in" : "is already in") \(folder.path)")
       } catch {
         failure = error

@@ -8,19 +8,24 @@ extension Store {
   /// `.submissionKeyReused` where that job has another text, `.unknownDataset`, and `.notFound` or `.notResumable` for a
   /// checkpoint that it is to resume from.
   public func submit(_ submission: JobSubmission, by actor: Actor) async throws -> (job: JobRecord, isNew: Bool) {
-    let (id, isNew) = try await transaction { transaction in
-      guard let id = try await insertJob(submission, by: actor, in: transaction) else {
-        // The key is known, perhaps since a moment ago: READ COMMITTED shows its row now.
-        guard let known = try await submitted(submission, in: transaction) else {
-          throw StoreError.notFound(kind: "job", name: submission.key ?? "")
-        }
-        return (known, false)
-      }
-      try await pinDatasets(of: id, submission, in: transaction)
-      try await pinResumed(by: id, submission, actor, in: transaction)
-      return (id, true)
-    }
+    let (id, isNew) = try await transaction { try await submit(submission, by: actor, in: $0) }
     return (try await job(id), isNew)
+  }
+
+  /// As the other, as a part of `transaction`.
+  func submit(
+    _ submission: JobSubmission, by actor: Actor, in transaction: PostgresTransaction
+  ) async throws -> (id: JobID, isNew: Bool) {
+    guard let id = try await insertJob(submission, by: actor, in: transaction) else {
+      // The key is known, perhaps since a moment ago: READ COMMITTED shows its row now.
+      guard let known = try await submitted(submission, in: transaction) else {
+        throw StoreError.notFound(kind: "job", name: submission.key ?? "")
+      }
+      return (known, false)
+    }
+    try await pinDatasets(of: id, submission, in: transaction)
+    try await pinResumed(by: id, submission, actor, in: transaction)
+    return (id, true)
   }
 
   private func submitted(_ submission: JobSubmission, in transaction: PostgresTransaction) async throws -> JobID? {

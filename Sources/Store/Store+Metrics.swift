@@ -33,13 +33,15 @@ public struct MetricBatch: Hashable, Sendable {
   public var toOffset: Int64
   /// What it says, in its order.
   public var points: [MetricPoint]
+  /// What ranks say in it about the state that they loaded.
+  public var loaded: [LoadedState]
   /// The entry of the agent's journal that told of it; nil where none did.
   public var journalSequence: Int64?
 
   /// A stretch.
   public init(
     attempt: AttemptID, node: NodeID, fromOffset: Int64, toOffset: Int64, points: [MetricPoint],
-    journalSequence: Int64? = nil
+    loaded: [LoadedState] = [], journalSequence: Int64? = nil
   ) {
     self.journalSequence = journalSequence
     self.attempt = attempt
@@ -47,6 +49,7 @@ public struct MetricBatch: Hashable, Sendable {
     self.fromOffset = fromOffset
     self.toOffset = toOffset
     self.points = points
+    self.loaded = loaded
   }
 }
 
@@ -107,6 +110,7 @@ extension Store {
         WHERE attempt_id = \(batch.attempt) AND node_id = \(batch.node) AND metrics_offset = \(batch.fromOffset)
         """)
       guard moved == 1 else { return .stale }
+      try await note(batch.loaded, of: batch.attempt, in: transaction)
       guard !batch.points.isEmpty else { return .done(0) }
       try await transaction.execute(
         """

@@ -18,11 +18,13 @@ public struct RunView: Hashable, Sendable, Codable {
   public var stepsRedone: Int
   /// How long it stood still between its attempts, and on what, first to last; nil where the server does not tell.
   public var handoffs: [Handoff]?
+  /// The proofs that it goes on as it should, newest first; nil where the server does not tell.
+  public var resumeChecks: [ResumeCheckView]?
 
   /// A run.
   public init(
     id: RunID, job: JobView, attempts: [AttemptView], checkpoints: [CheckpointView], metrics: [MetricSummary],
-    provenance: RunProvenance, stepsRedone: Int, handoffs: [Handoff]? = nil
+    provenance: RunProvenance, stepsRedone: Int, handoffs: [Handoff]? = nil, resumeChecks: [ResumeCheckView]? = nil
   ) {
     self.id = id
     self.job = job
@@ -32,6 +34,7 @@ public struct RunView: Hashable, Sendable, Codable {
     self.provenance = provenance
     self.stepsRedone = stepsRedone
     self.handoffs = handoffs
+    self.resumeChecks = resumeChecks
   }
 }
 

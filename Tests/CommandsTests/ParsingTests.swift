@@ -31,6 +31,7 @@ import Wire
     "node show n1", "node check n1", "node drain n1 --reason loud", "node undrain n1", "node remove n1",
     "data add mnist ./mnist --source here", "data list --json", "data show mnist", "run list --live", "run show 17",
     "run show 17 --metric test_accuracy --json", "run compare 17 18 --metric loss", "sweep --json",
+    "run verify-resume 17@120 --steps 50 --tolerance 1e-6 --metric loss --json", "run verify-resume run-17@0 --steps 1",
     "events --subject job-17 --after 5 --limit 10", "events -f", "admin migrate --config batond.json",
     "admin doctor --json", "lab up --nodes 2 --gpus 4 --disk 500MB", "lab down --keep-logs --lab /tmp/x",
     "lab status --json", "lab warden --lab /tmp/x", "lab demo --data d --job j --result r --no-keep", "exit-codes",

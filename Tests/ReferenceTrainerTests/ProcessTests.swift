@@ -21,6 +21,10 @@ import Testing
           .run("--epochs", "3")
         #expect(resumed.codes == [0, 0])
         #expect(try resumed.series() == series.filter { $0.step > step })
+        let saved = try JSONDecoder().decode(
+          World.Saved.self, from: Data(whole.file("ckpt/step-\(step)/baton-state.json")))
+        let loaded = try #require(try resumed.loaded())
+        #expect(loaded.step == step && saved.step == step && loaded.ingredients == saved.ranks["0"])
         if step < 30 { #expect(try resumed.file("ckpt/step-30/tensors.bin") == weights) }
       }
       let again = try World(folder, "again").run("--epochs", "3")

@@ -83,9 +83,31 @@ final class World {
   /// The metrics in the order in which they were written.
   func series() throws -> [Value] {
     let decoder = JSONDecoder()
-    return try file("metrics.jsonl").split(separator: UInt8(ascii: "\n")).map {
-      try decoder.decode(Value.self, from: Data($0))
+    return try lines().filter { !$0.contains("\"loaded\"") }.map { try decoder.decode(Value.self, from: Data($0.utf8)) }
+  }
+
+  /// What it told that it had loaded; nil where it told nothing.
+  func loaded() throws -> Loaded? {
+    try lines().first { $0.contains("\"loaded\"") }.map {
+      try JSONDecoder().decode(Loaded.self, from: Data($0.utf8))
     }
+  }
+
+  /// What a rank tells of its state.
+  struct Loaded: Decodable {
+    var step: Int
+    var rank: Int
+    var ingredients: [String: String]
+  }
+
+  /// `baton-state.json` of a checkpoint.
+  struct Saved: Decodable {
+    var step: Int
+    var ranks: [String: [String: String]]
+  }
+
+  private func lines() throws -> [String] {
+    try file("metrics.jsonl").split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// What lies in the checkpoint folder, unfinished ones too.

@@ -52,7 +52,10 @@ extension SystemFixture {
   }
 
   /// Runs the CLI against this product.
-  func baton(_ arguments: String...) async throws -> ProgramResult {
+  func baton(_ arguments: String...) async throws -> ProgramResult { try await baton(arguments) }
+
+  /// The same with words that were put together.
+  func baton(_ arguments: [String]) async throws -> ProgramResult {
     try await Self.run(
       Places.find().bin + "/baton", arguments, environment: ["BATON_CONFIG": lab.layout.clientConfiguration])
   }

@@ -13,6 +13,6 @@ struct BatonBench: AsyncParsableCommand {
     subcommands: [
       DemoBench.self, AdoptBench.self, DeadlineBench.self, LeaseEndBench.self, CheckpointCostBench.self,
       SubmitBench.self, FanoutBench.self, HandoffBench.self, GoodputBench.self, StartupBench.self,
-      StagingBench.self, StagingNodesBench.self, StepsProgram.self,
+      StagingBench.self, StagingNodesBench.self, VerifyResumeBench.self, ResumeBitwiseBench.self, StepsProgram.self,
     ])
 }

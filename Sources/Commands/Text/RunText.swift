@@ -27,6 +27,9 @@ enum RunText {
       let table = checkpoints(run.checkpoints.suffix(checkpointsMost), times).rendered(width: width, paint: paint)
       sections.append(table + (earlier > 0 ? "\n(\(earlier) earlier: --json has all)" : ""))
     }
+    if let checks = run.resumeChecks, !checks.isEmpty {
+      sections.append(ResumeCheckText.table(checks, times).rendered(width: width, paint: paint))
+    }
     if !run.metrics.isEmpty { sections.append(metrics(run.metrics).rendered(width: width, paint: paint)) }
     return sections.joined(separator: "\n\n")
   }

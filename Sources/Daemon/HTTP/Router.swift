@@ -9,6 +9,7 @@ extension API {
     AdminRoutes.all + LeaseRoutes.all + NodeRoutes.all + DataRoutes.all + DataActionRoutes.all + JobRoutes.all
     + CheckpointRoutes.all
     + RunRoutes.all
+    + ResumeCheckRoutes.all
     + StreamRoutes.all
 
   /// The whole of HTTP: the API, its description, and the pages.

@@ -133,6 +133,7 @@ extension RunView {
         datasets: run.datasets.map { DatasetRef(name: $0.name, version: $0.version, contentID: $0.contentID) },
         seed: run.job.spec.seed, nodes: facts),
       stepsRedone: Set(try await store.archivedPoints(of: id.job).map(\.point.step)).count,
-      handoffs: Handoff.all(of: try await store.moments(of: id.job)))
+      handoffs: Handoff.all(of: try await store.moments(of: id.job)),
+      resumeChecks: try await ResumeCheckView.all(of: id, services))
   }
 }

@@ -217,7 +217,7 @@ extension AttemptDriver {
     guard end > start else { return }
     let batch = MetricBatch(
       attempt: attempt.id, node: targets[rank].id, fromOffset: start, toOffset: end,
-      points: lines.compactMap(MetricLine.parse))
+      points: lines.compactMap(MetricLine.parse), loaded: lines.compactMap(StateLine.parse))
     if case .stale = try await services.store.ingest(batch, by: epoch) {
       services.logger.info("\(attempt.id): metrics of node rank \(rank) up to \(end) were taken in before")
     }

@@ -63,6 +63,7 @@ struct Controller: Service {
       group.addTask { await Dispatcher(services: services, epoch: epoch).run() }
       group.addTask { await AheadStager(services: services, epoch: epoch).run() }
       group.addTask { await Settler(services: services, epoch: epoch).run() }
+      group.addTask { await ResumeChecker(services: services, epoch: epoch).run() }
       group.addTask { await Prober(services: services, epoch: epoch).run() }
       group.addTask {
         do { try await lock.waitUntilBroken() } catch { return }

@@ -127,14 +127,14 @@ struct Settler: Sendable {
       rest.withLock { $0 += piece }
     }
     var splitter = LineSplitter()
-    let lines = splitter.add(rest.withLock { $0 })
+    let lines = splitter.add(rest.withLock { $0 }).map { String(decoding: $0, as: UTF8.self) }
     let length = splitter.consumed
     guard length > 0 else { return 0 }
     let result = try await services.store.ingest(
       MetricBatch(
         attempt: attempt.id, node: node.node, fromOffset: node.metricsOffset,
         toOffset: node.metricsOffset + length,
-        points: lines.compactMap { MetricLine.parse(String(decoding: $0, as: UTF8.self)) }), by: epoch)
+        points: lines.compactMap(MetricLine.parse), loaded: lines.compactMap(StateLine.parse)), by: epoch)
     return result.isStale ? nil : lines.count
   }
 }

@@ -38,6 +38,9 @@ extension PageRenderer {
 }
 
 private struct RunModel {
+  /// So many of the newest proofs are shown.
+  static let checksMost = 8
+
   struct Attempt {
     let number: Int
     let badge: Badge
@@ -73,6 +76,26 @@ private struct RunModel {
     let isCurrent: Bool
   }
 
+  struct ResumeCheck {
+    let from: String
+    let steps: String
+    let badge: Badge
+    let cause: String?
+    let detail: String?
+    let replays: String
+    let at: Moment
+
+    init(_ check: ResumeCheckView) {
+      from = "step " + grouped(check.step)
+      steps = grouped(check.steps)
+      badge = Badge(check.verdict)
+      cause = check.verdict?.cause.map { "first ingredient that differs: \($0.title)" }
+      detail = check.verdict?.detail
+      replays = check.replays.map { "\($0.job.run)" }.joined(separator: ", ")
+      at = Moment(check.endedAt ?? check.createdAt)
+    }
+  }
+
   let runID: String
   let job: JobRow
   let attemptCount: Int
@@ -89,6 +112,8 @@ private struct RunModel {
   let attempts: [Attempt]
   let noAttempt: Empty?
   let handoffChart: String?
+  let resumeChecks: [ResumeCheck]
+  let hasResumeChecks: Bool
   let checkpoints: [Checkpoint]
   let noCheckpoint: Empty?
   let provenance: ProvenanceModel
@@ -137,6 +162,8 @@ private struct RunModel {
         title: "It has not run yet", advice: "Why it waits, lease by lease:", command: "baton explain \(run.job.id)")
       : nil
     handoffChart = HandoffChart(run.handoffs ?? [])?.html
+    resumeChecks = (run.resumeChecks ?? []).prefix(Self.checksMost).map(ResumeCheck.init)
+    hasResumeChecks = !resumeChecks.isEmpty
     checkpoints = run.checkpoints.reversed().map {
       Checkpoint(
         step: grouped($0.step), badge: Badge($0.state), size: "\($0.bytes)", attempt: $0.attemptNumber,

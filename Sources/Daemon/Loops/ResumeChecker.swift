@@ -1,0 +1,123 @@
+import Domain
+import Logging
+import Store
+import Synchronization
+
+/// Ends replays that have come far enough, and judges once both are over.
+struct ResumeChecker: Sendable {
+  private static let patience = Duration.seconds(20)
+  private static let pauseAfterError = Duration.seconds(2)
+  /// Points come much faster than anything follows from them.
+  private static let leastGap = Duration.milliseconds(200)
+
+  let services: Services
+  let epoch: ControllerEpoch
+
+  /// Checks until cancelled.
+  func run() async {
+    let bell = Bell()
+    // Other curves grow all the time.
+    let replaying = Watched()
+    let token = services.hub.listen { change in
+      switch change {
+      case .job, .everything: bell.ring()
+      case .metrics(let job): if replaying.has(job) { bell.ring() }
+      default: break
+      }
+    }
+    defer { token.cancel() }
+    while !Task.isCancelled {
+      var pause = Self.patience
+      do {
+        let checks = try await services.store.openResumeChecks()
+        replaying.are(Set(checks.flatMap(\.replays)))
+        for check in checks where await !hasMoved(check) { pause = Self.pauseAfterError }
+      } catch {
+        services.logger.warning("resume checks: \(error)")
+        pause = Self.pauseAfterError
+      }
+      do { try await Task.sleep(for: Self.leastGap) } catch { return }
+      await bell.sleep(atMost: pause)
+    }
+  }
+
+  /// The jobs whose points matter.
+  private final class Watched: Sendable {
+    private let jobs = Mutex<Set<JobID>>([])
+
+    func has(_ job: JobID) -> Bool { jobs.withLock { $0.contains(job) } }
+
+    func are(_ all: Set<JobID>) { jobs.withLock { $0 = all } }
+  }
+
+  /// Whether all was done about `check` that can be done now; what is wrong with one keeps no other waiting.
+  private func hasMoved(_ check: ResumeCheckRecord) async -> Bool {
+    do {
+      try await move(check)
+      return true
+    } catch {
+      services.logger.warning("\(check.id) of \(check.job.run): \(error)")
+      return false
+    }
+  }
+
+  private func move(_ check: ResumeCheckRecord) async throws {
+    let store = services.store
+    let original = try await store.values(
+      of: check.attempt, check.metric, after: check.step, upTo: check.lastStep)
+    let goal = original.keys.max() ?? check.lastStep
+    var replays: [Replay] = []
+    for id in check.replays { replays.append(try await replay(id, check, goal)) }
+    // One that failed decides: the other would be run for nothing.
+    let isLost = replays.contains(where: \.hasFailed)
+    for replay in replays where !replay.job.state.isFinal {
+      if isLost || replay.isThere || replay.job.state == .held { try await end(replay.job) }
+    }
+    guard replays.allSatisfy(\.job.state.isFinal) else { return }
+    let verdict: ResumeVerdict
+    if let failed = replays.first(where: \.hasFailed) {
+      let why = failed.job.reasonDetail ?? failed.job.reason ?? failed.job.state.rawValue
+      verdict = .failed("\(failed.job.id), which replays it, came to no step \(goal): \(why)")
+    } else {
+      verdict =
+        ResumeEvidence(
+          original: original, replays: replays.map(\.values), saved: check.saved, loaded: replays.map(\.loaded),
+          tolerance: check.tolerance
+        ).verdict()
+    }
+    if case .done = try await store.endResumeCheck(check.id, verdict, by: epoch) {
+      services.logger.info("\(check.id) of \(check.job.run): \(verdict.outcome.rawValue): \(verdict.detail)")
+    }
+  }
+
+  /// How far a replay is.
+  private struct Replay {
+    var job: JobRecord
+    var values: [Int64: Double] = [:]
+    var loaded: IngredientReport?
+    /// Whether it has a value at the last step that is compared, or after it.
+    var isThere = false
+    /// Whether it is over and did not come that far; one whose program was done just has no more values.
+    var hasFailed: Bool { job.state.isFinal && !isThere && job.state != .completed }
+  }
+
+  private func replay(_ id: JobID, _ check: ResumeCheckRecord, _ goal: Int64) async throws -> Replay {
+    let store = services.store
+    var replay = Replay(job: try await store.job(id))
+    // It has one attempt: whatever ended that ended the job.
+    guard let attempt = try await store.attempts(of: id).first else { return replay }
+    let all = try await store.values(of: attempt.id, check.metric, after: check.step, upTo: .max)
+    replay.isThere = (all.keys.max() ?? check.step) >= goal
+    replay.values = all.filter { $0.key <= check.lastStep }
+    replay.loaded = try await store.loadedState(of: attempt.id)
+    return replay
+  }
+
+  /// Ends a replay without letting it save: nobody goes on from there.
+  private func end(_ job: JobRecord) async throws {
+    guard job.cancelRequestedAt == nil else { return }
+    if case .requested = try await services.store.cancelJob(job.id, by: .controller(epoch)) {
+      _ = try await services.store.askForKill(of: job.id)
+    }
+  }
+}

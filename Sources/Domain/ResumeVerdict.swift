@@ -1,0 +1,213 @@
+/// What came of replaying the steps after a checkpoint.
+public struct ResumeVerdict: Hashable, Sendable, Codable {
+  /// In one word.
+  public enum Outcome: String, Hashable, Sendable, Codable {
+    /// Every value has the bits of the original's.
+    case equal = "BITWISE_EQUAL"
+    /// No value is further from the original's than was allowed.
+    case close = "WITHIN_TOLERANCE"
+    /// Some value is, or is missing.
+    case diverged = "DIVERGED"
+    /// A replay did not come far enough to tell.
+    case failed = "FAILED"
+  }
+
+  /// A step where a replay left the original.
+  public struct Difference: Hashable, Sendable, Codable {
+    /// The step.
+    public var step: Int64
+    /// What the original has there.
+    public var original: Double
+    /// What the replay has there; nil for nothing.
+    public var replay: Double?
+
+    /// At `step`, `original` against `replay`.
+    public init(step: Int64, original: Double, replay: Double?) {
+      self.step = step
+      self.original = original
+      self.replay = replay
+    }
+  }
+
+  /// In one word.
+  public var outcome: Outcome
+  /// Steps at which the original has a value.
+  public var stepsCompared: Int
+  /// Those at which the replay has the same bits.
+  public var stepsEqual: Int
+  /// The first step that is not equal in every bit.
+  public var firstDifference: Difference?
+  /// The largest difference, as a share of the greater of two values.
+  public var largestRelative: Double
+  /// Whether both replays have the same bits; nil where one failed.
+  public var isDeterministic: Bool?
+  /// Whether the program told what it saved and what it loaded; without, no ingredient can be named.
+  public var toldIngredients: Bool
+  /// The ingredient that explains why it diverged: the first that was not loaded as it was saved.
+  public var cause: Ingredient?
+  /// All that was not loaded as it was saved, the first to be named first; also where nothing came of it.
+  public var ingredients: [IngredientDifference]
+  /// All of it in a sentence or two, for people.
+  public var detail: String
+}
+
+/// All that a verdict is made from.
+public struct ResumeEvidence: Hashable, Sendable {
+  /// The values that the attempt computed which saved the checkpoint, at the steps after it that are compared.
+  public var original: [Int64: Double]
+  /// The values of each of the two replays; what is beside the original's steps is not looked at.
+  public var replays: [[Int64: Double]]
+  /// What ranks told when they saved; nil for nothing.
+  public var saved: IngredientReport?
+  /// What ranks of each replay told when they had loaded.
+  public var loaded: [IngredientReport?]
+  /// So much of the greater of two values they may differ by; 0 for not at all.
+  public var tolerance: Double
+
+  /// What there is.
+  public init(
+    original: [Int64: Double], replays: [[Int64: Double]], saved: IngredientReport? = nil,
+    loaded: [IngredientReport?] = [], tolerance: Double = 0
+  ) {
+    self.original = original
+    self.replays = replays
+    self.saved = saved
+    self.loaded = loaded
+    self.tolerance = tolerance
+  }
+
+  /// Judges.
+  public func verdict() -> ResumeVerdict {
+    let all = replays.map { comparison(original, $0) }
+    // Where only one of them left the original, that one counts.
+    let worst =
+      all.first { outcome($0) == .diverged } ?? all.first { $0.parting != nil } ?? all.first
+      ?? comparison(original, [:])
+    let between = comparison(replays.first ?? [:], replays.last ?? [:])
+    let known = loaded.compactMap(\.self).filter { !$0.ranks.isEmpty }
+    let lost = saved.flatMap { saved in
+      known.lazy.map { saved.differences(to: $0) }.first { !$0.isEmpty }
+    }
+    var verdict = ResumeVerdict(
+      outcome: outcome(worst), stepsCompared: original.count, stepsEqual: worst.equal, firstDifference: worst.parting,
+      largestRelative: worst.largest, isDeterministic: between.parting == nil,
+      toldIngredients: saved?.ranks.isEmpty == false && !known.isEmpty, cause: nil, ingredients: lost ?? [], detail: "")
+    if verdict.outcome == .diverged { verdict.cause = verdict.ingredients.first?.ingredient }
+    verdict.detail = sentence(verdict, replaysPart: between.parting)
+    return verdict
+  }
+
+  /// What two series have in common at the steps of the first.
+  private struct Comparison {
+    var equal = 0
+    var parting: ResumeVerdict.Difference?
+    var largest = 0.0
+    var isComplete = true
+  }
+
+  private func comparison(_ left: [Int64: Double], _ right: [Int64: Double]) -> Comparison {
+    var found = Comparison()
+    for step in original.keys.sorted() {
+      guard let value = left[step] else { continue }
+      let other = right[step]
+      if let other, other.bitPattern == value.bitPattern {
+        found.equal += 1
+        continue
+      }
+      found.parting = found.parting ?? .init(step: step, original: value, replay: other)
+      guard let other else {
+        found.isComplete = false
+        continue
+      }
+      let scale = max(value.magnitude, other.magnitude)
+      if scale > 0 { found.largest = max(found.largest, (value - other).magnitude / scale) }
+    }
+    return found
+  }
+
+  private func outcome(_ comparison: Comparison) -> ResumeVerdict.Outcome {
+    if comparison.parting == nil { return .equal }
+    return comparison.isComplete && tolerance > 0 && comparison.largest <= tolerance ? .close : .diverged
+  }
+
+  private func sentence(_ verdict: ResumeVerdict, replaysPart: ResumeVerdict.Difference?) -> String {
+    let lost = verdict.ingredients.first.map(Self.sentence)
+    switch verdict.outcome {
+    case .equal:
+      let equal = "\(counted(verdict.stepsCompared, "step")) after the checkpoint are equal in every bit"
+      return lost.map { "\(equal), although \($0): nothing came of that in these steps" } ?? equal
+    case .close, .diverged:
+      var parts = [parting(verdict)]
+      if let lost {
+        parts.append(lost)
+      } else if let replaysPart {
+        parts.append(
+          "the program is not deterministic: two replays from the same checkpoint part at step \(replaysPart.step)")
+      } else if verdict.toldIngredients {
+        parts.append(
+          "both replays are equal and all that the program told was loaded as it was saved: "
+            + "something that it does not tell is lost")
+      } else {
+        parts.append(
+          "both replays are equal, so the resume loses something; "
+            + "the program tells no ingredients, so none can be named")
+      }
+      return parts.joined(separator: "; ")
+    case .failed: return ""
+    }
+  }
+
+  private func parting(_ verdict: ResumeVerdict) -> String {
+    guard let first = verdict.firstDifference else { return "" }
+    guard let replay = first.replay else { return "the replay has no value at step \(first.step)" }
+    let within = verdict.outcome == .close ? ", by less than is allowed" : ""
+    return "it parts from the original at step \(first.step)\(within): \(first.original) and \(replay)"
+  }
+
+  private static func sentence(_ difference: IngredientDifference) -> String {
+    let place = difference.ranks == [0] ? "" : " of rank \(difference.ranks.map(String.init).joined(separator: ", "))"
+    func short(_ text: String?) -> String {
+      guard let text else { return "nothing" }
+      return text.count > 72 ? "\(text.prefix(12))..." : text
+    }
+    return "the \(difference.ingredient.title) (\(difference.name))\(place) was saved as \(short(difference.saved)) "
+      + "and loaded as \(short(difference.loaded))"
+  }
+}
+
+extension ResumeVerdict {
+  /// No verdict, since a replay ended before it had come far enough.
+  public static func failed(_ detail: String) -> ResumeVerdict {
+    ResumeVerdict(
+      outcome: .failed, stepsCompared: 0, stepsEqual: 0, firstDifference: nil, largestRelative: 0, isDeterministic: nil,
+      toldIngredients: false, cause: nil, ingredients: [], detail: detail)
+  }
+}
+
+extension JobSpec {
+  /// The job that replays what this one did after `checkpoint`, which is of `run` at `step`; one of two.
+  ///
+  /// The same program with the same seed on as many nodes, from the same `data`; it saves only if it wants to, goes on in no
+  /// other lease, and is not tried again.
+  public func replay(
+    number: Int, of run: RunID, from checkpoint: CheckpointID, step: Int64, data: [DataRequest]
+  ) -> JobSpec {
+    var spec = self
+    spec.name = String("\(name) replay \(number)".suffix(128))
+    spec.description = "replay \(number) of 2 of \(run) from step \(step), to compare it with the original"
+    spec.tags = tags.filter { $0 != Self.replayTag } + [Self.replayTag]
+    spec.data = data
+    spec.lease = .auto
+    spec.survivesLease = false
+    spec.time = JobTime()
+    spec.retry = RetryPolicy()
+    spec.checkpoint.every = nil
+    spec.checkpoint.keep = RetentionPolicy()
+    spec.checkpoint.keep.last = 1
+    spec.resumeFrom = checkpoint
+    return spec
+  }
+
+  /// The tag of jobs that only replay another.
+  public static let replayTag = "verify-resume"
+}
