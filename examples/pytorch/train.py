@@ -122,7 +122,11 @@ def main():
     # Before anything takes long: the lease may end while the ranks still look for each other.
     wishes = Wishes()
     torch.use_deterministic_algorithms(True)
+    # A signal would end the ranks' looking for each other with "Interrupted system call": it waits until they have.
+    signals = {signal.SIGUSR1, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     trainer = Trainer(options, int(os.environ.get("BATON_SEED", "0")))
     trainer.resume()
     path = os.environ.get("BATON_METRICS", "")
