@@ -24,6 +24,8 @@ public struct JobSpec: Hashable, Sendable, Codable {
   public var environment: [String: String]
   /// Data sets to have on the node before the program starts.
   public var data: [DataRequest]
+  /// What a node has to have before the ranks start; nil for what it has anyway.
+  public var setup: SetupSpec?
   /// How ranks are started.
   public var launcher: LauncherSpec
   /// What becomes of the batch on another number of ranks; nil where the job does not say, which an elastic one must.
@@ -83,6 +85,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
     try container.read(&survivesLease, .survivesLease)
     try container.read(&environment, .environment)
     try container.read(&data, .data)
+    setup = try container.decodeIfPresent(SetupSpec.self, forKey: .setup)
     try container.read(&launcher, .launcher)
     resume = try container.decodeIfPresent(ResumeCommand.self, forKey: .resume)
     batch = try container.decodeIfPresent(BatchRule.self, forKey: .batch)

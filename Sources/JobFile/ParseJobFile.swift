@@ -35,6 +35,7 @@ private struct JobFileReader {
     readResources(into: &spec.resources)
     readTime(into: &spec.time)
     readLease(into: &spec)
+    spec.setup = SetupReader(top: top).spec()
     readLauncher(into: &spec)
     spec.resume = readResume()
     readBatch(into: &spec)

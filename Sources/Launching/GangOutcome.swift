@@ -202,7 +202,7 @@ extension StagingFailure {
   /// Whose fault it is, as far as the node can tell.
   var fault: AttemptEnd.StagingFault {
     switch self {
-    case .missing, .corrupt, .changed: .job
+    case .missing, .corrupt, .changed, .setup: .job
     case .store: .store
     // Another job may hold the room that the planner saw; if none ever has it, the planner says so.
     case .diskTooSmall, .failed: .node
@@ -213,7 +213,7 @@ extension StagingFailure {
   var badObject: String? {
     switch self {
     case .missing(let key), .corrupt(let key), .changed(let key): key
-    case .diskTooSmall, .store, .failed: nil
+    case .diskTooSmall, .store, .setup, .failed: nil
     }
   }
 }
@@ -229,6 +229,7 @@ extension StagingFailure: CustomStringConvertible {
     case .changed(let key):
       "the object '\(key)' was replaced since its data set was registered: register it again as a new version"
     case .store(let why): "the object store: \(why)"
+    case .setup(let why): "setup: \(why)"
     case .failed(let why): why
     }
   }

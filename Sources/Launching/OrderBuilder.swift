@@ -71,6 +71,7 @@ public struct AttemptBrief: Hashable, Sendable {
     order.programSaves = spec.checkpoint.program
     order.saveSignal = spec.checkpoint.askedBy
     order.resumeCommand = spec.resume
+    order.setup = spec.setup
     return order
   }
 

@@ -62,6 +62,10 @@ public enum Agent {
         folder: node.attempt(try flags.attempt()), rank: Int(try flags.number("rank")),
         offset: try flags.number("offset"), follows: flags.has("follow"))
       try reader.run()
+    case "prepare":
+      let folder = node.attempt(try flags.attempt())
+      let order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
+      try EnvironmentBuilder(order: order, node: node, folder: folder).run()
     case "supervise":
       try supervise(node, node.attempt(try flags.attempt()), receivedAt: try flags.number("received"))
     default: return usage("no verb '\(verb)'")

@@ -19,6 +19,8 @@ struct NodeFolder: Hashable, Sendable {
 
   var attempts: String { "\(root)/attempts" }
   var datasets: String { "\(root)/datasets" }
+  /// What jobs had made before their ranks started; each has its stamp beside it.
+  var environments: String { "\(root)/environments" }
   /// What this node has seen; see `NodeState`.
   var state: String { "\(root)/node.json" }
   /// Held by verbs that change which attempts there are.
@@ -54,6 +56,8 @@ struct AttemptFolder: Hashable, Sendable {
   var work: String { "\(path)/work" }
   /// Links to several data sets.
   var data: String { "\(path)/data" }
+  /// A link to the environment of the ranks; there is none where the job asks for none.
+  var environment: String { "\(path)/environment" }
   var nodeFile: String { "\(path)/nodes" }
   /// Process id and start time of the supervisor.
   var pid: String { "\(path)/pid" }

@@ -10,11 +10,23 @@ enum LastWords {
   private static let longest = 240
 
   /// From the log at `path`; nil where it says nothing, or cannot be read.
-  static func read(_ path: String) -> String? {
+  static func read(_ path: String) -> String? { end(of: path).flatMap(find) }
+
+  /// What the log at `path` ends with, in Baton's words, and before that what the program said whose end that is.
+  static func readBeforeLast(_ path: String) -> String? {
+    guard let text = end(of: path) else { return nil }
+    var lines = text.split(whereSeparator: \.isNewline).filter { !$0.allSatisfy(\.isWhitespace) }
+    guard let last = lines.popLast() else { return nil }
+    let mark = "baton-agent prepare: "
+    let verdict = String(last.hasPrefix(mark) ? last.dropFirst(mark.count) : last)
+    return find(in: lines.joined(separator: "\n")).map { "\(verdict): \($0)" } ?? verdict
+  }
+
+  private static func end(of path: String) -> String? {
     guard let size = Disk.status(path)?.size, let file = try? Disk.open(path, O_RDONLY),
       let bytes = try? Disk.read(file, at: max(0, size - Int64(tail)), limit: tail, path: path)
     else { return nil }
-    return find(in: String(decoding: bytes, as: UTF8.self))
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// The error of the last traceback of Python's; where there is none, the last line that says anything.

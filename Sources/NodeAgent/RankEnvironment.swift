@@ -11,6 +11,8 @@ struct RankEnvironment {
   var datasets: [(name: String, path: String)]
   /// The agent's own environment, of which little is passed on.
   var base: [String: String]
+  /// The virtual environment that the job asked for, once it is there.
+  var environment: String?
 
   /// The variables of a rank.
   func variables(of launch: RankLaunch) -> [String: String] {
@@ -21,6 +23,14 @@ struct RankEnvironment {
   /// The variables of a process beside the ranks.
   func variables(of launch: HelperLaunch) -> [String: String] { variables(launch.defaults, launch.variables) }
 
+  /// The variables of what comes before the ranks.
+  func variables() -> [String: String] { variables([:], [:]) }
+
+  /// `variables` for whoever is to find first what is in the virtual environment at `place`.
+  static func inside(_ place: String, _ variables: [String: String]) -> [String: String] {
+    variables.merging(["PATH": "\(place)/bin:\(variables["PATH"] ?? "")", "VIRTUAL_ENV": place]) { $1 }
+  }
+
   /// What the launcher and the contract say stands above what the user says.
   private func variables(_ defaults: [String: String], _ launcher: [String: String]) -> [String: String] {
     var all: [String: String] = ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
@@ -30,7 +40,7 @@ struct RankEnvironment {
     all.merge(contract) { $1 }
     all.merge(ProcessTable.marker(of: folder)) { $1 }
     all.merge(launcher) { $1 }
-    return all
+    return environment.map { Self.inside($0, all) } ?? all
   }
 
   private var contract: [String: String] {

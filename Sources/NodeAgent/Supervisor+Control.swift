@@ -68,6 +68,7 @@ extension Supervisor {
       outcome.stopped = cause
       for task in background { task.cancel() }
       phase = .saving
+      endSetup()
     case .running:
       guard keeper?.isOver != true else { break }
       if outcome.stopped == nil {
@@ -98,6 +99,7 @@ extension Supervisor {
     } else {
       dropUploads()
       phase = .saving
+      endSetup()
     }
   }
 }

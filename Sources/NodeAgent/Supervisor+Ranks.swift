@@ -43,7 +43,7 @@ extension Supervisor {
         datasets: order.datasets.map { dataset in
           let name = ReplicaName(dataset, rank: order.nodeRank, count: order.nodeAddresses.count)
           return (dataset.name, node.replica(name.folder))
-        }, base: Self.ownEnvironment())
+        }, base: Self.ownEnvironment(), environment: try madeEnvironment())
       phase = .running
       // Every node is staged: nobody asks for anything any more.
       exchange?.close()
@@ -81,7 +81,7 @@ extension Supervisor {
 
   var localRanks: [Int] { (0..<order.processesPerNode).map { order.nodeRank * order.processesPerNode + $0 } }
 
-  private static func ownEnvironment() -> [String: String] {
+  static func ownEnvironment() -> [String: String] {
     var found: [String: String] = [:]
     for name in ["PATH", "HOME", "LANG", "USER"] {
       if let value = getenv(name) { found[name] = String(cString: value) }
@@ -103,7 +103,7 @@ extension Supervisor {
   }
 
   /// Starts `command`, or where that is nil the job's own.
-  private func startProgram(_ command: [String]?, _ variables: [String: String], output: String) throws -> pid_t {
+  func startProgram(_ command: [String]?, _ variables: [String: String], output: String) throws -> pid_t {
     let command = try command ?? commandWords().map { RankEnvironment.expand($0, with: variables) }
     let program = try RankEnvironment.findProgram(
       command.first ?? "", path: variables["PATH"] ?? "", work: folder.work
@@ -146,6 +146,7 @@ extension Supervisor {
       let pid = waitpid(-1, &status, WNOHANG)
       if pid <= 0 { return anyFailed }
       let end = ProcessEnd(status: status)
+      setupEnded(pid, end)
       if let index = helpers.firstIndex(where: { $0.pid == pid && $0.end == nil }) {
         helperEnded(index, end)
         anyFailed = anyFailed || end != .exited(0)

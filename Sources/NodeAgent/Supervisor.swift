@@ -83,6 +83,9 @@ final class Supervisor {
   var phase = Phase.staging
   var ranks: [Rank] = []
   var helpers: [Helper] = []
+  var setup = SetupProgress.none
+  /// Set once the data are there.
+  var stagedData: Stager.Done?
   /// Once ranks are to start that Open MPI has to ask for.
   var mpi: AwaitedRanks?
   /// How the daemon is started that it wants here; nil while none was wanted.
@@ -165,7 +168,12 @@ final class Supervisor {
   ///
   /// Where ranks were started before, none is started again: what they left is stored, and that is all.
   func run() {
-    if let remains { rescue(remains) } else { beginStaging() }
+    if let remains {
+      rescue(remains)
+    } else {
+      beginStaging()
+      beginSetup()
+    }
     while true {
       advance()
       if case .over = phase { return }
@@ -233,7 +241,17 @@ final class Supervisor {
   private func staged(_ result: Result<Stager.Done, any Error>) {
     guard case .staging = phase else { return }
     do {
-      let done = try result.get()
+      stagedData = try result.get()
+      goOnIfStaged()
+    } catch {
+      failStaging(error as? StagingFailure ?? .failed("\(error)"))
+    }
+  }
+
+  /// Goes on once data and environment are there.
+  func goOnIfStaged() {
+    guard case .staging = phase, let done = stagedData, setup == .none else { return }
+    do {
       let ports = try FreePorts(
         1 + order.launcher.listeners(onNode: order.nodeRank, of: order.nodeAddresses.count))
       self.ports = ports
@@ -243,11 +261,16 @@ final class Supervisor {
           port: ports.numbers[0], bytes: done.bytes, took: BootInstant.now() - start, brought: done.brought,
           rankPorts: ports.numbers.count > 1 ? Array(ports.numbers.dropFirst()) : nil))
     } catch {
-      let failure = error as? StagingFailure ?? .failed("\(error)")
-      note(.stagingFailed(failure))
-      outcome.staging = failure
-      phase = .saving
+      failStaging(.failed("\(error)"))
     }
+  }
+
+  func failStaging(_ failure: StagingFailure) {
+    note(.stagingFailed(failure))
+    outcome.staging = failure
+    for task in background { task.cancel() }
+    phase = .saving
+    endSetup()
   }
 
   /// What is due next, whatever it is.
@@ -365,7 +388,8 @@ final class Supervisor {
 
   func beginRecord() {
     isRecording = true
-    let record = RecordUpload(order: order, folder: folder, store: store, helpers: helpers.map(\.name))
+    let record = RecordUpload(
+      order: order, folder: folder, store: store, helpers: helpers.map(\.name) + (order.setup == nil ? [] : ["setup"]))
     let mailbox = mailbox
     background.append(Task.detached { mailbox.post(.recorded(await record.run())) })
   }

@@ -111,6 +111,8 @@ public enum StagingFailure: Hashable, Sendable, Codable {
   case changed(key: String)
   /// The store does not answer, or refuses.
   case store(String)
+  /// The environment of the ranks could not be made.
+  case setup(String)
   /// Another error of reading or writing.
   case failed(String)
 }

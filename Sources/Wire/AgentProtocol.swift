@@ -93,8 +93,10 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var saveSignal: SaveSignal?
   /// How the command differs where there is a checkpoint to resume from; nil where it does not.
   public var resumeCommand: ResumeCommand?
+  /// What has to be there before the ranks start; nil for nothing.
+  public var setup: SetupSpec?
 
-  /// An order; every field but the last four is told.
+  /// An order; every field but the last five is told.
   public init(
     attempt: AttemptID, job: JobID, number: Int, controllerEpoch: Int64, nodeRank: Int, nodeAddresses: [String],
     gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,

@@ -28,6 +28,12 @@ struct Submit: AsyncParsableCommand {
   @Option(help: ArgumentHelp("0 to 100, higher goes first, in place of the file's.", valueName: "number"))
   var priority: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "A lock file of pip's, sent with the job, in place of the file's 'requirements'.", valueName: "path"),
+    completion: .file())
+  var requirements: String?
+
   @Flag(name: [.customLong("test-only"), .customLong("dry-run")], help: "Only say what would happen.")
   var testOnly = false
 
@@ -85,6 +91,9 @@ struct Submit: AsyncParsableCommand {
     var text = try Self.read(file)
     if let name { text = try overriding("name", JobFileOverride.quoted(name), in: text) }
     if let priority { text = try overriding("priority", "\(priority)", in: text) }
+    if let requirements {
+      text = try overriding("requirements", JobFileOverride.block(try Self.read(requirements, "lock file")), in: text)
+    }
     let folder =
       file == "-"
       ? FileManager.default.currentDirectoryPath
@@ -103,17 +112,17 @@ struct Submit: AsyncParsableCommand {
     return edited
   }
 
-  private static func read(_ file: String) throws -> String {
+  private static func read(_ file: String, _ kind: String = "job file") throws -> String {
     let data: Data
     do {
       data =
         file == "-"
         ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(fileURLWithPath: file))
     } catch {
-      throw CommandFailure(.badInput, "cannot read the job file \(file): check the path (\(reason(error)))")
+      throw CommandFailure(.badInput, "cannot read the \(kind) \(file): check the path (\(reason(error)))")
     }
     guard let text = String(bytes: data, encoding: .utf8) else {
-      throw CommandFailure(.badInput, "the job file \(file) is not UTF-8 text")
+      throw CommandFailure(.badInput, "the \(kind) \(file) is not UTF-8 text")
     }
     return text
   }

@@ -24,6 +24,14 @@ enum JobFileOverride {
     "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
   }
 
+  /// `text`, of any number of lines, as YAML that reads back as it, without blanks at the end of lines.
+  static func block(_ text: String) -> String {
+    let lines = text.split(whereSeparator: \.isNewline).map { line in
+      String(line.reversed().drop { $0.isWhitespace }.reversed())
+    }
+    return "|2\n" + lines.filter { !$0.isEmpty }.map { "  " + $0 }.joined(separator: "\n")
+  }
+
   private static func isContent(_ line: String) -> Bool {
     guard let first = line.first else { return false }
     return !first.isWhitespace && first != "#" && !line.hasPrefix("---") && first != "%"
