@@ -135,7 +135,7 @@ public struct ResumeEvidence: Hashable, Sendable {
     switch verdict.outcome {
     case .equal:
       let equal = "\(counted(verdict.stepsCompared, "step")) after the checkpoint are equal in every bit"
-      return lost.map { "\(equal), although \($0): nothing came of that in these steps" } ?? equal
+      return lost.map { "\(equal), although this differs: \($0); nothing came of that in these steps" } ?? equal
     case .close, .diverged:
       var parts = [parting(verdict)]
       if let lost {
@@ -168,10 +168,11 @@ public struct ResumeEvidence: Hashable, Sendable {
     let place = difference.ranks == [0] ? "" : " of rank \(difference.ranks.map(String.init).joined(separator: ", "))"
     func short(_ text: String?) -> String {
       guard let text else { return "nothing" }
-      return text.count > 72 ? "\(text.prefix(12))..." : text
+      return text.count > 60 ? "\(text.prefix(24))..." : text
     }
-    return "the \(difference.ingredient.title) (\(difference.name))\(place) was saved as \(short(difference.saved)) "
-      + "and loaded as \(short(difference.loaded))"
+    let part = difference.name == difference.ingredient.rawValue ? "" : " (\(difference.name))"
+    return "\(difference.ingredient.title)\(part)\(place): saved as \(short(difference.saved)), "
+      + "loaded as \(short(difference.loaded))"
   }
 }
 
