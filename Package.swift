@@ -108,8 +108,10 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
     .target(
-      name: "Commands", dependencies: ["Domain", "Wire", "APIClient", "ObjectStorage", "Lab", crypto, arguments],
-      swiftSettings: strict),
+      name: "Commands",
+      dependencies: [
+        "Domain", "Wire", "APIClient", "ObjectStorage", "Lab", crypto, arguments,
+      ], swiftSettings: strict),
 
     // Layer 5: @main and wiring.
     .executableTarget(name: "baton", dependencies: ["Commands"], swiftSettings: strict),
@@ -123,7 +125,7 @@ let package = Package(
     // Measurements: `make bench NAME=...`.
     .executableTarget(
       name: "baton-bench",
-      dependencies: ["Lab", "SSH", "APIClient", "ObjectStorage", "Wire", "Domain", arguments],
+      dependencies: ["Lab", "SSH", "APIClient", "ObjectStorage", "Store", "Postgres", "Wire", "Domain", arguments],
       path: "benchmarks/Sources", swiftSettings: strict),
 
     // Tests.

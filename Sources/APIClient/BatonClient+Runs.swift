@@ -10,14 +10,60 @@ extension BatonClient {
   /// The whole history of a job.
   public func run(_ run: String) async throws -> RunView { try await answer(.get("runs", run)) }
 
-  /// The values of a metric at steps greater than `after`, `limit` of them at most.
+  /// The values of a metric at steps greater than `after`, none left out.
+  ///
+  /// They are the first `limit`, or as many as the server gives at a time: `next` says whether there are more, and
+  /// `everyValue` brings all.
   public func metrics(
     _ run: String, _ metric: String, after: Int? = nil, limit: Int? = nil
   ) async throws -> MetricSeries {
     try await answer(
       .get(
         "runs", run, "metrics", metric,
-        query: [("after", after.map(String.init)), ("limit", limit.map(String.init))]))
+        query: [("exact", "true"), ("after", after.map(String.init)), ("limit", limit.map(String.init))]))
+  }
+
+  /// A curve from step `from` to step `to`, thinned out to about `limit` points where it has more; without `limit`, to
+  /// as many as a screen can show.
+  public func curve(
+    _ run: String, _ metric: String, from: Int? = nil, to: Int? = nil, limit: Int? = nil
+  ) async throws -> MetricSeries {
+    try await answer(
+      .get(
+        "runs", run, "metrics", metric,
+        query: [("from", from.map(String.init)), ("to", to.map(String.init)), ("limit", limit.map(String.init))]))
+  }
+
+  /// Every value of a curve from step `from` to step `to`, handed out part by part, in order of step.
+  ///
+  /// `next` of a part says whether another follows, `total` of the first how many values there are.
+  public func everyValue(
+    _ run: String, _ metric: String, from: Int? = nil, to: Int? = nil, _ take: (MetricSeries) async throws -> Void
+  ) async throws {
+    var from = from
+    repeat {
+      let part: MetricSeries = try await answer(
+        .get(
+          "runs", run, "metrics", metric,
+          query: [("exact", "true"), ("from", from.map(String.init)), ("to", to.map(String.init))]))
+      try await take(part)
+      from = part.next
+    } while from != nil
+  }
+
+  /// What left a curve from step `from` to step `to`, handed out part by part, in order of step.
+  public func archivedValues(
+    _ run: String, _ metric: String, from: Int? = nil, to: Int? = nil, _ take: (ArchivedSeries) async throws -> Void
+  ) async throws {
+    var from = from
+    repeat {
+      let part: ArchivedSeries = try await answer(
+        .get(
+          "runs", run, "metrics", metric, "archived",
+          query: [("from", from.map(String.init)), ("to", to.map(String.init))]))
+      try await take(part)
+      from = part.next
+    } while from != nil
   }
 
   /// Compares two runs by one metric, bit for bit.

@@ -117,6 +117,14 @@ struct Call: Sendable {
 }
 
 extension BatonClient {
+  /// Reads what the server writes, values that are no numbers too.
+  static func decoder() -> JSONDecoder {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: NonNumber.infinity, negativeInfinity: NonNumber.minusInfinity, nan: NonNumber.nan)
+    return decoder
+  }
+
   /// Sends `call` and reads its answer as `Answer`.
   func answer<Answer: Decodable & Sendable>(_ call: Call, as type: Answer.Type = Answer.self) async throws -> Answer {
     let (status, body) = try await repeating(call) {
@@ -126,7 +134,7 @@ extension BatonClient {
       }
     }
     do {
-      return try JSONDecoder().decode(Answer.self, from: body)
+      return try Self.decoder().decode(Answer.self, from: body)
     } catch {
       throw ClientFailure.badAnswer(request: call.title, status: status, reason: "it does not read as \(Answer.self)")
     }

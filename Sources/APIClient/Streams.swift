@@ -87,7 +87,8 @@ public struct PlacedEventStream<Value: Decodable & Sendable>: AsyncSequence, Sen
         while let event = ready.popFirst() {
           guard event.name == name else { continue }
           do {
-            return Element(value: try JSONDecoder().decode(Value.self, from: Data(event.data.utf8)), id: event.id)
+            let value = try BatonClient.decoder().decode(Value.self, from: Data(event.data.utf8))
+            return Element(value: value, id: event.id)
           } catch {
             throw ClientFailure.badAnswer(
               request: chunks.request, status: 200, reason: "the event '\(name)' is not a \(Value.self)")

@@ -136,10 +136,17 @@ final class LibPQSession {
     return try run(text, limits, outcomeWhenLost: outcomeWhenLost) { PQsendQuery(connection, text) }
   }
 
+  /// Runs `COPY ... FROM STDIN` with `data` as what comes in.
+  func copyIn(_ text: String, data: [UInt8], _ limits: Limits) throws -> LibPQResult? {
+    let connection = try live(statement: text)
+    return try run(text, limits, copying: data) { PQsendQuery(connection, text) }
+  }
+
   /// Sends something and waits until the server is ready for the next; gives the last result.
   @discardableResult
   private func run(
-    _ statement: String, _ limits: Limits, outcomeWhenLost: PostgresError.Outcome = .unknown, send: () -> Int32
+    _ statement: String, _ limits: Limits, outcomeWhenLost: PostgresError.Outcome = .unknown, copying: [UInt8]? = nil,
+    send: () -> Int32
   ) throws -> LibPQResult? {
     if limits.cancel?.isRaised == true { throw CancellationError() }
     guard checkIdle() else { throw lost(brokenBecause?.message ?? "", statement: statement) }
@@ -148,6 +155,7 @@ final class LibPQSession {
       throw breakDown(statement: statement, outcome: outcomeWhenLost)
     }
     var conversation = Conversation(statement: statement, outcomeWhenLost: outcomeWhenLost, limits: limits)
+    conversation.copying = copying
     while let result = try nextResult(&conversation) {
       conversation.last = result
       try note(result, &conversation)
@@ -160,6 +168,8 @@ final class LibPQSession {
     let statement: String
     let outcomeWhenLost: PostgresError.Outcome
     var limits: Limits
+    /// What a COPY takes in; nil for any other statement, and once it was sent.
+    var copying: [UInt8]?
     var last: LibPQResult?
     var failure: PostgresError?
     var interruption: (reason: WaitResult, request: CancelRequest)?
@@ -189,11 +199,13 @@ final class LibPQSession {
 
   private func note(_ result: LibPQResult, _ conversation: inout Conversation) throws {
     switch PQresultStatus(result.pointer) {
+    case PGRES_COPY_IN where conversation.copying != nil:
+      try sendCopy(&conversation)
     case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
-      close(because: PostgresError(.closed, message: "closed after a COPY, which this module does not speak"))
+      close(because: PostgresError(.closed, message: "closed after a COPY that was not sent by `copy`"))
       throw PostgresError(
-        .misuse, outcome: .unknown, message: "COPY needs a data stream, which this module does not offer",
-        hint: "use INSERT ... SELECT unnest(...)", statement: conversation.statement)
+        .misuse, outcome: .unknown, message: "COPY needs a data stream, which a statement has not",
+        hint: "use copy(_:into:columns:)", statement: conversation.statement)
     case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE, PGRES_PIPELINE_ABORTED:
       let error = PostgresError(result, statement: conversation.statement)
       let isFatal = error.severity == "FATAL" || error.severity == "PANIC" || PQstatus(handle) == CONNECTION_BAD
@@ -206,6 +218,51 @@ final class LibPQSession {
         message: error.message, sqlState: error.sqlState)
     default: break
     }
+  }
+
+  /// Sends what a COPY takes in; a server that fails meanwhile says so afterwards.
+  private func sendCopy(_ conversation: inout Conversation) throws {
+    let connection = try live()
+    let data = conversation.copying ?? []
+    conversation.copying = nil
+    var start = 0
+    while start < data.count {
+      let count = min(Self.copyPiece, data.count - start)
+      let sent = data.withUnsafeBytes { bytes in
+        PQputCopyData(
+          connection, bytes.baseAddress?.advanced(by: start).assumingMemoryBound(to: CChar.self), Int32(count))
+      }
+      guard sent >= 0 else { throw breakDown(statement: conversation.statement, outcome: conversation.outcomeWhenLost) }
+      if sent == 1 { start += count }
+      // Flushed piece by piece: libpq would hold all of it once more otherwise.
+      guard try flushCopy(connection, &conversation) else { return }
+    }
+    guard PQputCopyEnd(connection, nil) >= 0 else {
+      throw breakDown(statement: conversation.statement, outcome: conversation.outcomeWhenLost)
+    }
+  }
+
+  private static let copyPiece = 1 << 18
+
+  /// Waits until what was queued is on its way; false once the COPY was given up, of which the server will tell.
+  private func flushCopy(_ connection: OpaquePointer, _ conversation: inout Conversation) throws -> Bool {
+    while PQflush(connection) == 1 {
+      let reason = wait(for: POLLIN | POLLOUT, conversation.limits)
+      switch reason {
+      case .ready(let events):
+        if events & ~POLLOUT != 0, PQconsumeInput(connection) == 0 {
+          throw breakDown(statement: conversation.statement, outcome: conversation.outcomeWhenLost)
+        }
+      case .timedOut, .cancelled:
+        conversation.interruption = (reason, CancelRequest(connection))
+        conversation.limits = Limits(deadline: .now + cancelGrace, cancel: nil)
+        guard PQputCopyEnd(connection, "given up") >= 0 else {
+          throw breakDown(statement: conversation.statement, outcome: conversation.outcomeWhenLost)
+        }
+        return false
+      }
+    }
+    return true
   }
 
   /// Turns what came back, and what was asked of the statement meanwhile, into success or an error.

@@ -61,6 +61,24 @@ public actor PostgresConnection: SQLExecutor {
     try await run(sql, timeout: timeout).affectedRows
   }
 
+  /// Puts rows into a table by COPY, and gives how many they were.
+  ///
+  /// The way for thousands of rows: nothing is parsed or planned for each. Either all are in or none. Throws as
+  /// `query` does, and `.misuse` where a row was begun and not ended; `columns` are those of each row, in its order.
+  @discardableResult
+  public func copy(
+    _ rows: CopyRows, into table: String, columns: [String], timeout: Duration? = nil
+  ) async throws -> Int {
+    let names = columns.map(quotedIdentifier).joined(separator: ", ")
+    let text = "COPY \(quotedIdentifier(table)) (\(names)) FROM STDIN"
+    try refuseNUL(in: text)
+    guard rows.isWhole else { throw PostgresError(.misuse, message: "the last row was not ended", statement: text) }
+    guard rows.count > 0 else { return 0 }
+    return try await limited(by: timeout ?? options.statementTimeout) {
+      try $0.session.copyIn(text, data: rows.bytes, $1)?.affectedRows ?? 0
+    }
+  }
+
   /// Runs a text of several statements, such as a migration, by the simple protocol.
   ///
   /// All of them are one transaction unless the text says otherwise. The text is sent as it is: never build it from
@@ -205,6 +223,13 @@ public actor PostgresConnection: SQLExecutor {
   func executeScript(_ text: String, timeout: Duration?, in transaction: UInt64) async throws {
     try check(transaction)
     try await executeScript(text, timeout: timeout)
+  }
+
+  func copy(
+    _ rows: CopyRows, into table: String, columns: [String], timeout: Duration?, in transaction: UInt64
+  ) async throws -> Int {
+    try check(transaction)
+    return try await copy(rows, into: table, columns: columns, timeout: timeout)
   }
 
   private func check(_ transaction: UInt64) throws {

@@ -33,6 +33,14 @@ public final class PostgresTransaction: SQLExecutor {
     try await connection.executeScript(text, timeout: timeout, in: id)
   }
 
+  /// Puts rows into a table by COPY, and gives how many they were; see `PostgresConnection.copy`.
+  @discardableResult
+  public func copy(
+    _ rows: CopyRows, into table: String, columns: [String], timeout: Duration? = nil
+  ) async throws -> Int {
+    try await connection.copy(rows, into: table, columns: columns, timeout: timeout, in: id)
+  }
+
   func commit() async throws {
     ended.store(true, ordering: .releasing)
     try await connection.commit(id)

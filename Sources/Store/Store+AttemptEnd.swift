@@ -74,12 +74,12 @@ extension Store {
     return "\(cause), then `baton release \(job)`"
   }
 
-  /// Whether attempt `a` of job `j` came further than any before it.
+  /// Whether attempt `a` of job `j`, its newest, came further than any before it.
   static let brokeNewGround: SQL = """
     (EXISTS (SELECT 1 FROM checkpoint k WHERE k.id = j.latest_checkpoint_id AND k.attempt_id = a.id)
       OR EXISTS (
-        SELECT 1 FROM metric_point m WHERE m.job_id = j.id AND m.attempt_number = a.number
-          AND m.step > coalesce((
+        SELECT 1 FROM metric_bucket m WHERE m.job_id = j.id AND m.last_attempt = a.number
+          AND m.last_step > coalesce((
             SELECT max(o.step) FROM metric_point_archived o
             WHERE o.job_id = j.id AND o.attempt_number < a.number), -1)))
     """
@@ -99,12 +99,12 @@ extension Store {
     }
   }
 
-  /// Whether attempt `a` of job `j` has told a step; so that a program that tells none is not taken for one that is
+  /// Whether attempt `a` of job `j`, its newest, has told a step; so that a program that tells none is not taken for one that is
   /// stuck, nil where no attempt has.
   private static let toldSteps: SQL = """
     CASE
-      WHEN EXISTS (SELECT 1 FROM metric_point m WHERE m.job_id = j.id AND m.attempt_number = a.number) THEN true
-      WHEN EXISTS (SELECT 1 FROM metric_point m WHERE m.job_id = j.id) THEN false
+      WHEN EXISTS (SELECT 1 FROM metric_bucket m WHERE m.job_id = j.id AND m.last_attempt = a.number) THEN true
+      WHEN EXISTS (SELECT 1 FROM metric_bucket m WHERE m.job_id = j.id) THEN false
     END
     """
 

@@ -129,21 +129,6 @@ extension Store {
       "attempt.start", Subject(id), project: job.project, by: .controller(epoch), detail: detail, in: transaction)
     return id
   }
-
-  /// What an attempt computed after its last checkpoint is computed again: those values leave the curve.
-  private func archivePoints(
-    of job: JobID, after step: Int64?, in transaction: PostgresTransaction
-  ) async throws -> Int {
-    try await transaction.execute(
-      """
-      WITH gone AS (
-        DELETE FROM metric_point WHERE job_id = \(job) AND step > coalesce(\(step)::bigint, -1)
-        RETURNING job_id, metric, step, value, attempt_number, recorded_at
-      )
-      INSERT INTO metric_point_archived (job_id, metric, step, value, attempt_number, recorded_at, reason)
-      SELECT job_id, metric, step, value, attempt_number, recorded_at, 'resumed from an earlier step' FROM gone
-      """)
-  }
 }
 
 /// The GPUs of a placement as two columns.

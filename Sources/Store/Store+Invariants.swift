@@ -111,6 +111,29 @@ extension Store {
       """
     ),
     (
+      "every stretch of a curve is in short what its points are",
+      """
+      WITH told AS (
+        SELECT b.job_id, b.metric, b.bucket, b.points::bigint, b.first_step, b.last_step, b.low, b.high,
+          b.not_numbers::bigint, b.last_attempt FROM metric_bucket b
+      ), counted AS (
+        SELECT p.job_id, p.metric, p.step / 1024 AS bucket, count(*) AS points, min(p.step) AS first_step,
+          max(p.step) AS last_step, \(Self.summary), max(p.attempt_number) AS last_attempt
+        FROM metric_point p GROUP BY p.job_id, p.metric, p.step / 1024
+      )
+      SELECT 'job ' || d.job_id || ', ' || d.metric || ', bucket ' || d.bucket AS found
+      FROM ((TABLE told EXCEPT TABLE counted) UNION (TABLE counted EXCEPT TABLE told)) d
+      """
+    ),
+    (
+      "every value was computed by an attempt of its job",
+      """
+      SELECT DISTINCT 'job ' || p.job_id || ', attempt ' || p.attempt_number AS found
+      FROM metric_point p LEFT JOIN attempt a ON a.job_id = p.job_id AND a.number = p.attempt_number
+      WHERE a.id IS NULL
+      """
+    ),
+    (
       "no value of the curve was computed before a restart that lost it",
       """
       SELECT 'job ' || p.job_id || ', ' || p.metric || ' at step ' || p.step || ' of attempt '

@@ -50,7 +50,7 @@ extension Store {
       """
       SELECT j.id, c.durable_at, c.created_at AS saved_at, clock_timestamp() AS now,
         (SELECT a.id FROM attempt a WHERE a.job_id = j.id ORDER BY a.number DESC LIMIT 1) AS last_attempt,
-        (SELECT max(m.step) FROM metric_point m WHERE m.job_id = j.id) AS last_step
+        (SELECT max(m.last_step) FROM metric_bucket m WHERE m.job_id = j.id) AS last_step
       FROM job j LEFT JOIN checkpoint c ON c.id = j.latest_checkpoint_id
       WHERE j.id = ANY (\(jobs)::bigint[]) ORDER BY j.id
       """)
@@ -76,10 +76,10 @@ extension Store {
   public func metricSummaries(of job: JobID) async throws -> [MetricSummaryRecord] {
     try await pool.query(
       """
-      SELECT m.metric, count(*) AS points, min(m.step) AS first_step, max(m.step) AS last_step,
+      SELECT m.metric, sum(m.points)::bigint AS points, min(m.first_step) AS first_step, max(m.last_step) AS last_step,
         (SELECT l.value FROM metric_point l WHERE l.job_id = \(job) AND l.metric = m.metric
           ORDER BY l.step DESC LIMIT 1) AS last_value
-      FROM metric_point m WHERE m.job_id = \(job) GROUP BY m.metric ORDER BY m.metric
+      FROM metric_bucket m WHERE m.job_id = \(job) GROUP BY m.metric ORDER BY m.metric
       """
     ).map(MetricSummaryRecord.init)
   }

@@ -53,37 +53,6 @@ public struct MetricBatch: Hashable, Sendable {
   }
 }
 
-/// A value of a series.
-public struct SeriesPoint: Hashable, Sendable {
-  /// At which step.
-  public var step: Int64
-  /// The value.
-  public var value: Double
-  /// Which attempt computed it.
-  public var attemptNumber: Int
-  /// When, by the node's clock.
-  public var recordedAt: Timestamp
-
-  init(row: Row) throws {
-    step = try row.get("step")
-    value = try row.get("value")
-    attemptNumber = try row.get("attempt_number")
-    recordedAt = try row.get("recorded_at")
-  }
-}
-
-/// A value that left the curve.
-public struct ArchivedPoint: Hashable, Sendable {
-  /// Which metric.
-  public var metric: String
-  /// The value as it was.
-  public var point: SeriesPoint
-  /// When it left.
-  public var archivedAt: Timestamp
-  /// Why.
-  public var reason: String
-}
-
 extension Store {
   /// Takes in a stretch of metrics exactly once, and gives how many points are new.
   ///
@@ -127,6 +96,51 @@ extension Store {
   private func append(
     _ points: [MetricPoint], to job: JobID, attempt number: Int, in transaction: PostgresTransaction
   ) async throws -> Int {
+    let ends = try await ends(of: Array(Set(points.map(\.metric))), in: job, transaction)
+    let sorted = IncomingPoints(points, after: ends)
+    // Nobody else writes points of this job now, so what lies behind a curve's end meets nothing.
+    var rows = CopyRows()
+    rows.reserve(sorted.fresh.count * 80)
+    for point in sorted.fresh {
+      rows.add(job)
+      rows.add(point.metric)
+      rows.add(point.step)
+      rows.add(point.value)
+      rows.add(number)
+      rows.add(point.recordedAt)
+      rows.endRow()
+    }
+    var count = try await transaction.copy(
+      rows, into: "metric_point", columns: ["job_id", "metric", "step", "value", "attempt_number", "recorded_at"])
+    if !sorted.others.isEmpty { count += try await merge(sorted.others, into: job, attempt: number, transaction) }
+    try await refresh(sorted.buckets, of: job, in: transaction)
+    return count
+  }
+
+  /// The last step of each of `metrics` that has one.
+  private func ends(
+    of metrics: [String], in job: JobID, _ transaction: PostgresTransaction
+  ) async throws -> [String: Int64] {
+    var ends: [String: Int64] = [:]
+    for row in try await transaction.query(
+      """
+      SELECT m.metric, e.last_step
+      FROM unnest(\(metrics)::text[]) AS m (metric) CROSS JOIN LATERAL (
+        SELECT b.last_step FROM metric_bucket b WHERE b.job_id = \(job) AND b.metric = m.metric
+        ORDER BY b.bucket DESC LIMIT 1
+      ) e
+      ORDER BY m.metric
+      """)
+    {
+      ends[try row.get("metric")] = try row.get("last_step", as: Int64.self)
+    }
+    return ends
+  }
+
+  /// Takes in what may be about steps that have a value already.
+  private func merge(
+    _ points: [MetricPoint], into job: JobID, attempt number: Int, _ transaction: PostgresTransaction
+  ) async throws -> Int {
     // One statement cannot write a row twice: of two words about one step in a batch the later counts.
     try await transaction.one(
       """
@@ -148,43 +162,67 @@ extension Store {
     ).get("new_points")
   }
 
-  /// The names of a run's metrics, sorted.
-  public func metrics(of job: JobID) async throws -> [String] {
-    try await pool.query("SELECT DISTINCT metric FROM metric_point WHERE job_id = \(job) ORDER BY metric")
-      .map { try $0.get("metric") }
-  }
-
-  /// A run's curve, by step: one value a step, whatever happened in between.
-  ///
-  /// Where there are more than `maxPoints`, every n-th so that no more are given, but for the last, which always is.
-  public func series(
-    _ job: JobID, _ metric: String, from: Int64 = 0, to: Int64 = .max, maxPoints: Int = 10_000
-  ) async throws -> [SeriesPoint] {
-    try await pool.query(
+  /// Writes anew what each of `buckets` comes to; none of them may be empty now that was not.
+  func refresh(_ buckets: Set<MetricBucket>, of job: JobID, in transaction: PostgresTransaction) async throws {
+    guard !buckets.isEmpty else { return }
+    // In one order everywhere, as for all rows that several may write.
+    let sorted = buckets.sorted { ($0.metric, $0.number) < ($1.metric, $1.number) }
+    try await transaction.execute(
       """
-      SELECT s.step, s.value, s.attempt_number, s.recorded_at
-      FROM (
-        SELECT step, value, attempt_number, recorded_at, row_number() OVER (ORDER BY step) AS place,
-          count(*) OVER () AS total
-        FROM metric_point WHERE job_id = \(job) AND metric = \(metric) AND step BETWEEN \(from) AND \(to)
+      INSERT INTO metric_bucket (
+        job_id, metric, bucket, points, first_step, last_step, low, high, not_numbers, last_attempt)
+      SELECT \(job), t.metric, t.bucket, s.points, s.first_step, s.last_step, s.low, s.high, s.not_numbers,
+        s.last_attempt
+      FROM unnest(\(sorted.map(\.metric))::text[], \(sorted.map(\.number))::bigint[]) AS t (metric, bucket)
+      CROSS JOIN LATERAL (
+        SELECT count(*) AS points, min(p.step) AS first_step, max(p.step) AS last_step,
+          \(Self.summary), max(p.attempt_number) AS last_attempt
+        FROM metric_point p
+        WHERE p.job_id = \(job) AND p.metric = t.metric
+          AND p.step BETWEEN t.bucket * \(MetricBucket.steps)::bigint
+            AND t.bucket * \(MetricBucket.steps)::bigint + \(MetricBucket.steps - 1)::bigint
       ) s
-      WHERE (s.total - s.place) % greatest((s.total + \(maxPoints) - 1) / greatest(\(maxPoints), 1), 1) = 0
-      ORDER BY s.step
-      """
-    ).map(SeriesPoint.init)
+      WHERE s.points > 0
+      ON CONFLICT (job_id, metric, bucket) DO UPDATE
+      SET points = excluded.points, first_step = excluded.first_step, last_step = excluded.last_step,
+        low = excluded.low, high = excluded.high, not_numbers = excluded.not_numbers,
+        last_attempt = excluded.last_attempt
+      """)
   }
 
-  /// What left a run's curve, by metric, step and attempt.
-  public func archivedPoints(of job: JobID) async throws -> [ArchivedPoint] {
-    try await pool.query(
+  /// What a stretch of points `p` comes to beside its number and ends.
+  ///
+  /// PostgreSQL holds NaN for the greatest number.
+  static let summary: SQL = """
+    min(p.value) FILTER (WHERE p.value > '-Infinity' AND p.value < 'Infinity') AS low,
+    max(p.value) FILTER (WHERE p.value > '-Infinity' AND p.value < 'Infinity') AS high,
+    count(*) FILTER (WHERE NOT (p.value > '-Infinity' AND p.value < 'Infinity')) AS not_numbers
+    """
+
+  /// Moves the points of steps greater than `step`, or all, out of a job's curves into the archive, and counts them.
+  ///
+  /// What an attempt computed after its last checkpoint is computed again.
+  func archivePoints(of job: JobID, after step: Int64?, in transaction: PostgresTransaction) async throws -> Int {
+    let step = step ?? -1
+    let gone = try await transaction.query(
       """
-      SELECT metric, step, value, attempt_number, recorded_at, archived_at, reason
-      FROM metric_point_archived WHERE job_id = \(job) ORDER BY metric, step, attempt_number
+      DELETE FROM metric_bucket WHERE job_id = \(job) AND last_step > \(step) RETURNING metric, bucket
       """
-    ).map { row in
-      ArchivedPoint(
-        metric: try row.get("metric"), point: try SeriesPoint(row: row), archivedAt: try row.get("archived_at"),
-        reason: try row.get("reason"))
-    }
+    ).map { MetricBucket(metric: try $0.get("metric"), number: try $0.get("bucket")) }
+    guard !gone.isEmpty else { return 0 }
+    let moved = try await transaction.execute(
+      """
+      WITH gone AS (
+        DELETE FROM metric_point p USING unnest(\(Array(Set(gone.map(\.metric))))::text[]) AS m (metric)
+        WHERE p.job_id = \(job) AND p.metric = m.metric AND p.step > \(step)
+        RETURNING p.job_id, p.metric, p.step, p.value, p.attempt_number, p.recorded_at
+      )
+      INSERT INTO metric_point_archived (job_id, metric, step, value, attempt_number, recorded_at, reason)
+      SELECT job_id, metric, step, value, attempt_number, recorded_at, 'resumed from an earlier step' FROM gone
+      """)
+    // Of a stretch that the resume lies in, the beginning stays.
+    let cut = gone.filter { step >= 0 && $0.number == step / MetricBucket.steps }
+    try await refresh(Set(cut), of: job, in: transaction)
+    return moved
   }
 }

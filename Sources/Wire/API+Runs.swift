@@ -135,7 +135,7 @@ public struct DatasetRef: Hashable, Sendable, Codable {
   }
 }
 
-/// `GET /runs/{run}/metrics/{metric}?after=STEP&limit=N`: in order of step.
+/// `GET /runs/{run}/metrics/{metric}?from=STEP&to=STEP&limit=N`: in order of step.
 public struct MetricSeries: Hashable, Sendable, Codable {
   /// Its name.
   public var metric: String
@@ -147,11 +147,21 @@ public struct MetricSeries: Hashable, Sendable, Codable {
   public var attempts: [Int]
   /// When each was computed, by the clock of its node; nil where the server does not tell.
   public var recordedAt: [Timestamp]?
+  /// How many values there are in the stretch that was asked for: more than are given where the curve was thinned out.
+  public var total: Int?
+  /// The step to ask from for what comes next; nil at the end, and where the curve was thinned out instead.
+  public var next: Int?
+  /// Where attempts took over along the whole curve, by step; nil where the server does not tell.
+  public var boundaries: [CurveBoundary]?
 
   /// A series; all have one length.
   public init(
-    metric: String, steps: [Int], values: [Double], attempts: [Int], recordedAt: [Timestamp]? = nil
+    metric: String, steps: [Int], values: [Double], attempts: [Int], recordedAt: [Timestamp]? = nil,
+    total: Int? = nil, next: Int? = nil, boundaries: [CurveBoundary]? = nil
   ) {
+    self.total = total
+    self.next = next
+    self.boundaries = boundaries
     self.metric = metric
     self.steps = steps
     self.values = values

@@ -35,6 +35,22 @@ import Wire
     #expect(plot.points.count == 6)
   }
 
+  @Test func saysWhatABoundaryCostAndHowMuchLiesBehindAThinCurve() {
+    var series = series([1, 1, 1, 2, 2, 2])
+    series.total = 10_000_000
+    series.boundaries = [
+      CurveBoundary(
+        before: 3, after: 4, from: 1, to: 2, cause: .leaseEnded, stepsRedone: 1, stoodStill: .seconds(34))
+    ]
+    let plot = RunText.plot(series, of: run())
+    #expect(plot.title.hasSuffix(", 10000000 values"), "\(plot.title)")
+    #expect(
+      plot.boundaries.map(\.label) == [
+        "attempt 1 in lease first on n1,n2 -> attempt 2 in lease second on n3,n4: "
+          + "LEASE_ENDED, 1 step redone, stood still 34s"
+      ])
+  }
+
   @Test func tellsTheHistoryOfARun() throws {
     let text = RunText.history(run(), TimeText(now: Samples.now, zone: try #require(TimeZone(identifier: "UTC"))))
     for words in ["COMPLETED", "first", "n3,n4", "step 3", "the beginning", "seed", "loss"] {

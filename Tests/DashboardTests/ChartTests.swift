@@ -45,6 +45,17 @@ struct CurveChartTests {
     #expect(chart.html.contains("12 steps redone"))
   }
 
+  @Test func showsTheBoundariesThatTheServerTells() throws {
+    var series = Fixture.series("loss")
+    series.boundaries = [
+      CurveBoundary(
+        before: 500, after: 501, from: 1, to: 3, cause: .lost, stepsRedone: 1, stoodStill: .seconds(90))
+    ]
+    let chart = try #require(CurveChart(series, attempts: Fixture.attempts))
+    #expect(chart.boundaries.map(\.step) == [500.5])
+    #expect(chart.html.contains("LOST \u{2192} attempt 3") && chart.html.contains("1 step redone, 1m 30s still"))
+  }
+
   @Test func namesTheLastAttemptThatEndedWhereSomeComputedNothing() throws {
     var attempts = Fixture.attempts
     attempts[1].outcome = .launchFailed

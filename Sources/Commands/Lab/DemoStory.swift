@@ -112,7 +112,7 @@ struct DemoStory: Sendable {
     let (one, other) = ("\(interrupted.id.run)", "\(uninterrupted.id.run)")
     let comparison = try await client.compare(one, other, metric: "loss")
     let (run, otherRun) = (try await client.run(one), try await client.run(other))
-    let series = try await client.metrics(one, "loss")
+    let series = try await client.curve(one, "loss")
     func accuracy(_ run: RunView) -> Double? { run.metrics.first { $0.metric == "test_accuracy" }?.lastValue }
     let result = DemoResult(
       stepsCompared: comparison.stepsCompared, stepsEqual: comparison.stepsEqual, stepsLost: comparison.onlyInOther,

@@ -28,7 +28,7 @@ struct RunShow: AsyncParsableCommand {
       context.console.out(
         RunText.history(view, context.times(), width: context.console.tableWidth, paint: context.console.paint))
       guard let name = metric ?? RunText.metric(of: view) else { return }
-      let series = try await client.metrics(run, name)
+      let series = try await client.curve(run, name)
       context.console.out(
         "\n"
           + RunText.plot(series, of: view)

@@ -2,6 +2,7 @@ import APIClient
 import ArgumentParser
 import Domain
 import Foundation
+import Wire
 
 /// What every command that asks the server accepts.
 struct GlobalOptions: ParsableArguments {
@@ -76,6 +77,8 @@ enum JSONText {
   private static func encoded(_ value: some Encodable, _ format: JSONEncoder.OutputFormatting) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = format
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: NonNumber.infinity, negativeInfinity: NonNumber.minusInfinity, nan: NonNumber.nan)
     return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 }

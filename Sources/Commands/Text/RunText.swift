@@ -93,7 +93,30 @@ enum RunText {
     return table
   }
 
-  private static func metrics(_ metrics: [MetricSummary]) -> Table {
+  /// So many values that left a curve are listed.
+  private static let archivedMost = 40
+
+  /// What left a curve.
+  static func archived(_ series: ArchivedSeries, of run: RunView, _ context: Context) -> String {
+    var table = Table([
+      .init("STEP", isRight: true), .init("VALUE", isRight: true), .init("ATTEMPT", isRight: true),
+      .init("COMPUTED", drops: 1), .init("LEFT", drops: 0), .init("WHY", wraps: true),
+    ])
+    let times = context.times()
+    for index in series.steps.indices.prefix(archivedMost) {
+      table.add([
+        "\(series.steps[index])", "\(series.values[index])", "\(series.attempts[index])",
+        .init(times.absolute(series.recordedAt[index])), .init(times.absolute(series.archivedAt[index])),
+        .init(series.reasons[index]),
+      ])
+    }
+    let more = series.steps.count - archivedMost
+    return context.table(table, empty: "\(run.id) lost no value of \(series.metric)")
+      + (more > 0 ? "\n(\(more) more: --csv and --json have all)" : "")
+  }
+
+  /// The metrics of a run, in short.
+  static func metrics(_ metrics: [MetricSummary]) -> Table {
     var table = Table([
       .init("METRIC"), .init("POINTS", isRight: true), .init("STEPS", isRight: true), .init("LAST", isRight: true),
     ])
@@ -110,26 +133,41 @@ enum RunText {
     run.metrics.contains { $0.metric == "loss" } ? "loss" : run.metrics.first?.metric
   }
 
-  /// The curve of a series, with a mark where another attempt goes on.
+  /// The curve of a series, with a mark where another attempt goes on, and why, and what that cost.
   static func plot(_ series: MetricSeries, of run: RunView) -> Plot {
-    var boundaries: [Plot.Boundary] = []
-    for index in series.attempts.indices.dropFirst() where series.attempts[index] != series.attempts[index - 1] {
-      boundaries.append(
-        Plot.Boundary(
-          x: Double(series.steps[index]),
-          label: boundary(from: series.attempts[index - 1], to: series.attempts[index], run.attempts)))
-    }
+    let isThin = series.total.map { $0 > series.steps.count } ?? false
+    let count = isThin ? ", \(counted(series.total ?? 0, "value"))" : ""
     return Plot(
-      title: "\(series.metric) of \(run.id) (\(run.job.name))", xLabel: "step",
-      points: zip(series.steps, series.values).map { Plot.Point(x: Double($0), y: $1) }, boundaries: boundaries)
+      title: "\(series.metric) of \(run.id) (\(run.job.name))\(count)", xLabel: "step",
+      points: zip(series.steps, series.values).map { Plot.Point(x: Double($0), y: $1) },
+      boundaries: boundaries(of: series, run).map { boundary in
+        Plot.Boundary(x: Double(boundary.after), label: label(boundary, run.attempts))
+      })
   }
 
-  private static func boundary(from: Int, to: Int, _ attempts: [AttemptView]) -> String {
+  /// As the server tells them, else where the attempt of the values changes.
+  private static func boundaries(of series: MetricSeries, _ run: RunView) -> [CurveBoundary] {
+    if let told = series.boundaries { return told }
+    return series.attempts.indices.dropFirst().filter { series.attempts[$0] != series.attempts[$0 - 1] }.map { index in
+      let to = series.attempts[index]
+      let last = run.attempts.last { $0.number < to && $0.outcome != nil }
+      return CurveBoundary(
+        before: series.steps[index - 1], after: series.steps[index], from: series.attempts[index - 1], to: to,
+        cause: last?.outcome, detail: last?.detail, stepsRedone: 0)
+    }
+  }
+
+  private static func label(_ boundary: CurveBoundary, _ attempts: [AttemptView]) -> String {
     func place(_ number: Int) -> String {
       guard let attempt = attempts.first(where: { $0.number == number }) else { return "attempt \(number)" }
       return "attempt \(number) in lease \(attempt.leaseName) on \(attempt.nodes.map(\.name).joined(separator: ","))"
     }
-    return "\(place(from)) -> \(place(to))"
+    let costs = [
+      boundary.cause?.rawValue, boundary.stepsRedone > 0 ? "\(counted(boundary.stepsRedone, "step")) redone" : nil,
+      boundary.stoodStill.map { "stood still \($0)" },
+    ].compactMap { $0 }
+    let words = costs.isEmpty ? "" : ": " + costs.joined(separator: ", ")
+    return "\(place(boundary.from)) -> \(place(boundary.to))\(words)"
   }
 
   /// Whether two runs have the same steps with the same bits.

@@ -11,7 +11,6 @@ import Wire
 struct Pages: Sendable {
   let harness: Harness
 
-  private static let pointsMost = 200_000
   private static let jobsMost = 200
   private static let eventsMost = 100
   /// As many attempts are in the chart of leases: the newest.
@@ -239,29 +238,13 @@ struct Pages: Sendable {
       guard run.metrics.isEmpty || run.metrics.contains(where: { $0.metric == metric }) else {
         throw APIFailure(.notFound, "\(id) has no metric '\(metric)'")
       }
-      series = try await curve(id.job, metric)
-      redone = try await stepsRedone(run, metric)
+      series = try await .build(id, metric, services)
+      redone = try await services.store.stepsRedone(of: id.job, metric)
     }
     let small = RunContent.accuracyMetric
     let hasSmall = metric != small && run.metrics.contains { $0.metric == small }
     return RunContent(
-      run: run, series: series, accuracy: hasSmall ? try await curve(id.job, small) : nil, redone: redone)
-  }
-
-  private func curve(_ job: JobID, _ metric: String) async throws -> MetricSeries {
-    MetricSeries(metric, try await services.store.series(job, metric, maxPoints: Self.pointsMost))
-  }
-
-  /// Steps of `metric` that each attempt computed again: those that left the curve when it resumed before them.
-  private func stepsRedone(_ run: RunView, _ metric: String) async throws -> [Int: Int] {
-    var redone: [Int: Int] = [:]
-    for point in try await services.store.archivedPoints(of: run.job.id) where point.metric == metric {
-      let by = run.attempts.first {
-        $0.number > point.point.attemptNumber && Int64($0.resumedFromStep ?? -1) < point.point.step
-      }
-      if let by { redone[by.number, default: 0] += 1 }
-    }
-    return redone
+      run: run, series: series, accuracy: hasSmall ? try await .build(id, small, services) : nil, redone: redone)
   }
 
   private func attemptBars(_ call: Call, in window: Period) async throws -> [AttemptBar] {

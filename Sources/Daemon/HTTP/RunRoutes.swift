@@ -23,18 +23,6 @@ enum RunRoutes {
       try await .json(RunView.build(find(call, "run"), call.services))
     },
     Route(
-      method: .get, path: "/runs/{run}/metrics/{metric}", access: .viewer,
-      summary: "A curve: one value a step, whatever happened in between", gives: MetricSeries.self
-    ) { call in
-      let run = try await find(call, "run")
-      let metric = try call.parameter("metric")
-      let after = try call.number("after", within: 0...(Int.max - 1), standard: 0)
-      let limit = try call.number("limit", within: 1...pointsMost, standard: 100_000)
-      let points = try await call.services.store.series(
-        run.job, metric, from: Int64(after) + (after > 0 ? 1 : 0), maxPoints: limit)
-      return try .json(MetricSeries(metric, points))
-    },
-    Route(
       method: .get, path: "/runs/{run}/compare/{other}", access: .viewer,
       summary: "Two runs' curves, step by step, bit for bit", gives: RunComparison.self
     ) { call in
@@ -62,15 +50,6 @@ enum RunRoutes {
       throw StoreError.notFound(kind: "run", name: text)
     }
     return id
-  }
-}
-
-extension MetricSeries {
-  /// A curve as it is shown.
-  init(_ metric: String, _ points: [SeriesPoint]) {
-    self.init(
-      metric: metric, steps: points.map { Int($0.step) }, values: points.map(\.value),
-      attempts: points.map(\.attemptNumber), recordedAt: points.map(\.recordedAt))
   }
 }
 
@@ -132,7 +111,7 @@ extension RunView {
         jobFile: run.specText, source: SourceProvenance(run.provenance),
         datasets: run.datasets.map { DatasetRef(name: $0.name, version: $0.version, contentID: $0.contentID) },
         seed: run.job.spec.seed, nodes: facts),
-      stepsRedone: Set(try await store.archivedPoints(of: id.job).map(\.point.step)).count,
+      stepsRedone: try await store.stepsRedone(of: id.job),
       handoffs: Handoff.all(of: try await store.moments(of: id.job)),
       resumeChecks: try await ResumeCheckView.all(of: id, services))
   }

@@ -225,33 +225,6 @@ extension AttemptDriver {
   }
 }
 
-/// One line of `BATON_METRICS`.
-enum MetricLine {
-  private struct Line: Decodable {
-    var step: Int64
-    var metric: String
-    var value: Double
-    var time: Double?
-  }
-
-  /// A metric's name has at most so many bytes.
-  static let nameLimit = 200
-  /// The years 1970 to 9999: any other time is none.
-  private static let times = 0.0..<253_402_300_800
-
-  /// A point; nil for a line that is not one, since a program's slip must not stop its run.
-  ///
-  /// Nothing passes that the database would refuse: the line would come again and again, and the run never end.
-  static func parse(_ text: String) -> MetricPoint? {
-    guard let line = try? JSONDecoder().decode(Line.self, from: Data(text.utf8)), line.step >= 0, line.value.isFinite,
-      (1...nameLimit).contains(line.metric.utf8.count), line.metric.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
-    else { return nil }
-    let time = line.time.flatMap { times.contains($0) ? $0 : nil }
-    return MetricPoint(
-      metric: line.metric, step: line.step, value: line.value, recordedAt: Timestamp(secondsSinceEpoch: time ?? 0))
-  }
-}
-
 extension AgentEvent {
   /// One word for the node's row.
   var name: String {

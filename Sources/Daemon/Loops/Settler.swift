@@ -122,19 +122,28 @@ struct Settler: Sendable {
     let record = ObjectLayout.attemptRecord(run: attempt.job.run, number: attempt.number, nodeRank: node.rank)
     let key = ObjectLayout.metrics(record: record)
     guard let info = try await services.objects.head(key), info.size > node.metricsOffset else { return 0 }
-    let rest = Mutex<[UInt8]>([])
-    try await services.objects.get(key, range: node.metricsOffset..<info.size) { piece in
-      rest.withLock { $0 += piece }
-    }
     var splitter = LineSplitter()
-    let lines = splitter.add(rest.withLock { $0 }).map { String(decoding: $0, as: UTF8.self) }
-    let length = splitter.consumed
-    guard length > 0 else { return 0 }
-    let result = try await services.store.ingest(
-      MetricBatch(
-        attempt: attempt.id, node: node.node, fromOffset: node.metricsOffset,
-        toOffset: node.metricsOffset + length,
-        points: lines.compactMap(MetricLine.parse), loaded: lines.compactMap(StateLine.parse)), by: epoch)
-    return result.isStale ? nil : lines.count
+    var count = 0
+    var start = node.metricsOffset
+    // Piece by piece: what a long run told while nobody listened would not fit into one statement.
+    while start < info.size {
+      let end = min(start + Self.metricsPiece, info.size)
+      let piece = Mutex<[UInt8]>([])
+      try await services.objects.get(key, range: start..<end) { bytes in piece.withLock { $0 += bytes } }
+      start = end
+      let before = splitter.consumed
+      let lines = splitter.add(piece.withLock { $0 }).map { String(decoding: $0, as: UTF8.self) }
+      guard splitter.consumed > before else { continue }
+      let result = try await services.store.ingest(
+        MetricBatch(
+          attempt: attempt.id, node: node.node, fromOffset: node.metricsOffset + before,
+          toOffset: node.metricsOffset + splitter.consumed,
+          points: lines.compactMap(MetricLine.parse), loaded: lines.compactMap(StateLine.parse)), by: epoch)
+      if result.isStale { return nil }
+      count += lines.count
+    }
+    return count
   }
+
+  private static let metricsPiece: Int64 = 8 << 20
 }

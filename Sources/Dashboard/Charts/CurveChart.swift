@@ -15,6 +15,14 @@ struct CurveChart {
     var cause: String
     /// Steps that were computed again; nil where that is not known.
     var redone: Int?
+    /// How long the run stood still; nil where that is not known.
+    var stoodStill: TimeSpan?
+
+    /// What it cost, in words; empty where nothing is known.
+    var cost: String {
+      let again = redone.map { $0 > 0 ? grouped($0) + ($0 == 1 ? " step redone" : " steps redone") : "no step redone" }
+      return [again, stoodStill.map { "\($0) still" }].compactMap { $0 }.joined(separator: ", ")
+    }
   }
 
   /// More points than this tell nothing that a screen can show.
@@ -59,6 +67,13 @@ struct CurveChart {
 
   /// Where the number of the attempt changes along the curve.
   static func boundaries(_ series: MetricSeries, _ attempts: [AttemptView], _ redone: [Int: Int]?) -> [Boundary] {
+    if let told = series.boundaries {
+      return told.map {
+        Boundary(
+          step: (Double($0.before) + Double($0.after)) / 2, attempt: $0.to, cause: $0.cause?.rawValue ?? "",
+          redone: $0.stepsRedone, stoodStill: $0.stoodStill)
+      }
+    }
     var found: [Boundary] = []
     let count = min(series.steps.count, series.attempts.count)
     for place in 1..<max(count, 1) where series.attempts[place] != series.attempts[place - 1] {
@@ -179,13 +194,11 @@ struct CurveChart {
       let at = share(ofStep: boundary.step)
       let x = percent(at)
       let labelTop = row.map { Double($0) * Self.labelHeight } ?? top
-      let redone =
-        boundary.redone.map { $0 > 0 ? grouped($0) + ($0 == 1 ? " step redone" : " steps redone") : "no step redone" }
-        ?? ""
+      let cost = boundary.cost
       plot.element("g", ["class": "boundary"]) { mark in
         mark.element("title") {
           $0.write(
-            "attempt \(boundary.attempt) went on here; before it: \(boundary.cause)\(redone.isEmpty ? "" : "; " + redone)"
+            "attempt \(boundary.attempt) went on here; before it: \(boundary.cause)\(cost.isEmpty ? "" : "; " + cost)"
           )
         }
         mark.element("line", ["x1": x, "x2": x, "y1": coordinate(labelTop), "y2": coordinate(top + height)])
@@ -199,9 +212,9 @@ struct CurveChart {
         mark.element("text", first.merging(["class": "cause short"]) { $1 }) {
           $0.write("\u{2192} \(boundary.attempt)")
         }
-        guard !redone.isEmpty else { return }
+        guard !cost.isEmpty else { return }
         mark.element("text", place.merging(["class": "long", "y": coordinate(labelTop + 24)]) { $1 }) {
-          $0.write(redone)
+          $0.write(cost)
         }
       }
     }
