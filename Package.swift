@@ -89,6 +89,7 @@ let package = Package(
       dependencies: ["Domain", "Wire", .product(name: "Mustache", package: "swift-mustache")],
       resources: [.embedInCode("Templates"), .embedInCode("Assets")],
       swiftSettings: strict),
+    .target(name: "Exporting", dependencies: ["Domain", "Wire"], swiftSettings: strict),
     .target(name: "Lab", dependencies: ["Domain", "Postgres", "CLinux"], swiftSettings: strict),
 
     // Layer 4: the two programs a person meets.
@@ -110,7 +111,7 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "Domain", "Wire", "APIClient", "ObjectStorage", "Lab", crypto, arguments,
+        "Domain", "Wire", "APIClient", "ObjectStorage", "Lab", "Exporting", crypto, arguments,
       ], swiftSettings: strict),
 
     // Layer 5: @main and wiring.
@@ -152,6 +153,7 @@ let package = Package(
     .testTarget(
       name: "CommandsTests", dependencies: ["Commands", "APIClient", "Wire", "Domain", arguments],
       swiftSettings: strict),
+    .testTarget(name: "ExportingTests", dependencies: ["Exporting", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(
       name: "DaemonTests",

@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 groups=(
-  'values=Domain|Wire|Scheduling|JobFile|Launching|Dashboard|Daemon|Commands|ReferenceTrainer'
+  'values=Domain|Wire|Scheduling|JobFile|Launching|Dashboard|Exporting|Daemon|Commands|ReferenceTrainer'
   'objects=ObjectStorage' 'postgres=Postgres' 'store=Store' 'ssh=SSH' 'agent=NodeAgent' 'lab=Lab' 'system=System'
 )
 # A crash of a test process is a failure; its long stack trace on a busy machine helps nobody.

@@ -4,6 +4,8 @@ import ArgumentParser
 struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Runs: the whole history of a job, its curves, and whether two are equal.",
-    subcommands: [RunList.self, RunShow.self, RunMetrics.self, RunCompare.self, RunVerifyResume.self])
+    abstract: "Runs: the whole history of a job, its curves, whether two are equal; exports and reports.",
+    subcommands: [
+      RunList.self, RunShow.self, RunMetrics.self, RunExport.self, RunCompare.self, RunVerifyResume.self,
+    ])
 }
