@@ -111,7 +111,7 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "Domain", "Wire", "APIClient", "ObjectStorage", "Lab", "Exporting", crypto, arguments,
+        "Domain", "Wire", "APIClient", "ObjectStorage", "Lab", "Exporting", "Dashboard", crypto, arguments,
       ], swiftSettings: strict),
 
     // Layer 5: @main and wiring.

@@ -22,6 +22,11 @@ public struct PageRenderer: Sendable {
     library = MustacheLibrary(templates: templates)
   }
 
+  /// `model` in `template`, which is a whole page.
+  func render(_ model: Any, _ template: Template) -> String {
+    library.render(model, withTemplate: template.rawValue) ?? ""
+  }
+
   /// `model` in `template`, and that in the layout.
   func page(_ template: Template, _ model: Any, title: String, section: Section?, in frame: Frame) -> String {
     let content = library.render(model, withTemplate: template.rawValue) ?? ""
@@ -35,7 +40,7 @@ public struct PageRenderer: Sendable {
 /// What `rawValue` names is also how templates name each other.
 enum Template: String, CaseIterable {
   case layout, overview, queue, leases, nodes, run, runs, events, login, problem, badge, empty, provenance
-  case jobname, data
+  case jobname, data, report
 
   var bytes: [UInt8] {
     switch self {
@@ -54,6 +59,7 @@ enum Template: String, CaseIterable {
     case .provenance: PackageResources.provenance_mustache
     case .jobname: PackageResources.jobname_mustache
     case .data: PackageResources.data_mustache
+    case .report: PackageResources.report_mustache
     }
   }
 }

@@ -183,7 +183,7 @@ extension SystemFixture {
   }
 
   /// Sends files, and registers them.
-  fileprivate func register(_ name: String, _ files: [String: String]) async throws -> DatasetView {
+  func register(_ name: String, _ files: [String: String]) async throws -> DatasetView {
     var entries: [ManifestEntry] = []
     let path = "\(folder)/one"
     for (name, text) in files {

@@ -6,6 +6,7 @@ struct Run: AsyncParsableCommand {
     commandName: "run",
     abstract: "Runs: the whole history of a job, its curves, whether two are equal; exports and reports.",
     subcommands: [
-      RunList.self, RunShow.self, RunMetrics.self, RunExport.self, RunCompare.self, RunVerifyResume.self,
+      RunList.self, RunShow.self, RunMetrics.self, RunExport.self, RunReport.self, RunCompare.self,
+      RunVerifyResume.self,
     ])
 }

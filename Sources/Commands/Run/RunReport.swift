@@ -1,0 +1,69 @@
+import APIClient
+import ArgumentParser
+import Dashboard
+import Domain
+import Foundation
+import Wire
+
+/// `baton run report`.
+struct RunReport: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Write a page about runs that needs nothing beside it: curves, attempts, and what re-creates them.",
+    discussion: Help.examples(
+      "baton run report 17 --output supplement.html", "baton run report 17 18 --metric loss --metric test_accuracy"))
+
+  @Argument(help: "Their ids, as in 17 or run-17: the numbers of their jobs.")
+  var runs: [String]
+
+  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+  var output = "report.html"
+
+  @Option(help: ArgumentHelp("A metric to draw; may be given again. (default: all)", valueName: "metric"))
+  var metric: [String] = []
+
+  @Option(help: "What the page is called. (default: the names of the runs)")
+  var title: String?
+
+  @Flag(help: "Replace the file.")
+  var force = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func validate() throws {
+    if runs.isEmpty { throw ValidationError("name one run or more") }
+  }
+
+  func run() async throws {
+    try await global.withClient { client, context in
+      let path = URL(fileURLWithPath: output).standardizedFileURL.path
+      if FileManager.default.fileExists(atPath: path), !force {
+        throw CommandFailure(.conflict, "\(path) is there already: name another file, or replace it with --force")
+      }
+      var contents: [ReportContent] = []
+      for run in runs {
+        let view = try await client.run(run)
+        let names = view.metrics.map(\.metric).filter { metric.isEmpty || metric.contains($0) }
+        for name in metric where !names.contains(name) {
+          context.console.note("warning: \(view.id) has no metric '\(name)'")
+        }
+        var curves: [MetricSeries] = []
+        for name in RunContent.mainFirst(names) { curves.append(try await client.curve(run, name)) }
+        contents.append(ReportContent(run: view, curves: curves))
+      }
+      let page = try PageRenderer().report(contents, title: title, at: context.times().now)
+      try ExportFolder.attempting("write \(path)") {
+        try Data(page.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+      }
+      try context.show(Result(file: path, runs: contents.map { "\($0.run.id)" })) {
+        "\(contents.map { "\($0.run.id)" }.joined(separator: ", ")): \(path)"
+      }
+    }
+  }
+
+  /// What `--json` prints.
+  struct Result: Encodable {
+    var file: String
+    var runs: [String]
+  }
+}

@@ -1,0 +1,110 @@
+public import Domain
+public import Wire
+
+/// A run of a report.
+public struct ReportContent: Hashable, Sendable {
+  /// The run.
+  public var run: RunView
+  /// The curves to draw, in this order.
+  public var curves: [MetricSeries]
+
+  /// A run of a report.
+  public init(run: RunView, curves: [MetricSeries]) {
+    self.run = run
+    self.curves = curves
+  }
+}
+
+extension PageRenderer {
+  /// A page about `runs` that holds all it needs, for a paper's supplement: it asks for nothing and runs nothing.
+  ///
+  /// `title` nil is the names of the runs.
+  public func report(_ runs: [ReportContent], title: String? = nil, at now: Timestamp) -> String {
+    let names = runs.map { "\($0.run.job.name) (\($0.run.id))" }.joined(separator: ", ")
+    return render(ReportModel(runs, title: title ?? names, now), .report)
+  }
+}
+
+private struct ReportModel {
+  struct Curve {
+    let metric: String
+    let last: String
+    let count: String
+    let chart: String?
+    let hasMarks: Bool
+    let notNumbers: Int?
+  }
+
+  struct Boundary {
+    let metric: String
+    let step: String
+    let attempts: String
+    let cause: String
+    let detail: String?
+    let redone: String
+    let stoodStill: String
+  }
+
+  struct Run {
+    let anchor: String
+    let model: RunModel
+    let curves: [Curve]
+    let hasCurves: Bool
+    let boundaries: [Boundary]
+    let hasBoundaries: Bool
+    let results: [RunModel.Metric]
+    let hasResults: Bool
+    let began: Moment?
+    let owner: String
+    let exit: String
+  }
+
+  let title: String
+  let made: Moment
+  let runs: [Run]
+  let hasSeveral: Bool
+  let style: String
+
+  init(_ contents: [ReportContent], title: String, _ now: Timestamp) {
+    self.title = title
+    made = Moment(now)
+    style = String(decoding: Asset.style.bytes, as: UTF8.self)
+    hasSeveral = contents.count > 1
+    runs = contents.map { content in
+      let run = content.run
+      let model = RunModel(RunContent(run: run, series: nil, redone: Self.redone(content)), now)
+      let boundaries = content.curves.first.map(Self.boundaries) ?? []
+      return Run(
+        anchor: "\(run.id)", model: model, curves: content.curves.map { Self.curve($0, of: run) },
+        hasCurves: !content.curves.isEmpty, boundaries: boundaries, hasBoundaries: !boundaries.isEmpty,
+        results: model.metrics, hasResults: model.hasMetrics, began: run.attempts.first.map { Moment($0.createdAt) },
+        owner: "\(run.job.project)/\(run.job.user)", exit: run.job.reasonDetail ?? run.job.reason)
+    }
+  }
+
+  private static func curve(_ series: MetricSeries, of run: RunView) -> Curve {
+    let chart = CurveChart(series, attempts: run.attempts, checkpoints: run.checkpoints)
+    let total = series.total ?? series.steps.count
+    let isThin = total > series.steps.count
+    return Curve(
+      metric: series.metric, last: series.values.last.map(shown) ?? "",
+      count: grouped(total) + (total == 1 ? " value" : " values")
+        + (isThin ? ", drawn from \(grouped(series.steps.count)) of them, every extreme among these" : ""),
+      chart: chart?.html, hasMarks: chart != nil && !run.checkpoints.isEmpty,
+      notNumbers: chart.flatMap { $0.notNumbers > 0 ? $0.notNumbers : nil })
+  }
+
+  private static func boundaries(_ series: MetricSeries) -> [Boundary] {
+    (series.boundaries ?? []).map { boundary in
+      Boundary(
+        metric: series.metric, step: grouped(boundary.after), attempts: "\(boundary.from) \u{2192} \(boundary.to)",
+        cause: boundary.cause?.rawValue ?? "", detail: boundary.detail, redone: grouped(boundary.stepsRedone),
+        stoodStill: boundary.stoodStill.map { "\($0)" } ?? "\u{2013}")
+    }
+  }
+
+  private static func redone(_ content: ReportContent) -> [Int: Int] {
+    let told = content.curves.first?.boundaries ?? []
+    return Dictionary(told.map { ($0.to, $0.stepsRedone) }) { $0 + $1 }
+  }
+}
