@@ -42,10 +42,6 @@ public struct JobSpec: Hashable, Sendable, Codable {
   public var retry: RetryPolicy
   /// What `BATON_SEED` says.
   public var seed: Int64
-  /// The checkpoint, of whichever run of its project, that it resumes from until it has one of its own; nil begins anew.
-  ///
-  /// It is kept until the job is over.
-  public var resumeFrom: CheckpointID?
 
   /// A job that runs `command` on one node, with every other choice at its default.
   public init(name: String, command: [String]) {
@@ -92,7 +88,6 @@ public struct JobSpec: Hashable, Sendable, Codable {
     try container.read(&checkpoint, .checkpoint)
     try container.read(&retry, .retry)
     try container.read(&seed, .seed)
-    resumeFrom = try container.decodeIfPresent(CheckpointID.self, forKey: .resumeFrom)
   }
 }
 

@@ -186,12 +186,12 @@ extension ResumeVerdict {
 }
 
 extension JobSpec {
-  /// The job that replays what this one did after `checkpoint`, which is of `run` at `step`; one of two.
+  /// The job that replays what this one did after the checkpoint of `run` at `step`; one of two.
   ///
   /// The same program with the same seed on as many nodes, from the same `data`; it saves only if it wants to, goes on in no
   /// other lease, and is not tried again.
   public func replay(
-    number: Int, of run: RunID, from checkpoint: CheckpointID, step: Int64, data: [DataRequest]
+    number: Int, of run: RunID, step: Int64, data: [DataRequest]
   ) -> JobSpec {
     var spec = self
     spec.name = String("\(name) replay \(number)".suffix(128))
@@ -205,7 +205,6 @@ extension JobSpec {
     spec.checkpoint.every = nil
     spec.checkpoint.keep = RetentionPolicy()
     spec.checkpoint.keep.last = 1
-    spec.resumeFrom = checkpoint
     return spec
   }
 

@@ -33,6 +33,8 @@ public struct AttemptBrief: Hashable, Sendable {
   public var holders: HoldersOrder?
   /// Content ids of data sets that no node evicts.
   public var pinned: [String]
+  /// The code that ranks start in.
+  public var code: CodeOrder?
 
   /// A brief; every field is told.
   public init(
@@ -72,6 +74,7 @@ public struct AttemptBrief: Hashable, Sendable {
     order.saveSignal = spec.checkpoint.askedBy
     order.resumeCommand = spec.resume
     order.setup = spec.setup
+    order.code = code
     return order
   }
 

@@ -17,6 +17,7 @@ public enum Agent {
     if verb == "exec-rank" { return RankTrampoline.run(words) }
     if verb == "mpi-daemon" { return MPIVerbs.daemon(words) }
     if verb == "mpi-rank" { return MPIVerbs.rank(words) }
+    if verb == "inventory" { return Inventory.run(words) }
     if verb == "version" { return answer { try Codec.line(["protocol": AgentProtocol.version]) } }
     switch Flags.parse(words) {
     case .failure(let error): return usage(error.description)

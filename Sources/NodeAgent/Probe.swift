@@ -20,12 +20,12 @@ struct Probe {
       holdings: holdings)
   }
 
-  private static func text(_ path: String) -> String {
+  static func text(_ path: String) -> String {
     let bytes = (try? Disk.readAll(path)) ?? []
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
   }
 
-  private static func memory() -> ByteCount {
+  static func memory() -> ByteCount {
     let lines = String(decoding: (try? Disk.readAll("/proc/meminfo")) ?? [], as: UTF8.self).split(separator: "\n")
     let total = lines.first { $0.hasPrefix("MemTotal:") } ?? ""
     return ByteCount((Int64(total.filter { $0.isNumber }) ?? 0) * 1024)
@@ -33,10 +33,7 @@ struct Probe {
 
   private static func software(driver: String?) -> [String: String] {
     var found = ["kernel": text("/proc/sys/kernel/osrelease"), "glibc": String(cString: gnu_get_libc_version())]
-    let release = String(decoding: (try? Disk.readAll("/etc/os-release")) ?? [], as: UTF8.self)
-    for line in release.split(separator: "\n") where line.hasPrefix("PRETTY_NAME=") {
-      found["os"] = line.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" }
-    }
+    found["os"] = osName()
     if let python = ask(["python3", "--version"]) {
       found["python3"] = String(python.drop { !$0.isNumber }.prefix { !$0.isNewline })
     }
@@ -44,11 +41,13 @@ struct Probe {
     return found
   }
 
-  private static func gpus() -> (found: [NodeReport.GPUReport], driver: String?) {
+  static func gpus(
+    _ environment: [String: String]? = nil
+  ) -> (found: [NodeReport.GPUReport], driver: String?) {
     let query = [
       "nvidia-smi", "--query-gpu=index,name,memory.total,uuid,driver_version", "--format=csv,noheader,nounits",
     ]
-    guard let answer = ask(query) else { return ([], nil) }
+    guard let answer = ask(query, environment) else { return ([], nil) }
     return parse(nvidiaSMI: answer)
   }
 
@@ -68,9 +67,19 @@ struct Probe {
     return (found, driver)
   }
 
+  /// What the system calls itself.
+  static func osName() -> String? {
+    let release = String(decoding: (try? Disk.readAll("/etc/os-release")) ?? [], as: UTF8.self)
+    return release.split(separator: "\n").first { $0.hasPrefix("PRETTY_NAME=") }
+      .map { $0.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" } }
+  }
+
   /// What a program says within 10 s; nil where it is missing, fails or hangs.
-  private static func ask(_ command: [String]) -> String? {
-    let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin"
+  ///
+  /// It gets `environment`, or else nothing but this process's `PATH`.
+  static func ask(_ command: [String], _ environment: [String: String]? = nil) -> String? {
+    let path =
+      environment?["PATH"] ?? getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin"
     guard case .success(let program) = RankEnvironment.findProgram(command[0], path: path, work: "/") else {
       return nil
     }
@@ -78,7 +87,7 @@ struct Probe {
     guard pipe2(&ends, O_CLOEXEC) == 0 else { return nil }
     let reader = Descriptor(owning: ends[0])
     let spawn = Spawn(
-      program: program, arguments: command, environment: ["PATH": path], folder: "/",
+      program: program, arguments: command, environment: environment ?? ["PATH": path], folder: "/",
       output: "/proc/\(getpid())/fd/\(ends[1])", extra: nil)
     let started = Result { () throws(SystemError) in try spawn.start() }
     close(ends[1])

@@ -54,9 +54,13 @@ extension Supervisor {
         let variables = mpi?.variables(of: one) ?? environment.variables(of: one)
         helpers.append(Helper(name: one.name, pid: try startHelper(one, variables), ending: one.ending))
       }
-      if isMPI { return try startAskedDaemon() }
+      if isMPI {
+        if let first = launches.first { beginInventory(environment.variables(of: first)) }
+        return try startAskedDaemon()
+      }
       for one in launches { ranks.append(try start(one.rank, environment.variables(of: one))) }
       ranksStarted()
+      if let first = launches.first { beginInventory(environment.variables(of: first)) }
     } catch {
       failToLaunch("\(error)")
     }
@@ -106,7 +110,7 @@ extension Supervisor {
   func startProgram(_ command: [String]?, _ variables: [String: String], output: String) throws -> pid_t {
     let command = try command ?? commandWords().map { RankEnvironment.expand($0, with: variables) }
     let program = try RankEnvironment.findProgram(
-      command.first ?? "", path: variables["PATH"] ?? "", work: folder.work
+      command.first ?? "", path: variables["PATH"] ?? "", work: workFolder
     ).get()
     var ends: [Int32] = [0, 0]
     if pipe2(&ends, O_CLOEXEC) != 0 { throw SystemError("cannot make", "a pipe", errno: errno) }
@@ -114,7 +118,7 @@ extension Supervisor {
     let writer = ends[1]
     let spawn = Spawn(
       program: "/proc/self/exe", arguments: ["baton-agent", "exec-rank", "\(getpid())", program] + command,
-      environment: variables, folder: folder.work, output: output, extra: writer)
+      environment: variables, folder: workFolder, output: output, extra: writer)
     let result = Result { () throws(SystemError) in try spawn.start() }
     close(writer)
     let pid = try result.get()

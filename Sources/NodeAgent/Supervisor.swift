@@ -19,6 +19,7 @@ final class Supervisor {
     case recorded(String?)
     case storeWaits(reason: String)
     case copied(ProgramSaveKeeper.Copy, ProgramSaveState.Ending)
+    case inventory(NodeEnvironment)
   }
 
   /// Where the attempt stands; each goes only to one that is further down.
@@ -125,6 +126,8 @@ final class Supervisor {
   /// Steps that became complete after SIGTERM: what a program saves then is its last.
   var afterStop: Set<Int> = []
   var launchedAt: BootInstant?
+  /// Until when ranks that have ended wait for what stands around them to be known; nil once it is.
+  var inventoryUntil: BootInstant?
   var asked = 0
   /// Stored or rejected on this disk; the newest two stay.
   var settled: [Int] = []
@@ -235,6 +238,8 @@ final class Supervisor {
       storeWaits(reason)
     case .copied(let copy, let ending):
       copied(copy, ending)
+    case .inventory(let found):
+      inventoryIsTaken(found)
     }
   }
 
@@ -292,6 +297,7 @@ final class Supervisor {
         moments.append(moment)
       } else {
         moments.append(rule.stopAt(end: end))
+        if let inventoryUntil, inventoryUntil > .now() { moments.append(inventoryUntil) }
         if let next = nextAsk { moments.append(next) }
         if let moment = fullSpeedAt { moments.append(moment) }
         if isAwaitingRanks, let mpi { moments.append(mpi.giveUpAt) }
@@ -346,7 +352,7 @@ final class Supervisor {
     beginUpload()
     if case .running = phase {
       if isChiefDone { release() }
-      if isRunOver, savesAreCopied() { ranksEnded() }
+      if isRunOver, !isTakingInventory, savesAreCopied() { ranksEnded() }
     }
     if case .saving = phase, queue.isEmpty {
       phase = .recording

@@ -72,6 +72,9 @@ struct Verbs {
         + "\(order.processesPerNode) ranks, \(order.command.count) words of command"
     }
     if let refusal = checkContentIDs(order.datasets) { return refusal }
+    if let code = order.code, !code.folder.isEmpty, !CodeArchive.isInside(code.folder) {
+      return "the code's folder '\(code.folder)' leads out of it"
+    }
     let words = order.command + order.environment.flatMap { [$0.key, $0.value] }
     if words.contains(where: { $0.utf8.contains(0) }) { return "a word of the command or environment holds a NUL" }
     if let bad = order.environment.keys.first(where: { $0.isEmpty || $0.contains("=") }) {

@@ -53,6 +53,8 @@ public struct AttemptRecord: Hashable, Sendable {
   public var resumeCheckpoint: CheckpointID?
   /// The step of that.
   public var resumeStep: Int64?
+  /// The run that wrote it: its own, or the one that it started from.
+  public var resumeRun: RunID?
   /// Where rank 0 listens.
   public var masterPort: Int?
   /// When it was decided.
@@ -78,8 +80,8 @@ public struct AttemptRecord: Hashable, Sendable {
 
   static let columns: SQL = """
     a.id, a.job_id, a.number, a.lease_id, a.state, a.outcome, a.exit_code, a.reason_detail, a.controller_epoch,
-    a.resume_checkpoint_id, c.step AS resume_step, a.master_port, a.created_at, a.launched_at, a.running_at,
-    a.first_step_at, a.checkpointing_at, a.checkpoint_asked_at, a.kill_asked_at, a.leave_asked_at, a.ended_at
+    a.resume_checkpoint_id, c.step AS resume_step, c.job_id AS resume_job, a.master_port, a.created_at, a.launched_at,
+    a.running_at, a.first_step_at, a.checkpointing_at, a.checkpoint_asked_at, a.kill_asked_at, a.leave_asked_at, a.ended_at
     """
 
   static let source: SQL = "attempt a LEFT JOIN checkpoint c ON c.id = a.resume_checkpoint_id"
@@ -96,6 +98,7 @@ public struct AttemptRecord: Hashable, Sendable {
     controllerEpoch = try row.get("controller_epoch")
     resumeCheckpoint = try row.get("resume_checkpoint_id")
     resumeStep = try row.get("resume_step")
+    resumeRun = try row.get("resume_job", as: JobID?.self)?.run
     masterPort = try row.get("master_port")
     createdAt = try row.get("created_at")
     launchedAt = try row.get("launched_at")

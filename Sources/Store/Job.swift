@@ -15,11 +15,13 @@ public struct Provenance: Hashable, Sendable {
   public var software: [String: String]
   /// The machine it was submitted from.
   public var hostname: String?
+  /// The code itself; nil where none was captured.
+  public var code: CodeCapture?
 
   /// Where the code came from.
   public init(
     gitCommit: String? = nil, gitDiff: String? = nil, isDirty: Bool = false, workdir: String? = nil,
-    software: [String: String] = [:], hostname: String? = nil
+    software: [String: String] = [:], hostname: String? = nil, code: CodeCapture? = nil
   ) {
     self.gitCommit = gitCommit
     self.gitDiff = gitDiff
@@ -27,7 +29,10 @@ public struct Provenance: Hashable, Sendable {
     self.workdir = workdir
     self.software = software
     self.hostname = hostname
+    self.code = code
   }
+
+  static let columns: SQL = "git_commit, git_diff, git_dirty, workdir, software, hostname, code"
 
   init(row: Row) throws {
     gitCommit = try row.get("git_commit")
@@ -36,6 +41,7 @@ public struct Provenance: Hashable, Sendable {
     workdir = try row.get("workdir")
     software = try row.json("software")
     hostname = try row.get("hostname")
+    code = try row.get("code", as: String?.self).map { try JSON.value(from: $0) }
   }
 }
 
@@ -55,11 +61,16 @@ public struct JobSubmission: Hashable, Sendable {
   public var provenance: Provenance
   /// Whether it is to be HELD until it is released.
   public var isHeld: Bool
+  /// The checkpoint of another run that it starts from.
+  public var startCheckpoint: CheckpointID?
+  /// The run that it does again.
+  public var reproduces: RunID?
 
   /// A job.
   public init(
     project: ProjectID, user: UserID, spec: JobSpec, specText: String, key: String? = nil,
-    provenance: Provenance = Provenance(), isHeld: Bool = false
+    provenance: Provenance = Provenance(), isHeld: Bool = false, startCheckpoint: CheckpointID? = nil,
+    reproduces: RunID? = nil
   ) {
     self.project = project
     self.user = user
@@ -68,6 +79,8 @@ public struct JobSubmission: Hashable, Sendable {
     self.key = key
     self.provenance = provenance
     self.isHeld = isHeld
+    self.startCheckpoint = startCheckpoint
+    self.reproduces = reproduces
   }
 }
 
@@ -165,6 +178,8 @@ public struct JobFilter: Hashable, Sendable {
   public var states: Set<JobState>?
   /// Only those with a smaller number: the next page.
   public var before: JobID?
+  /// Only those that have this word.
+  public var tag: String?
 
   /// All jobs.
   public init() {}

@@ -7,12 +7,14 @@ extension Store {
   /// Looks again, under locks: the epoch is the controller's, the job waits and nobody wants its end, the lease is the
   /// project's, ACTIVE and not over by the database's clock, the nodes are of the lease, ALIVE and not drained, the
   /// GPUs are there and free. `.stale` where any of it is not so. The attempt resumes from the job's latest
-  /// checkpoint, or from that of another run which the job was submitted with, while it has none; the points of the run after that step go to the archive in the same transaction, all of them where
-  /// there is no checkpoint.
+  /// checkpoint, or from that of another run which the job was submitted with, while it has none; the points of the run
+  /// after that step go to the archive in the same transaction, all of them where there is no checkpoint.
   public func start(_ start: Start, by epoch: ControllerEpoch) async throws -> Guarded<AttemptRecord> {
     do {
       let result = try await controlled(by: epoch) { transaction in
-        guard let latest = try await lockForStart(start, in: transaction) else { return Guarded<AttemptID>.stale }
+        guard let latest = try await lockForStart(start, by: epoch, in: transaction) else {
+          return Guarded<AttemptID>.stale
+        }
         guard try await isFree(start.placement, in: transaction) else { return .stale }
         return .done(try await insertAttempt(start, latest, by: epoch, in: transaction))
       }
@@ -31,13 +33,15 @@ extension Store {
   }
 
   /// Locks job, lease and nodes, in this order everywhere; nil where one of them is not as a start needs it.
-  private func lockForStart(_ start: Start, in transaction: PostgresTransaction) async throws -> JobAtStart? {
+  private func lockForStart(
+    _ start: Start, by epoch: ControllerEpoch, in transaction: PostgresTransaction
+  ) async throws -> JobAtStart? {
     let job = try await transaction.first(
       """
       SELECT j.project_id, \(Self.resumed) AS checkpoint
       FROM job j
       WHERE j.id = \(start.job) AND j.state IN ('PENDING', 'LEASE_WAIT') AND j.cancel_requested_at IS NULL
-        AND NOT \(Self.isUnsettled) FOR UPDATE
+        AND NOT \(Self.isUnsettled) FOR UPDATE OF j
       """)
     guard let job else { return nil }
     var found = JobAtStart(project: try job.get("project_id"), checkpoint: try job.get("checkpoint"))
@@ -68,7 +72,10 @@ extension Store {
   }
 
   /// What the next attempt of job `j` resumes from; NULL where it begins anew.
-  static let resumed: SQL = "coalesce(j.latest_checkpoint_id, (j.spec ->> 'resumeFrom')::bigint)"
+  static let resumed: SQL = 
+    """
+    coalesce(j.latest_checkpoint_id, (SELECT r.start_checkpoint_id FROM run r WHERE r.job_id = j.id))
+    """
 
   private func isFree(_ placement: Placement, in transaction: PostgresTransaction) async throws -> Bool {
     let whole = placement.shares.filter(\.gpus.isEmpty).map(\.node)

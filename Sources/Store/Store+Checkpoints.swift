@@ -228,7 +228,7 @@ extension Store {
         SET state = 'FAILED', reason = 'CheckpointCorrupt', ended_at = clock_timestamp(),
           reason_detail = \("\(checkpoint), which it was to resume from, is CORRUPT: \(detail)")
         WHERE state IN ('PENDING', 'LEASE_WAIT', 'HELD') AND latest_checkpoint_id IS NULL
-          AND (spec ->> 'resumeFrom')::bigint = \(checkpoint)
+          AND id IN (SELECT r.job_id FROM run r WHERE r.start_checkpoint_id = \(checkpoint))
         """)
       try await record(
         "checkpoint.corrupt", Subject(checkpoint), project: job.get("project_id"), by: actor,

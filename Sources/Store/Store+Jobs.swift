@@ -24,7 +24,7 @@ extension Store {
       return (known, false)
     }
     try await pinDatasets(of: id, submission, in: transaction)
-    try await pinResumed(by: id, submission, actor, in: transaction)
+    try await pinStart(of: id, submission, by: actor, in: transaction)
     return (id, true)
   }
 
@@ -57,10 +57,17 @@ extension Store {
         ON CONFLICT (user_id, submission_key) DO NOTHING
         RETURNING id, project_id
       ), r AS (
-        INSERT INTO run (job_id, git_commit, git_diff, git_dirty, workdir, software, hostname)
+        INSERT INTO run (job_id, git_commit, git_diff, git_dirty, workdir, software, hostname, code,
+          start_checkpoint_id, reproduces_id)
         SELECT j.id, \(provenance.gitCommit), \(provenance.gitDiff), \(provenance.isDirty)::boolean,
-          \(provenance.workdir), \(JSON.text(provenance.software))::jsonb, \(provenance.hostname)
+          \(provenance.workdir), \(JSON.text(provenance.software))::jsonb, \(provenance.hostname),
+          \(provenance.code.map(JSON.text))::jsonb, \(submission.startCheckpoint)::bigint,
+          \(submission.reproduces?.job)::bigint
         FROM j
+      ), t AS (
+        INSERT INTO run_tag (job_id, tag, added_by)
+        SELECT j.id, w.tag, \(actor.text)
+        FROM j CROSS JOIN (SELECT DISTINCT u.tag FROM unnest(\(submission.spec.tags)::text[]) AS u (tag)) w
       ), e AS (
         INSERT INTO event (actor, action, subject_kind, subject_id, project_id, detail)
         SELECT \(actor.text), 'job.submit', 'job', j.id, j.project_id,
@@ -84,27 +91,6 @@ extension Store {
         INSERT INTO job_dataset (job_id, dataset_version_id) VALUES (\(job), \(version.id)) ON CONFLICT DO NOTHING
         """)
     }
-  }
-
-  /// Keeps what a job is to resume from until that is over.
-  private func pinResumed(
-    by job: JobID, _ submission: JobSubmission, _ actor: Actor, in transaction: PostgresTransaction
-  ) async throws {
-    guard let checkpoint = submission.spec.resumeFrom else { return }
-    // The lock of its own job keeps it from being pruned at this moment.
-    let found = try await transaction.first(
-      """
-      SELECT c.state FROM checkpoint c JOIN job o ON o.id = c.job_id
-      WHERE c.id = \(checkpoint) AND o.project_id = \(submission.project) FOR UPDATE OF o
-      """)
-    guard let found else { throw StoreError.notFound(kind: "checkpoint", name: "\(checkpoint)") }
-    let state: CheckpointState = try found.get("state")
-    guard state == .durable else { throw StoreError.notResumable(checkpoint: checkpoint, state: state) }
-    try await transaction.execute(
-      """
-      INSERT INTO checkpoint_pin (checkpoint_id, job_id, pinned_by, note)
-      VALUES (\(checkpoint), \(job), \(actor.text), 'resumes from it')
-      """)
   }
 
   /// One job.
@@ -135,6 +121,8 @@ extension Store {
         AND (\(filter.user)::bigint IS NULL OR j.user_id = \(filter.user)::bigint)
         AND (\(filter.states?.names)::text[] IS NULL OR j.state = ANY (\(filter.states?.names)::text[]))
         AND (\(filter.before)::bigint IS NULL OR j.id < \(filter.before)::bigint)
+        AND (\(filter.tag)::text IS NULL
+          OR EXISTS (SELECT 1 FROM run_tag t WHERE t.job_id = j.id AND t.tag = \(filter.tag)::text))
       ORDER BY j.id DESC LIMIT \(limit)
       """
     ).map(JobRecord.init)

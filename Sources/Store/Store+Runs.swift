@@ -17,6 +17,14 @@ public struct RunRecord: Hashable, Sendable {
   public var checkpoints: [CheckpointRecord]
   /// The names of its metrics.
   public var metrics: [String]
+  /// The checkpoint of another run that it starts from.
+  public var startCheckpoint: CheckpointID?
+  /// The run that it does again.
+  public var reproduces: RunID?
+  /// The words it is found by, sorted.
+  public var tags: [String]
+  /// What people wrote about it, oldest first.
+  public var notes: [RunNote]
 }
 
 extension Store {
@@ -27,11 +35,14 @@ extension Store {
     let job = try await job(id.job)
     let row = try await pool.one(
       """
-      SELECT git_commit, git_diff, git_dirty, workdir, software, hostname FROM run WHERE job_id = \(id.job)
+      SELECT \(Provenance.columns), start_checkpoint_id, reproduces_id FROM run WHERE job_id = \(id.job)
       """)
     return RunRecord(
       job: job, specText: try await jobText(id.job), provenance: try Provenance(row: row),
       datasets: try await datasets(of: id.job), attempts: try await attempts(of: id.job),
-      checkpoints: try await checkpoints(of: id.job), metrics: try await metrics(of: id.job))
+      checkpoints: try await checkpoints(of: id.job), metrics: try await metrics(of: id.job),
+      startCheckpoint: try row.get("start_checkpoint_id"),
+      reproduces: try row.get("reproduces_id", as: JobID?.self)?.run,
+      tags: try await tags(of: [id.job])[id.job] ?? [], notes: try await notes(of: id.job))
   }
 }

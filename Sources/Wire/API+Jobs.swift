@@ -12,16 +12,20 @@ public struct SubmitRequest: Hashable, Sendable, Codable {
   public var provenance: SourceProvenance
   /// Only say what would happen.
   public var testOnly: Bool
+  /// The checkpoint of another run to start from: its id, or `RUN` or `RUN@STEP`; nil begins with nothing.
+  public var startFrom: String?
 
   /// A submission.
   public init(
-    file: String, fileName: String, submissionKey: String, provenance: SourceProvenance, testOnly: Bool = false
+    file: String, fileName: String, submissionKey: String, provenance: SourceProvenance, testOnly: Bool = false,
+    startFrom: String? = nil
   ) {
     self.file = file
     self.fileName = fileName
     self.submissionKey = submissionKey
     self.provenance = provenance
     self.testOnly = testOnly
+    self.startFrom = startFrom
   }
 }
 
@@ -39,11 +43,13 @@ public struct SourceProvenance: Hashable, Sendable, Codable {
   public var gitDiff: String?
   /// Whether it had changes, or files that git does not know.
   public var gitDirty: Bool?
+  /// The code itself, which was sent as an object before; ranks then start in a copy of it.
+  public var code: CodeCapture?
 
   /// What is known; all nil outside a git work tree.
   public init(
     directory: String? = nil, host: String? = nil, gitCommit: String? = nil, gitBranch: String? = nil,
-    gitDiff: String? = nil, gitDirty: Bool? = nil
+    gitDiff: String? = nil, gitDirty: Bool? = nil, code: CodeCapture? = nil
   ) {
     self.directory = directory
     self.host = host
@@ -51,6 +57,7 @@ public struct SourceProvenance: Hashable, Sendable, Codable {
     self.gitBranch = gitBranch
     self.gitDiff = gitDiff
     self.gitDirty = gitDirty
+    self.code = code
   }
 }
 
@@ -182,13 +189,19 @@ public struct AttemptView: Hashable, Sendable, Codable {
   public var lastSave: LastSaveForecast?
   /// What keeps its newest checkpoint from being DURABLE; nil where all is well, it is over, or no node has told.
   public var checkpointTrouble: CheckpointTrouble?
+  /// The run whose checkpoint it resumed from, where that is not its own.
+  public var resumedFromRun: RunID?
+  /// Ranks over all its nodes; told where a run is shown.
+  public var worldSize: Int?
+  /// What it held for how long; told where a run is shown.
+  public var cost: AttemptCost?
 
   /// An attempt.
   public init(
     id: AttemptID, number: Int, lease: LeaseID, leaseName: String, leaseEnd: Timestamp, state: AttemptState,
     outcome: AttemptOutcome?, detail: String?, nodes: [NodeRef], createdAt: Timestamp, runningAt: Timestamp?,
     endedAt: Timestamp?, resumedFromStep: Int?, lastSave: LastSaveForecast? = nil,
-    checkpointTrouble: CheckpointTrouble? = nil
+    checkpointTrouble: CheckpointTrouble? = nil, resumedFromRun: RunID? = nil
   ) {
     self.id = id
     self.number = number
@@ -205,6 +218,26 @@ public struct AttemptView: Hashable, Sendable, Codable {
     self.resumedFromStep = resumedFromStep
     self.lastSave = lastSave
     self.checkpointTrouble = checkpointTrouble
+    self.resumedFromRun = resumedFromRun
+  }
+}
+
+/// What an attempt held, from when its nodes were given to it until its end, or now.
+public struct AttemptCost: Hashable, Sendable, Codable {
+  /// Nodes times seconds.
+  public var nodeSeconds: Double
+  /// GPUs times seconds; of a node that it held whole, all GPUs.
+  public var gpuSeconds: Double
+
+  /// A cost.
+  public init(nodeSeconds: Double, gpuSeconds: Double) {
+    self.nodeSeconds = nodeSeconds
+    self.gpuSeconds = gpuSeconds
+  }
+
+  /// The sum.
+  public static func + (left: Self, right: Self) -> Self {
+    Self(nodeSeconds: left.nodeSeconds + right.nodeSeconds, gpuSeconds: left.gpuSeconds + right.gpuSeconds)
   }
 }
 

@@ -20,6 +20,14 @@ public struct RunView: Hashable, Sendable, Codable {
   public var handoffs: [Handoff]?
   /// The proofs that it goes on as it should, newest first; nil where the server does not tell.
   public var resumeChecks: [ResumeCheckView]?
+  /// The words it is found by, sorted.
+  public var tags: [String]?
+  /// What people wrote about it, oldest first.
+  public var notes: [RunNoteView]?
+  /// What it starts from, where that is a checkpoint of another run.
+  public var startedFrom: CheckpointRef?
+  /// The run that it does again.
+  public var reproduces: RunID?
 
   /// A run.
   public init(
@@ -73,6 +81,10 @@ public struct RunProvenance: Hashable, Sendable, Codable {
   public var seed: Int64
   /// The nodes of each attempt, with hardware and software.
   public var nodes: [NodeFacts]
+  /// The job file as it was understood: every default filled in, data pinned, no value of a secret; JSON.
+  public var resolved: String?
+  /// What stood around the ranks, each once, with where that was so.
+  public var environments: [EnvironmentView]?
 
   /// A node at the time of an attempt.
   public struct NodeFacts: Hashable, Sendable, Codable {

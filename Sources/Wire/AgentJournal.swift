@@ -85,6 +85,8 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   /// The last save will begin `lead` before the lease's end, and is forecast to be durable `doneBefore` it; nil while nothing
   /// was measured on this node. Told when the ranks were started, and when it changes by a tenth.
   case lastSavePlanned(lead: TimeSpan, doneBefore: TimeSpan?)
+  /// What stands around the ranks, as far as it was found out while they start.
+  case environment(NodeEnvironment)
   /// SIGTERM was sent.
   case stopping(StopCause)
   /// A rank ended: exactly one of `code` and `signal` is told.

@@ -95,8 +95,10 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var resumeCommand: ResumeCommand?
   /// What has to be there before the ranks start; nil for nothing.
   public var setup: SetupSpec?
+  /// The code that the ranks start in; nil where they start in an empty folder.
+  public var code: CodeOrder?
 
-  /// An order; every field but the last five is told.
+  /// An order; every field but the last six is told.
   public init(
     attempt: AttemptID, job: JobID, number: Int, controllerEpoch: Int64, nodeRank: Int, nodeAddresses: [String],
     gpus: [Int], processesPerNode: Int, command: [String], environment: [String: String], seed: Int64,
@@ -294,4 +296,24 @@ public enum AgentReply: Hashable, Sendable, Codable {
   case ok
   /// Not done; nothing changed. The text says why and what to do.
   case refused(String)
+}
+
+/// The code that ranks start in.
+public struct CodeOrder: Hashable, Sendable, Codable {
+  /// Key of its tar in the order's store.
+  public var key: String
+  /// SHA-256 of the tar.
+  public var sha256: String
+  /// Length of the tar.
+  public var bytes: ByteCount
+  /// Where in it ranks start; empty for its root.
+  public var folder: String
+
+  /// The tar at `key`.
+  public init(key: String, sha256: String, bytes: ByteCount, folder: String) {
+    self.key = key
+    self.sha256 = sha256
+    self.bytes = bytes
+    self.folder = folder
+  }
 }

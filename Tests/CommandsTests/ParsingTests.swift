@@ -32,6 +32,11 @@ import Wire
     "data add mnist ./mnist --source here", "data list --json", "data show mnist", "run list --live", "run show 17",
     "run show 17 --metric test_accuracy --json", "run compare 17 18 --metric loss", "sweep --json",
     "run verify-resume 17@120 --steps 50 --tolerance 1e-6 --metric loss --json", "run verify-resume run-17@0 --steps 1",
+    "run compare 17 18 19 --diff --json", "run lineage 17 --dot",
+    "run reproduce 17 --metric loss --metric acc --lease l",
+    "run reproduce 17 --no-wait -J again", "run tag 17 a b", "run tag 17 a --remove", "run note 17 text",
+    "run note 17 -",
+    "run code 17 --into /tmp/x", "run list --tag a", "submit a.yaml --from-checkpoint run-17@300 --no-code",
     "events --subject job-17 --after 5 --limit 10", "events -f", "admin migrate --config batond.json",
     "admin doctor --json", "lab up --nodes 2 --gpus 4 --disk 500MB", "lab down --keep-logs --lab /tmp/x",
     "lab status --json", "lab warden --lab /tmp/x", "lab demo --data d --job j --result r --no-keep", "exit-codes",
@@ -52,7 +57,8 @@ import Wire
     ("node add n1 --address a --user u --root x", "absolute"),
     ("node add n1 --address a --user u --root /x --port 0", "1 to 65535"), ("data add MNIST d", "a-z"),
     ("data add .x d", "a-z"), ("events --limit 0", "at least one"), ("lab up --nodes 0", "1 to 250"),
-    ("lab demo --data d --lease-seconds 5", "40 s"), ("lab up --disk much", "500MB"), ("leese", "Unexpected argument"),
+    ("lab demo --data d --lease-seconds 5", "40 s"), ("lab up --disk much", "500MB"),
+    ("run compare 17", "two runs at least"), ("leese", "Unexpected argument"),
   ]) func refusesWithTheNextStep(_ words: String, _ hint: String) throws {
     let error = #expect(throws: (any Error).self) {
       try Baton.parseAsRoot(words.split(separator: " ").map(String.init))

@@ -75,6 +75,19 @@ struct EscapingTests {
           attemptNumber: 1, node: NodeRef(id: NodeID(1), name: name), nodeType: name, gpus: [name], cores: 1,
           memory: .zero, software: [name: name])
       ])
+    run.provenance.source.code = CodeCapture(
+      sha256: name, bytes: .zero, files: 1, folder: name, leftOut: [.init(path: name, bytes: nil, reason: name)])
+    run.provenance.resolved = name
+    run.provenance.environments = [
+      EnvironmentView(id: name, facts: [name: name], packages: [name: name], places: [.init(attempt: 1, node: name)])
+    ]
+    (run.tags, run.notes) = ([name], [RunNoteView(author: name, at: now, text: name)])
+    var compared = Fixture.compareContent
+    compared.comparison.metric = name
+    compared.comparison.runs[0].name = name
+    compared.comparison.differences = [.init(section: name, key: name, values: [name, nil])]
+    compared.comparison.files = [.init(run: RunID(1), path: name, change: name, diff: name)]
+    compared.comparison.results[0].metric = name
     var series = Fixture.series("loss")
     series.metric = name
     let bar = AttemptBar(job: JobID(17), jobName: name, attempt: attempt)
@@ -95,6 +108,7 @@ struct EscapingTests {
       ("data", renderer.data([Fixture.dataset(calling: name)], at: now, in: frame)),
       ("events", renderer.events([event], subject: name, older: nil, in: frame)),
       ("run", renderer.run(RunContent(run: run, series: series, accuracy: series), at: now, in: frame)),
+      ("compare", renderer.compare(compared, at: now, in: frame)),
       ("login", renderer.login(problem: name, next: name)),
       ("problem", renderer.problem(APIFailure(.notFound, name, details: [name]), in: frame)),
     ]

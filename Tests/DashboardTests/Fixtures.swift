@@ -233,6 +233,26 @@ enum Fixture {
       series: nil)
   }
 
+  static var compareContent: CompareContent {
+    func run(_ id: Int64) -> RunSetComparison.Run {
+      .init(
+        id: RunID(id), name: "mnist-cnn", state: .completed, submittedAt: now, ranSeconds: 700, attempts: 2,
+        cost: AttemptCost(nodeSeconds: 1400, gpuSeconds: 5600), tags: ["paper"])
+    }
+    let comparison = RunSetComparison(
+      runs: [run(17), run(18)],
+      differences: [.init(section: "job", key: "checkpoint.every", values: ["300", nil])],
+      files: [.init(run: RunID(18), path: "train.py", change: "changed", diff: "@@ -1,1 +1,1 @@\n-<a>\n+<b>")],
+      results: [.init(metric: "loss", lastStep: [9, 9], last: [1, 2], lowest: [1, nil], highest: [3, 4])],
+      metric: "loss",
+      curves: [
+        RunComparison(
+          run: RunID(17), other: RunID(18), metric: "loss", stepsCompared: 9, stepsEqual: 8, onlyInRun: 0,
+          onlyInOther: 0, firstDifference: .init(step: 9, value: 1, otherValue: 2), largestDifference: 1)
+      ])
+    return CompareContent(comparison: comparison, curves: [series("loss"), series("loss", every: 3)])
+  }
+
   static var bars: [AttemptBar] {
     attempts.map { AttemptBar(job: JobID(17), jobName: "mnist-cnn", attempt: $0) }
   }
@@ -263,6 +283,7 @@ enum Fixture {
       ("runs", renderer.runs(jobs + over, at: now, in: frame)), ("runs-empty", renderer.runs([], at: now, in: frame)),
       ("run", renderer.run(runContent, at: now, in: frame)),
       ("run-empty", renderer.run(emptyRunContent, at: now, in: frame)),
+      ("compare", renderer.compare(compareContent, at: now, in: frame)),
       ("events", renderer.events(events, subject: "job-17", older: "/events?before=895", in: frame)),
       ("events-empty", renderer.events([], subject: nil, older: nil, in: frame)),
       ("login", renderer.login(problem: nil, next: "/runs/17")),

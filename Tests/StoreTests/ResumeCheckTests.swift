@@ -8,8 +8,9 @@ import Testing
   private func wanted(_ f: StoreFixture, _ checkpoint: CheckpointID, data: [DataRequest] = []) -> NewResumeCheck {
     let replays = (1...2).map { number in
       let spec = JobSpec(name: "train", command: ["train"])
-        .replay(number: number, of: RunID(1), from: checkpoint, step: 10, data: data)
-      return JobSubmission(project: f.project, user: f.user, spec: spec, specText: "name: train")
+        .replay(number: number, of: RunID(1), step: 10, data: data)
+      return JobSubmission(
+        project: f.project, user: f.user, spec: spec, specText: "name: train", startCheckpoint: checkpoint)
     }
     return NewResumeCheck(
       checkpoint: checkpoint, steps: 5, metric: "loss", tolerance: 0,
@@ -24,7 +25,7 @@ import Testing
       #expect(check.attempt == attempt.id && check.step == 10 && check.lastStep == 15 && check.verdict == nil)
       #expect(check.saved == IngredientReport(ranks: [0: ["weights": "w"]]))
       #expect(try await f.store.openResumeChecks() == [check])
-      for job in check.replays { #expect(try await f.store.job(job).spec.resumeFrom == checkpoint) }
+      for job in check.replays { #expect(try await f.store.run(job.run).startCheckpoint == checkpoint) }
       #expect(try await f.store.pins(of: [checkpoint])[checkpoint]?.count == 2)
       let verdict = ResumeVerdict.failed("a replay was cancelled")
       #expect(try await f.store.endResumeCheck(check.id, verdict, by: f.epoch) == .done(check.id))

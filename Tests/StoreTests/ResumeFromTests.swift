@@ -17,7 +17,7 @@ import Testing
     try await StoreFixture.with { f in
       let lease = try await f.lease("exp", [f.node("n1")])
       let checkpoint = try await saved(f, lease)
-      let job = try await f.job("again") { $0.resumeFrom = checkpoint }
+      let job = try await f.job("again", from: checkpoint)
       let waiting = try await f.store.snapshot().snapshot.waiting
       #expect(waiting.map(\.needs.restore) == [.mebibytes(10)])
       let first = try await f.run(job, lease)
@@ -35,12 +35,12 @@ import Testing
       let attempt = try await f.run(f.job(), lease)
       let checkpoint = try await f.commit(attempt.id, step: 10).checkpoint
       _ = try await f.commit(attempt.id, step: 20)
-      let job = try await f.job("again") { $0.resumeFrom = checkpoint }
+      let job = try await f.job("again", from: checkpoint)
       #expect(try await f.store.pins(of: [checkpoint])[checkpoint]?.map(\.run) == [job.run])
       #expect(try await f.store.markPruned(checkpoint, by: f.actor) == .stale)
       _ = try await f.store.cancelJob(job, by: f.actor)
       #expect(try await f.store.markPruned(checkpoint, by: f.actor) == .done(checkpoint))
-      let error = await #expect(throws: StoreError.self) { try await f.job("late") { $0.resumeFrom = checkpoint } }
+      let error = await #expect(throws: StoreError.self) { try await f.job("late", from: checkpoint) }
       #expect(error == .notResumable(checkpoint: checkpoint, state: .pruned))
     }
   }
@@ -48,10 +48,10 @@ import Testing
   @Test func aCheckpointOfAnotherProjectIsNoneAtAll() async throws {
     try await StoreFixture.with { f in
       let checkpoint = try await saved(f, f.lease("exp", [f.node("n1")]))
-      var spec = JobSpec(name: "thief", command: ["train"])
-      spec.resumeFrom = checkpoint
       let other = try await f.store.ensureProject("sound")
-      let submission = JobSubmission(project: other, user: f.user, spec: spec, specText: "name: thief")
+      let submission = JobSubmission(
+        project: other, user: f.user, spec: JobSpec(name: "thief", command: ["train"]), specText: "name: thief",
+        startCheckpoint: checkpoint)
       let error = await #expect(throws: StoreError.self) { _ = try await f.store.submit(submission, by: f.actor) }
       #expect(error?.code == "not_found")
     }
@@ -61,8 +61,8 @@ import Testing
     try await StoreFixture.with { f in
       let lease = try await f.lease("exp", [f.node("n1")])
       let checkpoint = try await saved(f, lease)
-      let job = try await f.job("again") { $0.resumeFrom = checkpoint }
-      let own = try await f.job("own") { $0.resumeFrom = checkpoint }
+      let job = try await f.job("again", from: checkpoint)
+      let own = try await f.job("own", from: checkpoint)
       let attempt = try await f.run(own, lease)
       _ = try await f.commit(attempt.id, step: 20)
       _ = try await f.end(attempt.id, .saved, exitCode: 85)

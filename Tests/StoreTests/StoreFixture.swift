@@ -55,10 +55,13 @@ struct StoreFixture: Sendable {
   }
 
   /// A job that waits.
-  func job(_ name: String = "train", _ edit: (inout JobSpec) -> Void = { _ in }) async throws -> JobID {
+  func job(
+    _ name: String = "train", from checkpoint: CheckpointID? = nil, _ edit: (inout JobSpec) -> Void = { _ in }
+  ) async throws -> JobID {
     var spec = JobSpec(name: name, command: ["train"])
     edit(&spec)
-    let submission = JobSubmission(project: project, user: user, spec: spec, specText: "name: \(name)")
+    let submission = JobSubmission(
+      project: project, user: user, spec: spec, specText: "name: \(name)", startCheckpoint: checkpoint)
     return try await store.submit(submission, by: actor).job.id
   }
 

@@ -21,6 +21,7 @@ import Wire
         uploadTook: .seconds(0.25),
         isFinal: true)),
     .checkpointRejected(step: 5, reason: "it is empty"),
+    .environment(NodeEnvironment(facts: ["kernel": "6.1"], packages: ["numpy": "1.26"])),
     .checkpointDelayed(step: 5, reason: "PUT was answered 503"), .stopping(.leaseEnd), .unknown("teleported"),
     .rankEnded(rank: 1, code: nil, signal: 9),
     .serving(port: 7001), .helperEnded(name: "server-0", code: 3, signal: nil),

@@ -14,7 +14,8 @@ struct Submit: AsyncParsableCommand {
       "baton submit train.yaml",
       "baton submit train.yaml --name try-2 --priority 80     (0 to 100, higher goes first)",
       "baton submit train.yaml --test-only                    (would it start, and if not, why)",
-      "baton submit train.yaml --wait                         (exit status: baton help exit-codes)"),
+      "baton submit train.yaml --wait                         (exit status: baton help exit-codes)",
+      "baton submit tune.yaml --from-checkpoint run-17@300    (start from what another run saved)"),
     aliases: ["launch", "apply", "sbatch", "batch"])
 
   @Argument(help: "The job file; - reads standard input.", completion: .file(extensions: ["yaml", "yml"]))
@@ -37,6 +38,18 @@ struct Submit: AsyncParsableCommand {
   @Flag(name: [.customLong("test-only"), .customLong("dry-run")], help: "Only say what would happen.")
   var testOnly = false
 
+  @Option(
+    name: [.customLong("from-checkpoint"), .customLong("resume-from")],
+    help: ArgumentHelp(
+      "Start from what another run saved: a checkpoint's number, or run-17, or run-17@STEP. It is kept until this job is over.",
+      valueName: "checkpoint"))
+  var fromCheckpoint: String?
+
+  @Flag(
+    name: .customLong("no-code"),
+    help: "Send no code: ranks start in an empty folder, and only commit and changes are noted.")
+  var noCode = false
+
   @Flag(help: "Wait until the job is over; the exit status says how it ended.")
   var wait = false
 
@@ -55,9 +68,17 @@ struct Submit: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let request = try await request(
-      key: Self.newKey(), environment: ProcessInfo.processInfo.environment, host: ProcessInfo.processInfo.hostName)
+    let environment = ProcessInfo.processInfo.environment
+    let prepared = try await request(
+      key: Self.newKey(), environment: environment, host: ProcessInfo.processInfo.hostName)
+    let code = noCode || testOnly ? nil : await CodeCollector(folder: folder, environment: environment).pack()
     try await global.withClient { client, context in
+      var request = prepared
+      if let code {
+        try await code.send(client)
+        request.provenance.code = code.capture
+        if let warning = code.warning { context.console.note(warning) }
+      }
       var answer = try await client.submit(request)
       // The job is in; that its explanation cannot be had right now is no failure of the submission.
       if let job = answer.job, !testOnly, let why = try? await client.explain("\(job.id)") {
@@ -94,14 +115,18 @@ struct Submit: AsyncParsableCommand {
     if let requirements {
       text = try overriding("requirements", JobFileOverride.block(try Self.read(requirements, "lock file")), in: text)
     }
-    let folder =
-      file == "-"
-      ? FileManager.default.currentDirectoryPath
-      : URL(fileURLWithPath: file).standardizedFileURL.deletingLastPathComponent().path
     return SubmitRequest(
       file: text, fileName: file == "-" ? "standard input" : URL(fileURLWithPath: file).lastPathComponent,
       submissionKey: key,
-      provenance: await Provenance.collect(folder: folder, host: host, environment: environment), testOnly: testOnly)
+      provenance: await Provenance.collect(folder: folder, host: host, environment: environment), testOnly: testOnly,
+      startFrom: fromCheckpoint)
+  }
+
+  /// Where the job file lies, or its text was typed.
+  private var folder: String {
+    file == "-"
+      ? FileManager.default.currentDirectoryPath
+      : URL(fileURLWithPath: file).standardizedFileURL.deletingLastPathComponent().path
   }
 
   private func overriding(_ key: String, _ value: String, in text: String) throws -> String {

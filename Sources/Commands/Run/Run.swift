@@ -4,9 +4,9 @@ import ArgumentParser
 struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Runs: the whole history of a job, its curves, whether two are equal; exports and reports.",
+    abstract: "Runs: the whole history of a job, its curves, what it is made from, whether two are equal; exports, reports.",
     subcommands: [
       RunList.self, RunShow.self, RunMetrics.self, RunExport.self, RunReport.self, RunCompare.self,
-      RunVerifyResume.self,
+      RunLineageCommand.self, RunReproduce.self, RunVerifyResume.self, RunTag.self, RunNoteCommand.self, RunCode.self,
     ])
 }

@@ -45,7 +45,7 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
     case .success: "done; with --wait or logs -f: the job succeeded"
     case .foundTrouble:
       "the check was made and found trouble (node check, lease drill, doctor, sweep, checkpoint verify, data verify, "
-        + "stage and evict, compare, verify-resume, lab demo)"
+        + "stage and evict, run compare, reproduce and verify-resume, lab demo)"
     case .usage: "usage: the command line makes no sense"
     case .badInput: "bad input: a job file with mistakes, or no such thing"
     case .unreachable: "the server does not answer"

@@ -26,11 +26,14 @@ struct Plot: Sendable, Hashable {
   /// The points; those that are no finite number are left out.
   var points: [Point]
   var boundaries: [Boundary] = []
+  /// More curves over the first: then each is drawn by a letter of its own, `a` first, and `*` where several meet.
+  var overlays: [[Point]] = []
 
-  init(title: String, xLabel: String, points: [Point], boundaries: [Boundary] = []) {
+  init(title: String, xLabel: String, points: [Point], boundaries: [Boundary] = [], overlays: [[Point]] = []) {
     self.title = Printable.line(title)
     self.xLabel = Printable.line(xLabel)
     self.points = points.filter { $0.x.isFinite && $0.y.isFinite }
+    self.overlays = overlays.map { $0.filter { $0.x.isFinite && $0.y.isFinite } }
     self.boundaries = boundaries.filter { $0.x.isFinite }
   }
 
@@ -40,18 +43,22 @@ struct Plot: Sendable, Hashable {
   ///   - width: columns in all; at least 30 are used.
   ///   - height: rows of the curve; at least 3 are used.
   func rendered(width: Int, height: Int, paint: (String, Ink?) -> String = { text, _ in text }) -> String {
-    guard let plain = Range(points) else { return "\(title): no values yet" }
+    let curves = [points] + overlays
+    guard let plain = Range(curves.flatMap(\.self)) else { return "\(title): no values yet" }
     let isLogarithmic = plain.yLow > 0 && plain.yHigh / plain.yLow > Self.spanOfLinear
-    let drawn = isLogarithmic ? points.map { Point(x: $0.x, y: log10($0.y)) } : points
-    guard let range = Range(drawn) else { return "\(title): no values yet" }
+    let drawn = curves.map { curve in isLogarithmic ? curve.map { Point(x: $0.x, y: log10($0.y)) } : curve }
+    guard let range = Range(drawn.flatMap(\.self)) else { return "\(title): no values yet" }
     let title = isLogarithmic ? "\(title), logarithmic" : title
     let step = isLogarithmic ? plain.yLow : plain.ySpan
     let labels = [plain.yHigh, plain.yLow].map { Self.number($0, step: step) }
     let margin = (labels.map(\.count).max() ?? 0) + 1
     let columns = max(30, width) - margin - 1
     let rows = max(3, height)
-    var canvas = Canvas(columns: columns, rows: rows)
-    Self.draw(drawn, in: &canvas, range)
+    let canvases = drawn.map { curve in
+      var canvas = Canvas(columns: columns, rows: rows)
+      Self.draw(curve, in: &canvas, range)
+      return canvas
+    }
     let marks = boundaryColumns(columns, range)
 
     var lines = [paint(title, .bold)]
@@ -59,9 +66,10 @@ struct Plot: Sendable, Hashable {
       let label = row == 0 ? labels[0] : row == rows - 1 ? labels[1] : ""
       var line = String(repeating: " ", count: margin - 1 - label.count) + label + " │"
       for column in 0..<columns {
-        let dots = canvas.cell(column, row)
-        if dots != 0 {
-          line += paint(Canvas.character(dots), .cyan)
+        let here = canvases.indices.filter { canvases[$0].cell(column, row) != 0 }
+        if let first = here.first {
+          let one = overlays.isEmpty ? Canvas.character(canvases[first].cell(column, row)) : Self.letter(first)
+          line += paint(here.count > 1 ? "*" : one, Self.ink(first))
         } else {
           line += marks.contains(column) ? paint("┊", .yellow) : " "
         }
@@ -76,6 +84,13 @@ struct Plot: Sendable, Hashable {
     }
     return lines.joined(separator: "\n")
   }
+
+  /// What stands for the n-th curve where there are several.
+  static func letter(_ curve: Int) -> String {
+    curve < 26 ? String(Character(Unicode.Scalar(UInt8(ascii: "a") + UInt8(curve)))) : "?"
+  }
+
+  private static func ink(_ curve: Int) -> Ink { [.cyan, .yellow, .green, .red][curve % 4] }
 
   private func axis(
     _ margin: Int, _ columns: Int, _ marks: Set<Int>, _ paint: (String, Ink?) -> String

@@ -17,6 +17,7 @@ enum RunText {
     facts.add(
       "data", list(run.provenance.datasets.map { "\($0.name) version \($0.version) (\($0.contentID.prefix(12)))" }))
     facts.add("code", code(run.provenance.source))
+    addCapture(of: run, to: &facts)
     var sections = [facts.rendered(width: width, paint: paint)]
     if !run.attempts.isEmpty { sections.append(attempts(run.attempts, times).rendered(width: width, paint: paint)) }
     if let all = run.handoffs, !all.isEmpty {
@@ -31,6 +32,7 @@ enum RunText {
       sections.append(ResumeCheckText.table(checks, times).rendered(width: width, paint: paint))
     }
     if !run.metrics.isEmpty { sections.append(metrics(run.metrics).rendered(width: width, paint: paint)) }
+    if let written = run.notes, !written.isEmpty { sections.append(notes(written, times)) }
     return sections.joined(separator: "\n\n")
   }
 
@@ -51,7 +53,7 @@ enum RunText {
       let ran = attempt.runningAt.map { (attempt.endedAt ?? times.now) - $0 }
       table.add([
         "\(attempt.number)", .init(attempt.leaseName), .init(attempt.nodes.map(\.name).joined(separator: ",")),
-        .init(attempt.resumedFromStep.map { "step \($0)" } ?? "the beginning"),
+        .init(origin(of: attempt)),
         .init(times.absolute(attempt.createdAt)), .init(ran.map { "\($0)" } ?? "-"),
         .init(attempt.outcome?.rawValue ?? attempt.state.rawValue), .init(attempt.detail ?? ""),
       ])

@@ -38,9 +38,11 @@ enum JobRoutes {
       let request: SubmitRequest = try await call.body()
       let spec = try parseJobFile(request.file, fileName: request.fileName)
       if request.testOnly { return try await .json(tested(spec, request, call)) }
+      if let code = request.provenance.code { try await CodeRoutes.check(code, call) }
       let submission = JobSubmission(
         project: call.principal.project, user: call.principal.user, spec: spec, specText: request.file,
-        key: request.submissionKey, provenance: Provenance(request.provenance))
+        key: request.submissionKey, provenance: Provenance(request.provenance),
+        startCheckpoint: try await startCheckpoint(request.startFrom, call))
       let (record, isNew) = try await call.services.store.submit(submission, by: call.principal.actor)
       // Why it waits is asked for by whoever wants to know: planning for every one of many submissions is not free.
       return try await .json(
@@ -126,6 +128,41 @@ enum JobRoutes {
     return job
   }
 
+  /// The checkpoint that `text` means, `42`, `checkpoint-42`, `run-17` or `17@300`; of a run its newest DURABLE one.
+  private static func startCheckpoint(_ text: String?, _ call: Call) async throws -> CheckpointID? {
+    guard let text else { return nil }
+    let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    let isRun = parts.count == 2 || text.hasPrefix("run-") || text.hasPrefix("job-")
+    guard isRun else {
+      guard let id = CheckpointID(text: text) else {
+        throw APIFailure(
+          .badRequest,
+          "'\(text)' names no checkpoint: write its number, as in 42, or its run and step, as in run-17@300")
+      }
+      return id
+    }
+    guard let run = RunID(text: parts[0]) ?? JobID(text: parts[0])?.run else {
+      throw APIFailure(.badRequest, "'\(parts[0])' names no run: write its number, as in run-17 or 17@300")
+    }
+    let job = try await call.services.store.job(run.job)
+    guard call.principal.role == .admin || job.project == call.principal.project else {
+      throw StoreError.notFound(kind: "run", name: parts[0])
+    }
+    let wanted = parts.count == 2 ? Int64(parts[1]) : nil
+    if parts.count == 2, wanted == nil {
+      throw APIFailure(.badRequest, "'\(parts[1])' is no step: write a whole number, as in \(parts[0])@300")
+    }
+    let found = try await call.services.store.checkpoints(of: run.job).first {
+      $0.state == .durable && (wanted == nil || $0.step == wanted)
+    }
+    guard let found else {
+      throw APIFailure(
+        .notFound,
+        "\(run) has no DURABLE checkpoint\(wanted.map { " of step \($0)" } ?? ""): see `baton checkpoint list \(run)`")
+    }
+    return found.id
+  }
+
   private static func explain(_ job: JobID, _ call: Call) async throws -> Explanation? {
     let (snapshot, takenAt) = try await call.services.store.snapshot()
     return Scheduling.explain(job, in: snapshot, at: takenAt)
@@ -157,7 +194,8 @@ extension Provenance {
   init(_ source: SourceProvenance) {
     self.init(
       gitCommit: source.gitCommit, gitDiff: source.gitDiff, isDirty: source.gitDirty ?? false,
-      workdir: source.directory, software: source.gitBranch.map { ["git branch": $0] } ?? [:], hostname: source.host)
+      workdir: source.directory, software: source.gitBranch.map { ["git branch": $0] } ?? [:], hostname: source.host,
+      code: source.code)
   }
 }
 
@@ -166,7 +204,7 @@ extension SourceProvenance {
   init(_ kept: Provenance) {
     self.init(
       directory: kept.workdir, host: kept.hostname, gitCommit: kept.gitCommit, gitBranch: kept.software["git branch"],
-      gitDiff: kept.gitDiff, gitDirty: kept.gitCommit == nil ? nil : kept.isDirty)
+      gitDiff: kept.gitDiff, gitDirty: kept.gitCommit == nil ? nil : kept.isDirty, code: kept.code)
   }
 }
 

@@ -31,6 +31,12 @@ struct Pages: Sendable {
     addAssets(to: router)
     addLogin(to: router, renderer)
     addListings(to: router, renderer)
+    page(router, "/runs/compare", renderer) { call, frame, now in
+      let comparison = try await RunSetRoutes.compare(call)
+      var curves: [MetricSeries] = []
+      for run in comparison.runs { curves.append(try await curve(run.id.job, comparison.metric)) }
+      return renderer.compare(CompareContent(comparison: comparison, curves: curves), at: now, in: frame)
+    }
     page(router, "/runs/{run}", renderer) { call, frame, now in
       let content = try await runContent(call)
       return renderer.run(content, at: now, in: frame)

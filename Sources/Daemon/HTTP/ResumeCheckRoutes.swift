@@ -133,9 +133,8 @@ private struct ResumeCheckMaker {
     let replays = (1...2).map { number in
       JobSubmission(
         project: original.job.project, user: original.job.user,
-        spec: original.job.spec.replay(
-          number: number, of: run, from: checkpoint.id, step: checkpoint.step, data: data),
-        specText: original.specText, provenance: original.provenance)
+        spec: original.job.spec.replay(number: number, of: run, step: checkpoint.step, data: data),
+        specText: original.specText, provenance: original.provenance, startCheckpoint: checkpoint.id)
     }
     return NewResumeCheck(
       checkpoint: checkpoint.id, steps: request.steps, metric: metric, tolerance: tolerance,

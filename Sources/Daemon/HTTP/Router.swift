@@ -8,7 +8,7 @@ extension API {
   static let routes: [Route] =
     AdminRoutes.all + LeaseRoutes.all + NodeRoutes.all + DataRoutes.all + DataActionRoutes.all + JobRoutes.all
     + CheckpointRoutes.all
-    + RunRoutes.all + CurveRoutes.all + ResumeCheckRoutes.all
+    + RunRoutes.all + CurveRoutes.all + ResumeCheckRoutes.all + RunSetRoutes.all + RunWordRoutes.all + CodeRoutes.all
     + StreamRoutes.all
 
   /// The whole of HTTP: the API, its description, and the pages.

@@ -9,9 +9,11 @@ enum RunRoutes {
 
   static let all: [Route] = [
     Route(
-      method: .get, path: "/runs", access: .viewer, summary: "Runs, newest first", gives: Listing<JobView>.self
+      method: .get, path: "/runs", access: .viewer, summary: "Runs, newest first; with tag=WORD those that have it",
+      gives: Listing<JobView>.self
     ) { call in
       var filter = JobFilter()
+      filter.tag = call.query("tag")
       filter.project = call.projectFilter
       let records = try await call.services.store.jobs(filter, limit: 1000)
       return try await .json(
@@ -41,7 +43,11 @@ enum RunRoutes {
 
   /// The run that the path names: `17`, `run-17` or `job-17`.
   static func find(_ call: Call, _ name: String) async throws -> RunID {
-    let text = try call.parameter(name)
+    try await find(call, text: call.parameter(name))
+  }
+
+  /// The run that `text` means.
+  static func find(_ call: Call, text: String) async throws -> RunID {
     guard let id = RunID(text: text) ?? JobID(text: text)?.run else {
       throw APIFailure(.notFound, "'\(text)' names no run: write its number, as in 17 or run-17")
     }
@@ -98,9 +104,9 @@ extension RunView {
             memory: node.facts.memory, software: node.facts.other))
       }
     }
-    return RunView(
+    var view = RunView(
       id: id, job: try await JobView.build(id.job, services),
-      attempts: try await AttemptView.build(run.attempts, services),
+      attempts: try await RunFacts(services, nodes).attempts(of: run),
       checkpoints: try await CheckpointView.build(run.checkpoints, latest: run.job.latestCheckpoint, services),
       metrics: summaries.map {
         MetricSummary(
@@ -108,11 +114,13 @@ extension RunView {
           lastValue: $0.lastValue)
       },
       provenance: RunProvenance(
-        jobFile: run.specText, source: SourceProvenance(run.provenance),
+        jobFile: run.shownText, source: SourceProvenance(run.provenance),
         datasets: run.datasets.map { DatasetRef(name: $0.name, version: $0.version, contentID: $0.contentID) },
         seed: run.job.spec.seed, nodes: facts),
       stepsRedone: try await store.stepsRedone(of: id.job),
       handoffs: Handoff.all(of: try await store.moments(of: id.job)),
       resumeChecks: try await ResumeCheckView.all(of: id, services))
+    try await RunFacts(services, nodes).complete(&view, run)
+    return view
   }
 }

@@ -69,7 +69,8 @@ extension AttemptView {
         lastSave: plan.map { plan in
           LastSaveForecast(at: end - plan.lead, doneBy: plan.doneBefore.map { end - $0 })
         },
-        checkpointTrouble: record.state == .ended ? nil : services.progress.checkpointTrouble(of: record.id))
+        checkpointTrouble: record.state == .ended ? nil : services.progress.checkpointTrouble(of: record.id),
+        resumedFromRun: record.resumeRun == record.job.run ? nil : record.resumeRun)
     }
   }
 }

@@ -150,6 +150,9 @@ extension AttemptDriver {
       services.progress.note(.init(lead: lead, doneBefore: doneBefore), for: attempt.id, rank: rank)
       services.hub.publish(.job(attempt.job))
     }
+    if case .environment(let found) = entry.event {
+      _ = try await services.store.recordEnvironment(attempt.id, node: targets[rank].id, found, by: epoch)
+    }
     try await noteTrouble(entry.event, from: rank)
     if case .staged(_, _, let took, let brought, _) = entry.event {
       _ = try await services.store.recordStaging(
@@ -245,6 +248,7 @@ extension AgentEvent {
     case .checkpointDelayed: "checkpointDelayed"
     case .checkpointRejected: "checkpointRejected"
     case .lastSavePlanned: "lastSavePlanned"
+    case .environment: "environment"
     case .stopping: "stopping"
     case .rankEnded: "rankEnded"
     case .mpiDaemonWanted: "mpiDaemonWanted"

@@ -1,5 +1,6 @@
 import Domain
 import Launching
+import ObjectStorage
 import Store
 import Wire
 
@@ -37,7 +38,7 @@ struct Briefing {
     let exchange = ExchangeOrder.random()
     wish = Lending.Wish(
       lease: lease.id, leaseEnd: lease.period.end, datasets: datasets, takers: nodes.map(\.id), exchange: exchange)
-    brief = AttemptBrief(
+    var brief = AttemptBrief(
       attempt: attempt.id, job: attempt.job, number: attempt.number, controllerEpoch: epoch.rawValue, spec: job.spec,
       placement: attempt.placement, addresses: nodes.map(\.request.address),
       datasets: datasets, resume: resume,
@@ -45,6 +46,11 @@ struct Briefing {
       leaseEnd: lease.period.end,
       lastSave: try await store.lastSaveLead(of: attempt.job), exchange: exchange,
       pinned: try await store.wantedContent(on: attempt.lease))
+    brief.code = try await store.code(of: attempt.job).map { code in
+      CodeOrder(
+        key: ObjectLayout.blob(sha256: code.sha256), sha256: code.sha256, bytes: code.bytes, folder: code.folder)
+    }
+    self.brief = brief
   }
 }
 

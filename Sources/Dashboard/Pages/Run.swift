@@ -104,6 +104,12 @@ struct RunModel {
     }
   }
 
+  struct Note {
+    let author: String
+    let at: Moment
+    let text: String
+  }
+
   let runID: String
   let job: JobRow
   let attemptCount: Int
@@ -125,6 +131,13 @@ struct RunModel {
   let checkpoints: [Checkpoint]
   let noCheckpoint: Empty?
   let provenance: ProvenanceModel
+  let tags: String?
+  let startedFrom: String?
+  let reproduces: String?
+  let reproducesLink: String?
+  let cost: String?
+  let notes: [Note]
+  let hasNotes: Bool
 
   init(_ content: RunContent, _ now: Timestamp) {
     let run = content.run
@@ -161,7 +174,9 @@ struct RunModel {
         number: attempt.number, badge: Badge(attempt), leaseName: attempt.leaseName,
         nodeNames: attempt.nodes.map(\.name).joined(separator: ", "), began: Moment(attempt.createdAt),
         ended: attempt.endedAt.map(Moment.init), lasted: age(attempt.createdAt, at: attempt.endedAt ?? now),
-        resumed: attempt.resumedFromStep.map { "step " + grouped($0) } ?? "the beginning",
+        resumed: attempt.resumedFromStep.map {
+          "step " + grouped($0) + (attempt.resumedFromRun.map { " of \($0)" } ?? "")
+        } ?? "the beginning",
         redone: grouped(content.redone[attempt.number] ?? 0), detail: attempt.detail)
     }
     noAttempt =
@@ -184,6 +199,17 @@ struct RunModel {
         title: "No checkpoint yet", advice: "Ask a running job for one:",
         command: "baton checkpoint \(run.job.id)") : nil
     provenance = ProvenanceModel(run.provenance)
+    tags = run.tags.flatMap { $0.isEmpty ? nil : $0.joined(separator: ", ") }
+    startedFrom = run.startedFrom.map { "step \(grouped($0.step)) of \($0.run)" }
+    reproduces = run.reproduces.map { "\($0)" }
+    reproducesLink = run.reproduces.map { "/runs/\($0.rawValue)" }
+    let held = run.attempts.compactMap(\.cost).reduce(AttemptCost(nodeSeconds: 0, gpuSeconds: 0), +)
+    cost =
+      held.nodeSeconds > 0
+      ? decimal(held.nodeSeconds / 3600, digits: 3) + " node hours"
+        + (held.gpuSeconds > 0 ? ", " + decimal(held.gpuSeconds / 3600, digits: 3) + " GPU hours" : "") : nil
+    notes = (run.notes ?? []).map { Note(author: $0.author, at: Moment($0.at), text: $0.text) }
+    hasNotes = !notes.isEmpty
   }
 }
 
@@ -215,8 +241,37 @@ struct ProvenanceModel {
   let hasDatasets: Bool
   let nodes: [Node]
   let hasNodes: Bool
+  let code: String?
+  let codeFacts: String?
+  let resolved: String?
+  let environments: [Environment]
+
+  struct Environment {
+    let places: String
+    let summary: String
+    let text: String
+
+    init(_ view: EnvironmentView) {
+      places = view.places.map { "attempt \($0.attempt) on \($0.node)" }.joined(separator: ", ")
+      summary =
+        ["cpu", "python", "blas"].compactMap { view.facts[$0] }.joined(separator: ", ")
+        + (view.packages.isEmpty ? "" : ", " + Domain.counted(view.packages.count, "package"))
+      let facts = view.facts.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+      let packages = view.packages.sorted { $0.key < $1.key }.map { "\($0.key)==\($0.value)" }
+      text = (facts + (packages.isEmpty ? [] : [""]) + packages).joined(separator: "\n")
+    }
+  }
 
   init(_ provenance: RunProvenance) {
+    let captured = provenance.source.code
+    code = captured?.sha256
+    codeFacts = captured.map { code in
+      "\(Domain.counted(code.files, "file")), \(code.bytes)"
+        + (code.leftOut.isEmpty
+          ? "" : "; not captured: " + code.leftOut.map { "\($0.path) (\($0.reason))" }.joined(separator: ", "))
+    }
+    resolved = provenance.resolved
+    environments = (provenance.environments ?? []).map(Environment.init)
     jobFile = provenance.jobFile
     commit = provenance.source.gitCommit
     branch = provenance.source.gitBranch

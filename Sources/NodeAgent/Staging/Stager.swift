@@ -19,6 +19,8 @@ struct Stager: Sendable {
     var pinned: Set<String> = []
     var nodeRank = 0
     var nodeCount = 1
+    /// Code, and the folder that becomes a copy of it.
+    var code: (order: CodeOrder, folder: String)?
 
     func name(_ dataset: DatasetOrder) -> ReplicaName { ReplicaName(dataset, rank: nodeRank, count: nodeCount) }
   }
@@ -104,6 +106,7 @@ struct Stager: Sendable {
         .restored(step: wishes.resume?.order.step ?? 0, bytes: ByteCount(resume.total), took: .now() - began))
     }
     try await Self.pool.run { try linkDatasets() }
+    try await unpackCode()
     return Done(bytes: there + total, brought: meter.brought)
   }
 
@@ -130,7 +133,7 @@ struct Stager: Sendable {
   /// Evicts what nobody needs where there is too little room; `diskTooSmall` where even that is not enough.
   private func makeRoom(_ missing: [Missing], _ resume: TransferPlan?) async throws {
     try await Self.pool.run {
-      var needed = wishes.reserve
+      var needed = wishes.reserve + (wishes.code?.order.bytes ?? .zero)
       for one in missing {
         // What an earlier try brought has its room.
         let before = Disk.allocated(replicas.partial(one.name)) + Disk.allocated(replicas.path(one.name))
@@ -306,6 +309,27 @@ struct Stager: Sendable {
       }
     }
     serve(plan, at: final)
+  }
+}
+
+// MARK: - The code
+
+extension Stager {
+  /// Makes the folder that ranks start in anew, from the tar that was captured; each byte of it is what was hashed then.
+  fileprivate func unpackCode() async throws {
+    guard let (code, folder) = wishes.code else { return }
+    let bytes = try await StoreReader(store: store).whole(code.key)
+    guard CodeArchive.sha256(of: bytes) == code.sha256 else { throw StagingFailure.corrupt(key: code.key) }
+    try await Transfer.pool.run {
+      // What a supervisor before this one left, which started no rank.
+      try Disk.removeTree(folder)
+      do {
+        try CodeArchive.write(try CodeArchive.files(of: bytes), to: folder)
+      } catch let fault as CodeArchive.Fault {
+        throw StagingFailure.failed("the captured code cannot be unpacked: \(fault)")
+      }
+      if !code.folder.isEmpty { try Disk.makeFolders("\(folder)/\(code.folder)") }
+    }
   }
 }
 

@@ -29,6 +29,6 @@ extension Stager.Wishes {
     self.init(
       datasets: order.datasets, resume: order.resume.map { ($0, folder.resume) }, links: folder.data,
       reserve: order.reserve + again, pinned: Set(order.pinned ?? []), nodeRank: order.nodeRank,
-      nodeCount: order.nodeAddresses.count)
+      nodeCount: order.nodeAddresses.count, code: order.code.map { ($0, folder.work) })
   }
 }

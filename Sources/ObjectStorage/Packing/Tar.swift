@@ -1,13 +1,22 @@
 /// The tar format, as far as shards need it: plain files, USTAR headers, PAX records for what does not fit in them.
 ///
 /// POSIX.1-2017, `pax`, "ustar Interchange Format" and "pax Extended Header". The same members always make the same
-/// bytes: no owner, no time, mode 644.
+/// bytes: no owner, no time, mode 644, or 755 for what is a program.
 public enum Tar {
   /// All is in blocks of this size.
   public static let blockSize = 512
 
   /// What stands before a member's content: its header, with a PAX header before it where its path or size needs one.
-  public static func header(path: String, size: Int64) -> [UInt8] {
+  public static func header(path: String, size: Int64, isExecutable: Bool = false) -> [UInt8] {
+    header(path: path, size: size, mode: isExecutable ? 0o755 : 0o644, link: nil)
+  }
+
+  /// The header of a symbolic link, which has no content.
+  public static func header(link path: String, target: String) -> [UInt8] {
+    header(path: path, size: 0, mode: 0o777, link: target)
+  }
+
+  private static func header(path: String, size: Int64, mode: Int64, link: String?) -> [UInt8] {
     let name = Array(path.utf8)
     var records: [UInt8] = []
     var shownName = name
@@ -22,12 +31,17 @@ public enum Tar {
       }
     }
     if size >= octalLimit { records += record("size", Array(String(size).utf8)) }
+    let target = Array((link ?? "").utf8)
+    if target.count > 100 { records += record("linkpath", target) }
     var bytes: [UInt8] = []
     if !records.isEmpty {
-      bytes += block(name: Array("PaxHeaders/member".utf8), prefix: [], size: Int64(records.count), type: "x")
+      bytes += block(
+        name: Array("PaxHeaders/member".utf8), prefix: [], size: Int64(records.count), type: "x", mode: 0o644)
       bytes += records + padding(after: Int64(records.count))
     }
-    bytes += block(name: shownName, prefix: prefix, size: size < octalLimit ? size : 0, type: "0")
+    bytes += block(
+      name: shownName, prefix: prefix, size: size < octalLimit ? size : 0, type: link == nil ? "0" : "2", mode: mode,
+      target: Array(target.prefix(100)))
     return bytes
   }
 
@@ -58,7 +72,9 @@ public enum Tar {
     return Array(String(length).utf8) + rest
   }
 
-  private static func block(name: [UInt8], prefix: [UInt8], size: Int64, type: Unicode.Scalar) -> [UInt8] {
+  private static func block(
+    name: [UInt8], prefix: [UInt8], size: Int64, type: Unicode.Scalar, mode: Int64, target: [UInt8] = []
+  ) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: blockSize)
     func put(_ field: [UInt8], at offset: Int) { bytes.replaceSubrange(offset..<offset + field.count, with: field) }
     func octal(_ value: Int64, _ digits: Int) -> [UInt8] {
@@ -66,13 +82,14 @@ public enum Tar {
       return [UInt8](repeating: UInt8(ascii: "0"), count: max(0, digits - text.count)) + text
     }
     put(name, at: 0)
-    put(octal(0o644, 7), at: 100)
+    put(octal(mode, 7), at: 100)
     put(octal(0, 7), at: 108)
     put(octal(0, 7), at: 116)
     put(octal(size, 11), at: 124)
     put(octal(0, 11), at: 136)
     put([UInt8](repeating: UInt8(ascii: " "), count: 8), at: 148)
     put([UInt8(type.value)], at: 156)
+    put(target, at: 157)
     put(Array("ustar".utf8) + [0] + Array("00".utf8), at: 257)
     put(octal(0, 7), at: 329)
     put(octal(0, 7), at: 337)
@@ -85,7 +102,7 @@ public enum Tar {
 /// Finds the plain files of a tar whose headers are handed to it: a value that says which bytes it wants next.
 ///
 /// Reads what GNU and BSD `tar` and Python write: USTAR, PAX, GNU long names; folders are passed over, links and devices
-/// refused.
+/// refused; links are members where they are asked for.
 public struct TarReader: Sendable {
   /// A plain file of a tar.
   public struct Member: Hashable, Sendable {
@@ -95,6 +112,10 @@ public struct TarReader: Sendable {
     public var size: Int64
     /// Where in the tar its content begins.
     public var offset: Int64
+    /// Whether its owner may execute it.
+    public var isExecutable = false
+    /// What it points to, where it is a symbolic link.
+    public var target: String?
   }
 
   /// What is next.
@@ -127,10 +148,15 @@ public struct TarReader: Sendable {
   private var found: [Member] = []
   private var nextPath: String?
   private var nextSize: Int64?
+  private var nextTarget: String?
   private var isOver = false
+  private let takesLinks: Bool
 
-  /// Reads a tar of `length` bytes.
-  public init(length: Int64) { self.length = length }
+  /// Reads a tar of `length` bytes; symbolic links are refused unless it `takesLinks`.
+  public init(length: Int64, takesLinks: Bool = false) {
+    self.length = length
+    self.takesLinks = takesLinks
+  }
 
   /// What is next.
   public mutating func next() throws(Fault) -> Step {
@@ -178,7 +204,14 @@ public struct TarReader: Sendable {
       let size = nextSize ?? stated
       let path = nextPath ?? Self.path(bytes)
       try pass(size, from: content)
-      found.append(Member(path: path.hasPrefix("./") ? String(path.dropFirst(2)) : path, size: size, offset: content))
+      let mode = Self.number(bytes[100..<108]) ?? 0
+      found.append(Member(path: Self.plain(path), size: size, offset: content, isExecutable: mode & 0o100 != 0))
+      forget()
+    case UInt8(ascii: "2") where takesLinks:
+      let path = nextPath ?? Self.path(bytes)
+      try pass(0, from: content)
+      let target = nextTarget ?? Self.text(bytes[157..<257])
+      found.append(Member(path: Self.plain(path), size: 0, offset: content, target: target))
       forget()
     case UInt8(ascii: "5"):
       try pass(0, from: content)
@@ -191,6 +224,7 @@ public struct TarReader: Sendable {
   private mutating func forget() {
     nextPath = nil
     nextSize = nil
+    nextTarget = nil
   }
 
   private mutating func pass(_ size: Int64, from content: Int64) throws(Fault) {
@@ -213,6 +247,7 @@ public struct TarReader: Sendable {
       let value = String(decoding: record[(equals + 1)...], as: UTF8.self)
       switch String(decoding: record[..<equals], as: UTF8.self) {
       case "path": nextPath = value
+      case "linkpath": nextTarget = value
       case "size":
         guard let size = Int64(value) else { throw fault("a size that is no number") }
         nextSize = size
@@ -220,6 +255,8 @@ public struct TarReader: Sendable {
       }
     }
   }
+
+  private static func plain(_ path: String) -> String { path.hasPrefix("./") ? String(path.dropFirst(2)) : path }
 
   private static func text(_ field: ArraySlice<UInt8>) -> String {
     String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
