@@ -106,6 +106,7 @@ extension LauncherSpec {
   /// The daemon that `mpirun` wants on the node of `share`.
   public func mpiDaemon(_ command: [String], on share: NodeShare) -> HelperLaunch {
     HelperLaunch(
-      name: "orted", ending: .byItself, command: command, defaults: defaults(on: share), variables: ["CUDA_VISIBLE_DEVICES": ""])
+      name: "orted", ending: .byItself, command: command, defaults: defaults(on: share),
+      variables: ["CUDA_VISIBLE_DEVICES": ""])
   }
 }

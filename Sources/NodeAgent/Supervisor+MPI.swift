@@ -68,7 +68,8 @@ extension Supervisor {
   private func startDaemon(_ command: [String]) throws {
     guard let mpi, terminated == nil else { return }
     let launch = order.launcher.mpiDaemon(command, on: mpi.share)
-    helpers.append(Helper(name: launch.name, pid: try startHelper(launch, mpi.variables(of: launch)), ending: launch.ending))
+    helpers.append(
+      Helper(name: launch.name, pid: try startHelper(launch, mpi.variables(of: launch)), ending: launch.ending))
   }
 
   /// Takes what Open MPI's processes on this node ask for.

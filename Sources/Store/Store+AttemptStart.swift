@@ -72,7 +72,7 @@ extension Store {
   }
 
   /// What the next attempt of job `j` resumes from; NULL where it begins anew.
-  static let resumed: SQL = 
+  static let resumed: SQL =
     """
     coalesce(j.latest_checkpoint_id, (SELECT r.start_checkpoint_id FROM run r WHERE r.job_id = j.id))
     """
