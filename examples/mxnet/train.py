@@ -160,7 +160,14 @@ def main():
     trainer.resume()
     path = os.environ.get("BATON_METRICS", "")
     metrics = open(path, "a", encoding="ascii") if path and trainer.rank == 0 else None
-    return trainer.train(wishes, metrics)
+    code = trainer.train(wishes, metrics)
+    if code == SAVED:
+        # Nobody leaves before all have what they need of the servers: those end with the ranks of their node. What
+        # MXNet does at a process's end needs the scheduler, which may be gone by then.
+        trainer.store._barrier()
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":
