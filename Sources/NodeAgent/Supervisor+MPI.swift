@@ -106,6 +106,7 @@ extension Supervisor {
         .merging(OpenMPI.rankVariables(session: mpi.session.path)) { $1 }
       // What is told to a rank of this node holds, also where Open MPI hands on what mpirun was told on another.
       ranks.append(try start(rank, own.merging(variables) { ours, _ in ours }))
+      ranks.sort { $0.rank < $1.rank }
       if mpi.launches.isEmpty { ranksStarted() }
     } catch {
       failToLaunch("\(error)")

@@ -121,7 +121,10 @@ def main():
     trainer.resume()
     path = os.environ.get("BATON_METRICS", "")
     metrics = open(path, "a", encoding="ascii") if path and trainer.world.rank == 0 else None
-    return trainer.train(wishes, metrics)
+    status = trainer.train(wishes, metrics)
+    # Before the exit: with -m mpi4py an exit code that is not 0 is an MPI_Abort, unless all is over by then.
+    MPI.Finalize()
+    return status
 
 
 if __name__ == "__main__":
