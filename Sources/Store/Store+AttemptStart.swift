@@ -41,7 +41,7 @@ extension Store {
       SELECT j.project_id, \(Self.resumed) AS checkpoint
       FROM job j
       WHERE j.id = \(start.job) AND j.state IN ('PENDING', 'LEASE_WAIT') AND j.cancel_requested_at IS NULL
-        AND NOT \(Self.isUnsettled) FOR UPDATE OF j
+        AND NOT \(Self.isUnsettled) FOR UPDATE
       """)
     guard let job else { return nil }
     var found = JobAtStart(project: try job.get("project_id"), checkpoint: try job.get("checkpoint"))

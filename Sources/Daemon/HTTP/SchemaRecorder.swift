@@ -57,7 +57,8 @@ private final class SchemaRecording {
       schemas[name] = .object(["type": .string("string"), "enum": .array(words.map(JSONValue.string))])
       return (reference, first as? T)
     }
-    if let sample = samples[name] as? T { return (reference, sample) }
+    // In two steps: nothing, cast to an optional, would be one.
+    if let known = samples[name], let sample = known as? T { return (reference, sample) }
     if underWay.contains(name) { return (reference, nil) }
     underWay.insert(name)
     defer { underWay.remove(name) }
