@@ -61,7 +61,9 @@ import Wire
       #expect(shown.output.contains("RESUME CHECK") && shown.output.contains("within tolerance"))
       // A replay is a run of its own, which begins at the checkpoint and leaves nothing behind that holds it.
       let replay = try await s.client.run("\(try #require(run.resumeChecks?.last?.replays.first).job)")
-      #expect(replay.attempts.map(\.resumedFromStep) == [20] && replay.job.state == .cancelled)
+      #expect(replay.attempts.map(\.resumedFromStep) == [20])
+      // It has ten more steps, and may do them before it hears that nobody wants them.
+      #expect([.cancelled, .completed].contains(replay.job.state))
       #expect(run.checkpoints.first { $0.step == 20 }?.pins?.isEmpty ?? true)
     }
   }
