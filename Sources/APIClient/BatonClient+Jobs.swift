@@ -1,9 +1,9 @@
 public import Wire
 
 extension BatonClient {
-  /// The jobs that are not over, or all of them; only those in `state` where one is given.
-  public func jobs(all: Bool = false, state: String? = nil) async throws -> Listing<JobView> {
-    try await answer(.get("jobs", query: [("all", all ? "true" : nil), ("state", state)]))
+  /// The jobs that are not over, or all of them; only those in `state` where one is given, or all of a group.
+  public func jobs(all: Bool = false, state: String? = nil, group: String? = nil) async throws -> Listing<JobView> {
+    try await answer(.get("jobs", query: [("all", all ? "true" : nil), ("state", state), ("group", group)]))
   }
 
   /// Submits a job.

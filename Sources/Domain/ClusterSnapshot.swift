@@ -10,15 +10,19 @@ public struct ClusterSnapshot: Hashable, Sendable {
   public var waiting: [WaitingJob]
   /// Every attempt that is not over.
   public var attempts: [LiveAttempt]
+  /// Every group that has a limit and jobs that are not over.
+  public var groups: [GroupSnapshot]
 
   /// Puts a snapshot together; order does not matter to any decision.
   public init(
-    nodes: [NodeSnapshot] = [], leases: [LeaseSnapshot] = [], waiting: [WaitingJob] = [], attempts: [LiveAttempt] = []
+    nodes: [NodeSnapshot] = [], leases: [LeaseSnapshot] = [], waiting: [WaitingJob] = [], attempts: [LiveAttempt] = [],
+    groups: [GroupSnapshot] = []
   ) {
     self.nodes = nodes
     self.leases = leases
     self.waiting = waiting
     self.attempts = attempts
+    self.groups = groups
   }
 }
 
@@ -96,11 +100,13 @@ public struct WaitingJob: Hashable, Sendable {
   public var spec: JobSpec
   /// What it needs besides running: learned or assumed.
   public var needs: StartNeeds
+  /// The group that it is of.
+  public var group: JobGroupID?
 
   /// Puts a waiting job together.
   public init(
     id: JobID, project: ProjectID, state: JobState = .pending, submittedAt: Timestamp, spec: JobSpec,
-    needs: StartNeeds = StartNeeds()
+    needs: StartNeeds = StartNeeds(), group: JobGroupID? = nil
   ) {
     self.id = id
     self.project = project
@@ -108,6 +114,7 @@ public struct WaitingJob: Hashable, Sendable {
     self.submittedAt = submittedAt
     self.spec = spec
     self.needs = needs
+    self.group = group
   }
 }
 

@@ -25,6 +25,8 @@ public enum Refusal: Error, Hashable, Sendable, Codable {
   case tooFewGPUs(wanted: Int, most: Int)
   /// Another job is to be placed first, and waits for the same nodes.
   case behind(job: JobID)
+  /// So many jobs of its group as may hold nodes at a time do.
+  case groupFull(group: JobGroupID, most: Int)
   /// A person holds it.
   case held
 }
@@ -44,6 +46,7 @@ extension Refusal {
     case .diskTooSmall: "DiskTooSmall"
     case .tooFewGPUs: "TooFewGPUs"
     case .behind: "Priority"
+    case .groupFull: "GroupLimit"
     case .held: "Held"
     }
   }
@@ -76,6 +79,8 @@ extension Refusal: CustomStringConvertible {
       "the job wants \(counted(wanted, "GPU")) a node, and no node of the lease has more than \(most)"
     case .behind(let job):
       "\(job) goes first"
+    case .groupFull(let group, let most):
+      "\(counted(most, "job")) of \(group) may hold nodes at a time, and so many do"
     case .held:
       "held by a person: release it with `baton job release`"
     }

@@ -16,8 +16,10 @@ final class IssueLog {
 
   /// Notes `message` at a place.
   func add(_ message: String, line: Int, column: Int) {
-    guard issues.count < Self.most else { return }
-    issues.append(JobFileError.Issue(line: line, column: column, message: message))
+    let issue = JobFileError.Issue(line: line, column: column, message: message)
+    // A file that makes many jobs is read many times.
+    guard issues.count < Self.most, !issues.contains(issue) else { return }
+    issues.append(issue)
   }
 
   /// What was noted, in the order of the file.

@@ -11,10 +11,10 @@ struct Level {
     name: "",
     known: [
       "name", "priority", "tags", "description", "resources", "time", "lease", "env", "data", "requirements", "setup",
-      "launcher", "batch", "run", "resume", "checkpoint", "retry", "seeds",
+      "launcher", "batch", "run", "resume", "checkpoint", "retry", "seeds", "array", "matrix", "at_most",
     ],
     planned: [
-      "project", "workdir", "code", "secrets", "image", "array", "matrix", "depends_on", "metrics", "notify",
+      "project", "workdir", "code", "secrets", "image", "depends_on", "metrics", "notify",
     ])
   static let resources = Level(
     name: "resources", known: ["nodes", "gpus_per_node", "node_type", "local_disk"],

@@ -5,14 +5,22 @@ internal import Yams
 ///
 /// `fileName` only stands in messages. Throws everything that is wrong at once, each with its line and column: unknown
 /// and repeated keys, wrong types, values out of range. Where the text is no YAML at all, or has a key twice, that is
-/// the only thing it tells. Reads nothing but `text`; whether data sets, leases and node types exist is not its matter.
+/// the only thing it tells. Reads nothing but `text`; whether data sets, leases and node types exist is not its matter. A file
+/// with an `array` or a `matrix` makes jobs of its own (`parseJobFileMembers`) and is refused here.
 public func parseJobFile(_ text: String, fileName: String) throws(JobFileError) -> JobSpec {
   let log = IssueLog()
-  let spec = YAMLTree.read(text, log)
-    .flatMap { Section($0, .top, log) }
-    .flatMap { JobFileReader(top: $0).spec() }
+  let spec = YAMLTree.read(text, log).flatMap { readJobSpec($0, log) }
   guard let spec, log.issues.isEmpty else { throw JobFileError(fileName: fileName, issues: log.sorted) }
   return spec
+}
+
+/// The spec of the tree `root`; nil only where something is in the log.
+func readJobSpec(_ root: Node, _ log: IssueLog) -> JobSpec? {
+  guard let top = Section(root, .top, log) else { return nil }
+  if let node = ["array", "matrix", "at_most"].compactMap({ top.node($0) }).first {
+    log.add("a file with an array or a matrix makes a group of jobs, and one job is wanted here", at: node.mark)
+  }
+  return JobFileReader(top: top).spec()
 }
 
 /// Reads the sections of one file, each into its part of the spec.

@@ -23,7 +23,7 @@ struct SetupReader {
     case .scalar:
       guard let text = top.text(of: node, "setup", longest: 100_000) else { return nil }
       do { words = try commandWords(text) } catch {
-        top.log.add("setup: \(error.description)", at: node.mark)
+        top.log.add(error.description(of: "setup"), at: node.mark)
         return nil
       }
     default:

@@ -8,6 +8,8 @@ struct Board {
   private var occupancy: Occupancy
   /// By lease, the first job of the queue that waits for its busy nodes.
   private var firstInLine: [LeaseID: JobID] = [:]
+  /// Groups that have a limit, with what runs of them.
+  private var groups: [JobGroupID: GroupSnapshot]
 
   init(_ snapshot: ClusterSnapshot, at now: Timestamp) {
     self.now = now
@@ -17,12 +19,17 @@ struct Board {
       .filter { !$0.state.isFinal }
       .sorted { ($0.period.start, $0.id) < ($1.period.start, $1.id) }
     occupancy = Occupancy(snapshot.attempts)
+    groups = Dictionary(snapshot.groups.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// What the round says to `job`, given what it has decided before.
   func decision(on job: WaitingJob) -> Decision {
     guard job.state.isWaiting else { return Decision(job: job, judgements: [], outcome: .waits(.held, nil)) }
     let judgements = leases.open(to: job).map { judge(job, in: $0) }
+    if let group = job.group.flatMap({ groups[$0] }), group.running >= group.atMost {
+      return Decision(
+        job: job, judgements: judgements, outcome: .waits(.groupFull(group: group.id, most: group.atMost), nil))
+    }
     return Decision(job: job, judgements: judgements, outcome: outcome(of: job, judgements))
   }
 
@@ -30,11 +37,15 @@ struct Board {
   mutating func note(_ decision: Decision) {
     switch decision.outcome {
     case .starts(_, let placement):
+      if let group = decision.job.group { groups[group]?.running += 1 }
       occupancy.take(placement)
       for id in placement.nodes {
         guard let node = nodes[id] else { continue }
         occupancy.take(decision.job.diskNeeded(missing: decision.job.missingData(besides: node.replicas)), of: id)
       }
+    case .waits(.groupFull, _):
+      // It waits for its own group, and keeps nobody from any node.
+      break
     case .waits:
       for judgement in decision.judgements {
         guard case .refuses(.nodesBusy) = judgement.answer else { continue }

@@ -54,7 +54,7 @@ extension Refusal {
   private var hopelessness: Int {
     switch self {
     case .nodesBusy: 0
-    case .behind: 1
+    case .behind, .groupFull: 1
     case .leaseNotStarted: 2
     case .nodesUnavailable: 3
     case .diskTooSmall: 4
@@ -77,7 +77,7 @@ extension Refusal {
     case .leaseNotStarted(_, let startsIn): startsIn.microseconds
     case .leaseTooShort(_, let needed, let remaining): (needed - remaining).microseconds
     case .behind(let job): job.rawValue
-    case .noLease, .leaseUnknown, .leaseEnding, .held: 0
+    case .noLease, .leaseUnknown, .leaseEnding, .groupFull, .held: 0
     }
   }
 

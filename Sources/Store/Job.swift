@@ -65,6 +65,8 @@ public struct JobSubmission: Hashable, Sendable {
   public var startCheckpoint: CheckpointID?
   /// The run that it does again.
   public var reproduces: RunID?
+  /// Where it stands in a group; set by whoever submits that.
+  var place: JobGroupPlace?
 
   /// A job.
   public init(
@@ -128,12 +130,15 @@ public struct JobRecord: Hashable, Sendable {
   public var lease: LeaseID?
   /// When somebody asked for its end while it had an attempt.
   public var cancelRequestedAt: Timestamp?
+  /// Where it stands in its group.
+  public var place: JobGroupPlace?
 
   static let columns: SQL = """
     j.id, j.project_id, p.name AS project_name, j.user_id, u.name AS user_name, j.state, j.reason, j.reason_detail,
     j.spec, j.submitted_at, j.started_at, j.ended_at, j.exit_code, j.latest_checkpoint_id, c.step AS latest_step,
     j.running_seconds + coalesce(extract(epoch FROM clock_timestamp() - a.running_at)::double precision, 0) AS ran,
     j.restarts, j.cancel_requested_at, a.id AS attempt_id, a.lease_id,
+    j.group_id, j.group_index, j.group_values,
     coalesce((SELECT max(n.number) FROM attempt n WHERE n.job_id = j.id), 0) AS attempts
     """
 
@@ -165,6 +170,9 @@ public struct JobRecord: Hashable, Sendable {
     attempt = try row.get("attempt_id")
     lease = try row.get("lease_id")
     cancelRequestedAt = try row.get("cancel_requested_at")
+    if let group = try row.get("group_id", as: JobGroupID?.self) {
+      place = JobGroupPlace(group: group, index: try row.get("group_index"), values: try row.json("group_values"))
+    }
   }
 }
 
@@ -176,6 +184,8 @@ public struct JobFilter: Hashable, Sendable {
   public var user: UserID?
   /// Only those in one of these states.
   public var states: Set<JobState>?
+  /// Only those of this group.
+  public var group: JobGroupID?
   /// Only those with a smaller number: the next page.
   public var before: JobID?
   /// Only those that have this word.

@@ -42,7 +42,7 @@ extension Store {
   }
 
   /// Job, run and the line of the audit log in one statement, since a submission waits for each; nil for a known key.
-  private func insertJob(
+  func insertJob(
     _ submission: JobSubmission, by actor: Actor, in transaction: PostgresTransaction
   ) async throws -> JobID? {
     let state: JobState = submission.isHeld ? .held : .pending
@@ -50,10 +50,12 @@ extension Store {
     return try await transaction.first(
       """
       WITH j AS (
-        INSERT INTO job (project_id, user_id, name, state, reason, priority, spec, spec_text, submission_key)
+        INSERT INTO job (project_id, user_id, name, state, reason, priority, spec, spec_text, submission_key, group_id,
+          group_index, group_values)
         VALUES (\(submission.project), \(submission.user), \(submission.spec.name), \(state),
           \(submission.isHeld ? "Held" : nil), \(submission.spec.priority), \(JSON.text(submission.spec)),
-          \(submission.specText), \(submission.key))
+          \(submission.specText), \(submission.key), \(submission.place?.group), \(submission.place?.index),
+          \(JSON.text(submission.place?.values ?? [:]))::jsonb)
         ON CONFLICT (user_id, submission_key) DO NOTHING
         RETURNING id, project_id
       ), r AS (
@@ -79,7 +81,7 @@ extension Store {
     )?.get("id")
   }
 
-  private func pinDatasets(
+  func pinDatasets(
     of job: JobID, _ submission: JobSubmission, in transaction: PostgresTransaction
   ) async throws {
     for wanted in submission.spec.data {
@@ -120,6 +122,7 @@ extension Store {
       WHERE (\(filter.project)::bigint IS NULL OR j.project_id = \(filter.project)::bigint)
         AND (\(filter.user)::bigint IS NULL OR j.user_id = \(filter.user)::bigint)
         AND (\(filter.states?.names)::text[] IS NULL OR j.state = ANY (\(filter.states?.names)::text[]))
+        AND (\(filter.group)::bigint IS NULL OR j.group_id = \(filter.group)::bigint)
         AND (\(filter.before)::bigint IS NULL OR j.id < \(filter.before)::bigint)
         AND (\(filter.tag)::text IS NULL
           OR EXISTS (SELECT 1 FROM run_tag t WHERE t.job_id = j.id AND t.tag = \(filter.tag)::text))

@@ -9,7 +9,7 @@ extension Store {
   private static let stagingsThatCount = 20
 
   static let waitingColumns: SQL = """
-    j.id, j.project_id, j.state, j.submitted_at, j.spec, coalesce(l.bytes, 0) AS restore_bytes, d.largest, s.saves,
+    j.id, j.project_id, j.state, j.submitted_at, j.spec, j.group_id, coalesce(l.bytes, 0) AS restore_bytes, d.largest, s.saves,
     s.uploads, s.sizes
     """
 
@@ -100,7 +100,7 @@ extension WaitingJob {
     self.init(
       id: try row.get("id"), project: try row.get("project_id"), state: try row.get("state"),
       submittedAt: try row.get("submitted_at"), spec: spec,
-      needs: try StartNeeds(row: row, spec: spec, data: data, assumed: assumed))
+      needs: try StartNeeds(row: row, spec: spec, data: data, assumed: assumed), group: try row.get("group_id"))
   }
 }
 

@@ -4,7 +4,7 @@ import Postgres
 extension Store {
   /// Everything that a scheduling round looks at, as it was at one moment, and which moment that was.
   ///
-  /// Seven statements in one repeatable-read transaction. What a job needs is learned from what it and others needed
+  /// Eight statements in one repeatable-read transaction. What a job needs is learned from what it and others needed
   /// (`StartNeeds.init(row:)`). A node's free room is what was measured less a fiftieth of its disk, and less what attempts that are
   /// STAGING on it may still write: nothing of that counts as written before it is there as a whole.
   public func snapshot() async throws -> (snapshot: ClusterSnapshot, takenAt: Timestamp) {
@@ -12,7 +12,8 @@ extension Store {
       let takenAt: Timestamp = try await transaction.one("SELECT clock_timestamp() AS now").get("now")
       let snapshot = ClusterSnapshot(
         nodes: try await nodeSnapshots(in: transaction), leases: try await leaseSnapshots(in: transaction),
-        waiting: try await waitingJobs(in: transaction), attempts: try await liveAttempts(in: transaction))
+        waiting: try await waitingJobs(in: transaction), attempts: try await liveAttempts(in: transaction),
+        groups: try await limitedGroups(in: transaction))
       return (snapshot, takenAt)
     }
   }

@@ -108,6 +108,8 @@ public struct JobView: Hashable, Sendable, Codable {
   /// True where the program saves by itself and cannot be asked to: what it computed after its newest save is computed
   /// again in the next lease.
   public var savesByItself: Bool?
+  /// Where it stands in the group that its file made.
+  public var member: GroupMemberView?
 
   /// How far staging is.
   public struct StagingProgress: Hashable, Sendable, Codable {
@@ -128,7 +130,7 @@ public struct JobView: Hashable, Sendable, Codable {
     id: JobID, name: String, project: String, user: String, state: JobState, reason: String, reasonDetail: String?,
     priority: Int, nodes: Int, submittedAt: Timestamp, startedAt: Timestamp?, endedAt: Timestamp?, exitCode: Int?,
     attempt: AttemptView?, checkpointStep: Int?, checkpointAt: Timestamp?, lastStep: Int?, staging: StagingProgress?,
-    loss: Loss? = nil, handoff: Handoff? = nil, nodesMost: Int? = nil
+    loss: Loss? = nil, handoff: Handoff? = nil, member: GroupMemberView? = nil, nodesMost: Int? = nil
   ) {
     self.id = id
     self.name = name
@@ -151,6 +153,7 @@ public struct JobView: Hashable, Sendable, Codable {
     self.loss = loss
     self.handoff = handoff
     self.nodesMost = nodesMost
+    self.member = member
   }
 
   /// Nodes asked for, as in the job file: `4`, or `2-8`.
@@ -288,13 +291,18 @@ public struct JobAnswer: Hashable, Sendable, Codable {
   public var text: [String]
   /// Whether the job existed before (same submission key).
   public var existed: Bool
+  /// The group, where the file made one; then `job` is nil.
+  public var group: GroupView?
 
   /// An answer.
-  public init(job: JobView?, explanation: Explanation?, text: [String], existed: Bool = false) {
+  public init(
+    job: JobView?, explanation: Explanation?, text: [String], existed: Bool = false, group: GroupView? = nil
+  ) {
     self.job = job
     self.explanation = explanation
     self.text = text
     self.existed = existed
+    self.group = group
   }
 }
 

@@ -41,6 +41,7 @@ import Wire
     "admin doctor --json", "lab up --nodes 2 --gpus 4 --disk 500MB", "lab down --keep-logs --lab /tmp/x",
     "lab status --json", "lab warden --lab /tmp/x", "lab demo --data d --job j --result r --no-keep", "exit-codes",
     "queue --config /tmp/client.json",
+    "queue --group group-3 --json", "cancel group-3 --now", "submit a.yaml --yes",
   ]) func understands(_ words: String) throws {
     _ = try Baton.parseAsRoot(words.split(separator: " ").map(String.init))
   }

@@ -8,7 +8,9 @@ struct JobList: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
     abstract: "List jobs that are not over.",
-    discussion: Help.examples("baton queue", "baton queue --all --state FAILED", "baton job list --json"),
+    discussion: Help.examples(
+      "baton queue", "baton queue --all --state FAILED", "baton queue --group group-3   (of an array or a matrix)",
+      "baton job list --json"),
     aliases: ["ls"])
 
   @Flag(name: [.short, .long], help: "Those that are over as well.")
@@ -17,9 +19,13 @@ struct JobList: AsyncParsableCommand {
   @Option(help: "Only those in this state, as in RUNNING.", completion: .list(JobState.allCases.map(\.rawValue)))
   var state: String?
 
+  @Option(help: ArgumentHelp("All jobs of this group, over or not, each in a row of its own.", valueName: "group"))
+  var group: String?
+
   @OptionGroup var global: GlobalOptions
 
   func validate() throws {
+    if group != nil, all || state != nil { throw ValidationError("--group lists all of a group, whatever their state") }
     guard let state, JobState(rawValue: state.uppercased()) == nil else { return }
     throw ValidationError(
       "--state \(state): a state is one of \(JobState.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -27,10 +33,10 @@ struct JobList: AsyncParsableCommand {
 
   func run() async throws {
     try await global.withClient { client, context in
-      let jobs = try await client.jobs(all: all, state: state?.uppercased())
+      let jobs = try await client.jobs(all: all, state: state?.uppercased(), group: group)
       try context.show(jobs) {
         context.table(
-          JobText.queue(jobs.items, context.times(jobs.now)),
+          JobText.queue(jobs.items, context.times(jobs.now), isCompact: group == nil),
           empty: all
             ? "no jobs yet: submit one with `baton submit FILE`" : "no jobs in the queue (--all shows old ones)")
       }

@@ -14,6 +14,7 @@ struct Submit: AsyncParsableCommand {
       "baton submit train.yaml",
       "baton submit train.yaml --name try-2 --priority 80     (0 to 100, higher goes first)",
       "baton submit train.yaml --test-only                    (would it start, and if not, why)",
+      "baton submit sweep.yaml --yes                          (an array or a matrix, however many jobs it makes)",
       "baton submit train.yaml --wait                         (exit status: baton help exit-codes)",
       "baton submit tune.yaml --from-checkpoint run-17@300    (start from what another run saved)"),
     aliases: ["launch", "apply", "sbatch", "batch"])
@@ -53,6 +54,9 @@ struct Submit: AsyncParsableCommand {
   @Flag(help: "Wait until the job is over; the exit status says how it ended.")
   var wait = false
 
+  @Flag(help: "Do not ask before many jobs of an array or a matrix are submitted.")
+  var yes = false
+
   @Option(
     help: ArgumentHelp("Wait no longer than this; then the exit status is 101 or 104.", valueName: "duration"),
     transform: Checked.span)
@@ -73,6 +77,7 @@ struct Submit: AsyncParsableCommand {
       key: Self.newKey(), environment: environment, host: ProcessInfo.processInfo.hostName)
     let code = noCode || testOnly ? nil : await CodeCollector(folder: folder, environment: environment).pack()
     try await global.withClient { client, context in
+      try await confirm(prepared, client, context)
       var request = prepared
       if let code {
         try await code.send(client)
@@ -80,6 +85,11 @@ struct Submit: AsyncParsableCommand {
         if let warning = code.warning { context.console.note(warning) }
       }
       var answer = try await client.submit(request)
+      if let group = answer.group {
+        if !wait || !context.json { try context.show(answer) { context.prose(GroupText.submitted(group)) } }
+        if wait { try await GroupWait(client: client, context: context).wait(for: group) }
+        return
+      }
       // The job is in; that its explanation cannot be had right now is no failure of the submission.
       if let job = answer.job, !testOnly, let why = try? await client.explain("\(job.id)") {
         answer = JobAnswer(job: why.job ?? job, explanation: why.explanation, text: why.text, existed: answer.existed)
@@ -94,6 +104,28 @@ struct Submit: AsyncParsableCommand {
       let status = ExitStatus(following: end)
       if status != .success { throw CommandFailure(status) }
     }
+  }
+
+  /// Says how many jobs a file with an array or a matrix makes, before it makes them, and asks where they are many.
+  private func confirm(_ request: SubmitRequest, _ client: BatonClient, _ context: Context) async throws {
+    guard !testOnly, Self.makesGroup(request.file) else { return }
+    var test = request
+    test.testOnly = true
+    guard let count = try await client.submit(test).text.first else { return }
+    if !context.json { context.console.note("submits " + count.prefix { $0 != ";" }) }
+    guard !yes, let number = Int(count.prefix { $0.isNumber }), number > Self.manyJobs else { return }
+    guard context.console.canAsk else {
+      throw CommandFailure(.usage, "\(number) jobs are many: say --yes to submit them")
+    }
+    guard context.console.ask("submit \(number) jobs?") else { throw CommandFailure(.usage, "nothing was submitted") }
+  }
+
+  /// More jobs than these are not submitted without a yes.
+  static let manyJobs = 50
+
+  /// Whether `file` has a line that makes it one of many jobs; whoever writes it otherwise is not asked.
+  static func makesGroup(_ file: String) -> Bool {
+    file.split(separator: "\n").contains { $0.hasPrefix("array:") || $0.hasPrefix("matrix:") }
   }
 
   /// Follows a job, telling its changes.

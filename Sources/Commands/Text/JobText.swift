@@ -3,15 +3,24 @@ import Wire
 
 /// Jobs for people.
 enum JobText {
-  /// The queue.
-  static func queue(_ jobs: [JobView], _ times: TimeText) -> Table {
+  /// The queue; with members of a group that wait alike in one row where it `isCompact`.
+  static func queue(_ jobs: [JobView], _ times: TimeText, isCompact: Bool = true) -> Table {
     var table = Table([
       .init("JOB"), .init("NAME", shrinks: true), .init("STATE"), .init("REASON", drops: 4),
       .init("NODES", shrinks: true, drops: 1), .init("ATTEMPT", isRight: true, drops: 0),
       .init("LEASE-LEFT", isRight: true, drops: 2), .init("STEP", isRight: true, drops: 5),
       .init("CHECKPOINT", drops: 3), .init("LOSS", drops: 6),
     ])
-    for job in jobs {
+    for row in isCompact ? GroupText.rows(jobs) : jobs.map(GroupText.Row.job) {
+      guard case .job(let job) = row else {
+        guard case .more(let job, let count) = row, let group = job.member?.group else { continue }
+        table.add([
+          "\(group)", .init("and \(count) more"), .init(job.state.rawValue, ink(job.state)), .init(job.reason), "", "",
+          "",
+          "", "", "",
+        ])
+        continue
+      }
       table.add([
         "\(job.id)", .init(job.name), .init(job.state.rawValue, ink(job.state)), .init(job.reason),
         .init(nodes(job)), .init(job.attempt.map { "\($0.number)" } ?? "-"), .init(leaseLeft(job, times)),
@@ -60,6 +69,12 @@ enum JobText {
     facts.add("name", job.name)
     facts.add("state", job.state.rawValue + (job.reason.isEmpty ? "" : " (\(job.reason))"), ink(job.state))
     facts.add("because", job.reasonDetail)
+    facts.add(
+      "group",
+      job.member.map { member in
+        let values = member.values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        return "\(member.group), index \(member.index)" + (values.isEmpty ? "" : ": " + values.joined(separator: ", "))
+      })
     facts.add("project", "\(job.project) (\(job.user))")
     facts.add("priority", "\(job.priority)")
     facts.add("submitted", times.both(job.submittedAt))

@@ -10,12 +10,17 @@ enum JobRoutes {
   static let all: [Route] = [
     Route(
       method: .get, path: "/jobs", access: .viewer,
-      summary: "Jobs that are not over; all of them, newest first, with all=true", gives: Listing<JobView>.self
+      summary:
+        "Jobs that are not over; all of them, newest first, with all=true; those of a group, by index, with group=ID",
+      gives: Listing<JobView>.self
     ) { call in
       var filter = JobFilter()
       filter.project = call.projectFilter
       let records: [JobRecord]
-      if let text = call.query("state") {
+      if let group = call.query("group") {
+        filter.group = try await GroupRoutes.find(group, call).id
+        records = try await call.services.store.jobs(filter, limit: 1000).reversed()
+      } else if let text = call.query("state") {
         guard let state = JobState(rawValue: text.uppercased()) else {
           let known = JobState.allCases.map(\.rawValue).joined(separator: ", ")
           throw APIFailure(.badRequest, "'\(text)' is no state of a job: \(known)")
@@ -36,7 +41,15 @@ enum JobRoutes {
       gives: JobAnswer.self
     ) { call in
       let request: SubmitRequest = try await call.body()
-      let spec = try parseJobFile(request.file, fileName: request.fileName)
+      let spec: JobSpec
+      switch try parseJobFileMembers(request.file, fileName: request.fileName) {
+      case .job(let job): spec = job
+      case .group(let members):
+        guard request.testOnly else { return try await GroupRoutes.submit(members, request, call) }
+        var answer = try await tested(members.members[0].spec, request, call)
+        answer.text.insert(GroupRoutes.count(members), at: 0)
+        return try .json(answer)
+      }
       if request.testOnly { return try await .json(tested(spec, request, call)) }
       if let code = request.provenance.code { try await CodeRoutes.check(code, call) }
       let submission = JobSubmission(

@@ -7,6 +7,7 @@ extension API {
   /// Every address of the JSON API.
   static let routes: [Route] =
     AdminRoutes.all + LeaseRoutes.all + NodeRoutes.all + DataRoutes.all + DataActionRoutes.all + JobRoutes.all
+    + GroupRoutes.all
     + CheckpointRoutes.all
     + RunRoutes.all + CurveRoutes.all + ResumeCheckRoutes.all + RunSetRoutes.all + RunWordRoutes.all + CodeRoutes.all
     + StreamRoutes.all

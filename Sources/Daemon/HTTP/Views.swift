@@ -95,6 +95,7 @@ extension JobView {
         checkpointAt: place?.checkpointAt, lastStep: place?.lastStep.map { Int($0) },
         staging: services.progress.staging(of: record.id),
         loss: place.flatMap { place in live[record.id].flatMap { Loss(record, $0, place) } },
+        member: record.place.map { GroupMemberView(group: $0.group, index: $0.index, values: $0.values) },
         nodesMost: record.spec.resources.isElastic ? record.spec.resources.nodesRange.upperBound : nil)
       view.savesByItself = record.spec.checkpoint.canBeAsked ? nil : true
       return view

@@ -1,0 +1,81 @@
+import Domain
+import Hummingbird
+import JobFile
+import Store
+import Wire
+
+/// Groups of jobs over HTTP.
+enum GroupRoutes {
+  static let all: [Route] = [
+    Route(
+      method: .get, path: "/groups/{group}", access: .viewer, summary: "A group of jobs that one file made",
+      gives: GroupView.self
+    ) { call in
+      try await .json(GroupView(find(call)))
+    },
+    Route(
+      method: .delete, path: "/groups/{group}", access: .user,
+      summary: "End all jobs of a group; each may save first unless `now` is true", takes: CancelRequest.self,
+      gives: GroupView.self
+    ) { call in
+      let group = try await find(call)
+      let now = try await call.optionalBody(CancelRequest.self)?.now ?? false
+      for job in group.jobs {
+        // One that ended in between is as good as cancelled.
+        if case .requested = try await call.services.store.cancelJob(job, by: call.principal.actor), now {
+          try await call.services.store.askForKill(of: job)
+        }
+      }
+      return try await .json(GroupView(call.services.store.group(group.id)))
+    },
+  ]
+
+  /// The group that the path names: `3` or `group-3`.
+  private static func find(_ call: Call) async throws -> JobGroupRecord {
+    try await find(try call.parameter("group"), call)
+  }
+
+  /// The group that `text` names.
+  static func find(_ text: String, _ call: Call) async throws -> JobGroupRecord {
+    guard let id = JobGroupID(text: text) else {
+      throw APIFailure(.notFound, "'\(text)' names no group of jobs: write its number, as in group-3")
+    }
+    let group = try await call.services.store.group(id)
+    guard call.principal.role == .admin || group.project == call.principal.project else {
+      throw StoreError.notFound(kind: "group", name: text)
+    }
+    return group
+  }
+
+  /// Submits all members of a file, or none.
+  static func submit(_ members: JobFileMembers, _ request: SubmitRequest, _ call: Call) async throws -> Response {
+    guard let first = members.members.first else { throw APIFailure(.badRequest, "the file makes no job") }
+    let common = JobSubmission(
+      project: call.principal.project, user: call.principal.user, spec: first.spec, specText: request.file,
+      key: request.submissionKey, provenance: Provenance(request.provenance))
+    let submission = GroupSubmission(
+      common: common, name: members.name, atMost: members.atMost,
+      members: members.members.map {
+        GroupSubmission.Member(index: $0.index, values: $0.values, spec: $0.spec, specText: $0.text)
+      })
+    let (group, isNew) = try await call.services.store.submit(submission, by: call.principal.actor)
+    return try .json(
+      JobAnswer(job: nil, explanation: nil, text: [], existed: !isNew, group: GroupView(group)),
+      status: isNew ? .created : .ok)
+  }
+
+  /// What is said of a file with many members that is only tested.
+  static func count(_ members: JobFileMembers) -> String {
+    let limit = members.atMost.map { ", at most \($0) at once" } ?? ""
+    return "\(members.members.count) jobs (\(members.dimensions.joined(separator: " x ")))\(limit); the first of them:"
+  }
+}
+
+extension GroupView {
+  /// A group as it is shown.
+  init(_ record: JobGroupRecord) {
+    self.init(
+      id: record.id, name: record.name, size: record.size, atMost: record.atMost, submittedAt: record.submittedAt,
+      states: Dictionary(record.states.map { ($0.key.rawValue, $0.value) }) { first, _ in first }, jobs: record.jobs)
+  }
+}

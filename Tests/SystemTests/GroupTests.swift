@@ -1,0 +1,37 @@
+import APIClient
+import Domain
+import Foundation
+import Lab
+import Testing
+import Wire
+
+/// Many jobs from one file, and studies made of them, as a person asks for them.
+@Suite struct GroupTests {
+  @Test func oneFileMakesAGroupThatIsListedAndCancelledAsOne() async throws {
+    try await SystemFixture.with { s in
+      let file = """
+        name: sweep
+        matrix: {lr: [0.1, 0.01], size: [1, 2, 3]}
+        at_most: 2
+        run: [/bin/echo, "${{ matrix.lr }}", "${{ matrix.size }}"]
+
+        """
+      let result = try await s.batonSubmit(file)
+      #expect(result.status == 0, "\(result.output)")
+      #expect(result.output.contains("6 jobs (lr 2 x size 3), at most 2 at once"), "\(result.output)")
+      let jobs = try await s.client.jobs(group: "group-1").items
+      #expect(jobs.map { $0.member?.index } == Array(0..<6))
+      #expect(jobs.last?.name == "sweep[lr=0.01,size=3]" && jobs.last?.member?.values == ["lr": "0.01", "size": "3"])
+      let queue = try await s.baton("queue")
+      #expect(queue.output.contains("and 5 more"), "\(queue.output)")
+      #expect(try await s.baton("cancel", "group-1").output.contains("6 CANCELLED"))
+      // What is kept with a member makes that member alone.
+      let run = try await s.client.run("\(jobs[4].id.rawValue)")
+      let again = try await s.batonSubmit(run.provenance.jobFile)
+      #expect(again.status == 0, "\(again.output)")
+      #expect(try await s.client.jobs(group: "group-2").items.map(\.name) == ["sweep[lr=0.01,size=2]"])
+      let refused = try await s.batonSubmit("name: a\nrun: b\narray: 5-1\n")
+      #expect(refused.status == 65 && refused.output.contains("job.yaml:3:"), "\(refused.output)")
+    }
+  }
+}
