@@ -19,7 +19,7 @@ struct Baton: AsyncParsableCommand {
       CommandGroup(
         name: "Daily",
         subcommands: [Submit.self, Queue.self, Explain.self, Cancel.self, Logs.self, Checkpoint.self]),
-      CommandGroup(name: "Things", subcommands: [Lease.self, Node.self, DataSet.self, Job.self, Run.self]),
+      CommandGroup(name: "Things", subcommands: [Lease.self, Node.self, DataSet.self, Job.self, Run.self, Study.self]),
       CommandGroup(name: "Short forms", subcommands: [Leases.self, Nodes.self]),
       CommandGroup(
         name: "Operation",

@@ -40,7 +40,8 @@ import Wire
     "events --subject job-17 --after 5 --limit 10", "events -f", "admin migrate --config batond.json",
     "admin doctor --json", "lab up --nodes 2 --gpus 4 --disk 500MB", "lab down --keep-logs --lab /tmp/x",
     "lab status --json", "lab warden --lab /tmp/x", "lab demo --data d --job j --result r --no-keep", "exit-codes",
-    "queue --config /tmp/client.json",
+    "queue --config /tmp/client.json", "study batch a.yaml --batch 1,2 --repeats 2 --html b.html --json",
+    "study scaling a.yaml --nodes 1,2 --images-per-step 64 --per-node", "study scaling a.yaml --rate --metric images",
     "queue --group group-3 --json", "cancel group-3 --now", "submit a.yaml --yes",
   ]) func understands(_ words: String) throws {
     _ = try Baton.parseAsRoot(words.split(separator: " ").map(String.init))

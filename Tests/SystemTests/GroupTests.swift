@@ -34,4 +34,26 @@ import Wire
       #expect(refused.status == 65 && refused.output.contains("job.yaml:3:"), "\(refused.output)")
     }
   }
+
+  @Test func aStudyMeasuresItsRunsAndGoesOnWhereItWas() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let path = "\(s.folder)/pace.yaml"
+      let file = s.countingJob("--steps 30 --pace 0.0${{ matrix.batch }}")
+      try Data(file.utf8).write(to: URL(fileURLWithPath: path))
+      let words = ["study", "batch", path, "--batch", "1,2", "--repeats", "1", "--metric", "sum", "--warm-up", "5"]
+      let first = try await s.baton(words + ["--html", "\(s.folder)/pace.html"])
+      #expect(first.status == 0, "\(first.output)")
+      #expect(first.output.contains("IMAGES/S"), "\(first.output)")
+      let jobs = try await s.client.jobs(group: "group-1").items
+      #expect(jobs.map(\.state) == [.completed, .completed])
+      #expect(try String(contentsOfFile: "\(s.folder)/pace.html", encoding: .utf8).contains("<svg"))
+      // Nothing is submitted again.
+      let second = try await s.baton(words)
+      #expect(second.status == 0 && second.output.contains("goes on with"), "\(second.output)")
+      #expect(try await s.client.jobs(all: true).items.count == 2)
+      let other = try await s.baton(words + ["--at-once", "2"])
+      #expect(other.status == 73, "\(other.output)")
+    }
+  }
 }
