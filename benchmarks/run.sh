@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 name=${1:?say which: benchmarks/README.md has them}
 shift
-if [ "$name" = demo ] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
+if [[ "$name" = demo || "$name" = study ]] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
 case $name in
   staging*)
     scripts/servers/install.sh .build/servers
