@@ -216,7 +216,7 @@ final class DownpourTrainer {
     try links.sayGoodbye()
     let deadline: ContinuousClock.Instant = .now + .seconds(settings.peerTimeoutSeconds)
     // The others ask rank 0 what to do: it must be there until each of them was told.
-    while host.rank == 0, !host.isAlone, ContinuousClock.now < deadline { pause() }
+    while host.rank == 0, !host.isAlone, host.failure == nil, ContinuousClock.now < deadline { pause() }
     host.stop()
     switch order.command {
     case .done:
