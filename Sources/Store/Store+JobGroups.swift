@@ -75,7 +75,7 @@ extension Store {
   /// Takes a group in, all of its jobs or none, with the data set versions pinned.
   ///
   /// The same key of the same user again gives the group that is there, and `isNew` false. Throws
-  /// `.submissionKeyReused` where that group has another text, and `.unknownDataset`.
+  /// `.submissionKeyReused` where that group has another text, and what one job's submission throws.
   public func submit(
     _ submission: GroupSubmission, by actor: Actor
   ) async throws -> (group: JobGroupRecord, isNew: Bool) {
@@ -101,8 +101,7 @@ extension Store {
         job.spec = member.spec
         job.specText = member.specText
         job.place = JobGroupPlace(group: id, index: member.index, values: member.values)
-        guard let jobID = try await insertJob(job, by: actor, in: transaction) else { continue }
-        try await pinDatasets(of: jobID, job, in: transaction)
+        _ = try await submit(job, by: actor, in: transaction)
       }
       return (id, true)
     }
