@@ -172,7 +172,7 @@ private struct MembersReader {
       guard let name = axisName(key, known: axes.map(\.name)), let values = axisValues(value, name) else { continue }
       axes.append((name, values))
     }
-    guard log.issues.isEmpty else { return nil }
+    guard axes.count == mapping.count else { return nil }
     let count = axes.reduce(1) { $0 * $1.values.count }
     guard count <= JobFileMembers.most else {
       log.add("matrix: makes \(count) jobs; a file makes at most \(JobFileMembers.most)", at: node.mark)
