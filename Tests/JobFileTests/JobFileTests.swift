@@ -111,7 +111,7 @@ func complaintsAbout(_ lines: String) -> [String] { complaints("name: a\nrun: b\
   @Test(
     arguments: [
       "depends_on: []", "code: {git: x}", "resources: {cpus: 4}", "time: {begin: now}",
-      "lease: {max_leases: 3}", "lease: {use: none}", "launcher: {kind: mpi}", "launcher: {elastic: {}}",
+      "lease: {max_leases: 3}", "lease: {use: none}",
       "retry: {backoff: 1m}", "seeds: {per_rank: derive}",
       "data: [{name: a, mount: /data}]",
     ])
