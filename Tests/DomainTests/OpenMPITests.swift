@@ -6,14 +6,14 @@ import Testing
   private let spec = LauncherSpec(kind: .mpi, processesPerNode: 2)
 
   @Test func mpirunIsOnTheFirstNodeAndPlacesRanksAsBatonCountsThem() throws {
-    let helpers = spec.helpers(on: NodeShare(nodeRank: 0, gpus: [], cores: 4), gang)
+    let helpers = try spec.helpers(on: NodeShare(nodeRank: 0, gpus: [], cores: 4), gang)
     let mpirun = try #require(helpers.first)
     #expect(helpers.count == 1)
     #expect(mpirun.name == "mpirun")
     let line = mpirun.command?.joined(separator: " ") ?? ""
     #expect(
       line == "mpirun --host 10.0.0.1:2,10.0.0.2:2 -np 4 --map-by slot --bind-to none /bin/true")
-    #expect(spec.helpers(on: NodeShare(nodeRank: 1, gpus: [], cores: 4), gang).isEmpty)
+    #expect(try spec.helpers(on: NodeShare(nodeRank: 1, gpus: [], cores: 4), gang).isEmpty)
   }
 
   /// What Open MPI 4.1.4 hands to its `plm_rsh_agent`, and what it hands over where it was called by its path.

@@ -50,9 +50,11 @@ enum GroupRoutes {
   /// Submits all members of a file, or none.
   static func submit(_ members: JobFileMembers, _ request: SubmitRequest, _ call: Call) async throws -> Response {
     guard let first = members.members.first else { throw APIFailure(.badRequest, "the file makes no job") }
+    if let code = request.provenance.code { try await CodeRoutes.check(code, call) }
     let common = JobSubmission(
       project: call.principal.project, user: call.principal.user, spec: first.spec, specText: request.file,
-      key: request.submissionKey, provenance: Provenance(request.provenance))
+      key: request.submissionKey, provenance: Provenance(request.provenance),
+      startCheckpoint: try await JobRoutes.startCheckpoint(request.startFrom, call))
     let submission = GroupSubmission(
       common: common, name: members.name, atMost: members.atMost,
       members: members.members.map {

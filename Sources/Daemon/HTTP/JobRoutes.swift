@@ -142,7 +142,7 @@ enum JobRoutes {
   }
 
   /// The checkpoint that `text` means, `42`, `checkpoint-42`, `run-17` or `17@300`; of a run its newest DURABLE one.
-  private static func startCheckpoint(_ text: String?, _ call: Call) async throws -> CheckpointID? {
+  static func startCheckpoint(_ text: String?, _ call: Call) async throws -> CheckpointID? {
     guard let text else { return nil }
     let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let isRun = parts.count == 2 || text.hasPrefix("run-") || text.hasPrefix("job-")

@@ -32,8 +32,8 @@ enum RunRoutes {
       let other = try await find(call, "other")
       let metric = call.query("metric") ?? "loss"
       let store = call.services.store
-      let left = try await store.series(run.job, metric, maxPoints: pointsMost)
-      let right = try await store.series(other.job, metric, maxPoints: pointsMost)
+      let left = try await store.exactSeries(run.job, metric, limit: pointsMost)
+      let right = try await store.exactSeries(other.job, metric, limit: pointsMost)
       guard !left.isEmpty, !right.isEmpty else {
         throw APIFailure(.notFound, "\(left.isEmpty ? run : other) has no value of metric '\(metric)'")
       }

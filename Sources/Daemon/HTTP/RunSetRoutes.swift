@@ -88,10 +88,10 @@ enum RunSetRoutes {
   private static func curves(
     _ ids: [RunID], _ metric: String, _ services: Services
   ) async throws -> [RunComparison] {
-    let first = try await services.store.series(ids[0].job, metric, maxPoints: pointsMost)
+    let first = try await services.store.exactSeries(ids[0].job, metric, limit: pointsMost)
     var found: [RunComparison] = []
     for id in ids.dropFirst() where !first.isEmpty {
-      let other = try await services.store.series(id.job, metric, maxPoints: pointsMost)
+      let other = try await services.store.exactSeries(id.job, metric, limit: pointsMost)
       if !other.isEmpty { found.append(RunComparison(run: ids[0], first, other: id, other, metric: metric)) }
     }
     return found
