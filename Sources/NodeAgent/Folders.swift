@@ -67,6 +67,12 @@ struct AttemptFolder: Hashable, Sendable {
   /// Room that is given up when the disk is full, so that the journal can still be written.
   var ballast: String { "\(path)/ballast" }
 
+  /// Where ranks start: in the job file's folder of the code, where that was captured, else in an empty folder.
+  func work(of order: AttemptOrder) -> String {
+    guard let code = order.code, !code.folder.isEmpty else { return work }
+    return "\(work)/\(code.folder)"
+  }
+
   func log(rank: Int) -> String { "\(logs)/rank-\(rank).log" }
   func log(helper: String) -> String { "\(logs)/\(helper).log" }
   func checkpoint(step: Int) -> String { "\(checkpoints)/step-\(step)" }

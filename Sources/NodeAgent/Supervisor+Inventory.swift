@@ -64,9 +64,6 @@ extension Supervisor {
     return BootInstant.now() < inventoryUntil
   }
 
-  /// Where ranks start: in the code, where that was captured, else in an empty folder.
-  var workFolder: String {
-    guard let code = order.code, !code.folder.isEmpty else { return folder.work }
-    return "\(folder.work)/\(code.folder)"
-  }
+  /// Where ranks start.
+  var workFolder: String { folder.work(of: order) }
 }

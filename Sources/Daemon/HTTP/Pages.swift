@@ -34,7 +34,7 @@ struct Pages: Sendable {
     page(router, "/runs/compare", renderer) { call, frame, now in
       let comparison = try await RunSetRoutes.compare(call)
       var curves: [MetricSeries] = []
-      for run in comparison.runs { curves.append(try await curve(run.id.job, comparison.metric)) }
+      for run in comparison.runs { curves.append(try await .build(run.id, comparison.metric, services)) }
       return renderer.compare(CompareContent(comparison: comparison, curves: curves), at: now, in: frame)
     }
     page(router, "/runs/{run}", renderer) { call, frame, now in

@@ -27,15 +27,15 @@ final class ProgramSaveKeeper {
   /// Whether no rank runs any more.
   private(set) var isOver = false
 
-  /// Watches what is saved from now on; what lies there was put back, and is no news.
+  /// Watches what is saved from now on below the folder `work`; what lies there was put back, and is no news.
   init(
-    _ saves: ProgramSaves, _ folder: AttemptFolder, resumedFrom step: Int?,
+    _ saves: ProgramSaves, _ folder: AttemptFolder, work: String, resumedFrom step: Int?,
     ended: @escaping @Sendable (Copy, ProgramSaveState.Ending) -> Void
   ) throws(SystemError) {
     self.saves = saves
     self.folder = folder
     self.ended = ended
-    watch = try ProgramSaveWatch(saves, work: folder.work)
+    watch = try ProgramSaveWatch(saves, work: work)
     state = ProgramSaveState(before: watch.look())
     steps = ProgramSaveSteps(resumedFrom: step)
   }

@@ -9,7 +9,7 @@ extension Supervisor {
   func watchProgramSaves() throws {
     guard let saves = order.programSaves, order.nodeRank == 0 else { return }
     let mailbox = mailbox
-    keeper = try ProgramSaveKeeper(saves, folder, resumedFrom: order.resume?.step) {
+    keeper = try ProgramSaveKeeper(saves, folder, work: workFolder, resumedFrom: order.resume?.step) {
       mailbox.post(.copied($0, $1))
     }
   }
@@ -17,7 +17,8 @@ extension Supervisor {
   /// Puts what is resumed from where the program looks for it; before the ranks start, on every node.
   static func putBack(_ order: AttemptOrder, _ folder: AttemptFolder) async throws {
     guard let saves = order.programSaves, let resume = order.resume else { return }
-    let target = saves.folder.isEmpty ? folder.work : "\(folder.work)/\(saves.folder)"
+    let work = folder.work(of: order)
+    let target = saves.folder.isEmpty ? work : "\(work)/\(saves.folder)"
     try await Transfer.pool.run { try StableCopy.putAll(of: "\(folder.resume)/step-\(resume.step)", into: target) }
   }
 
@@ -28,7 +29,7 @@ extension Supervisor {
     if let saves = order.programSaves {
       // Under the name that the program gave it, which is all there is in the folder.
       guard let name = try Disk.names(in: checkpoint).first else { throw LaunchFailure("\(checkpoint) is empty") }
-      checkpoint = [folder.work, saves.folder, name].filter { !$0.isEmpty }.joined(separator: "/")
+      checkpoint = [workFolder, saves.folder, name].filter { !$0.isEmpty }.joined(separator: "/")
     }
     return command.words(after: order.command, checkpoint: checkpoint, step: resume.step)
   }
