@@ -45,7 +45,8 @@ public struct GangOutcome: Hashable, Sendable {
   ///    of exit codes.
   /// 4. A node said nothing more: LOST; what the other ranks then did is its consequence.
   /// 5. A rank failed by itself before anyone told it to leave: that failure. Ranks that ask to be continued (85, 99)
-  ///    or tried elsewhere (75) do not fail.
+  ///    or tried elsewhere (75) do not fail; nor do those of a program that knows nothing of Baton, once the lease's end
+  ///    was told to one of them.
   /// 6. The lease ended: LEASE_ENDED.
   /// 7. Ranks asked to be continued, or elsewhere: SAVED, ELSEWHERE.
   ///
@@ -130,6 +131,8 @@ public struct GangOutcome: Hashable, Sendable {
   ) -> GangOutcome? {
     // Where a node was stopped from outside, its ranks' ends are answers, not causes.
     let unasked = outcomes.map(\.outcome).filter { $0.stopped == nil }
+    // Ranks that know nothing of leases die of each other when the first of them is told to leave, each by itself.
+    if outcomes.contains(where: { $0.outcome.knowsNoCodes == true && $0.outcome.stopped == .leaseEnd }) { return nil }
     let failures = unasked.flatMap(\.exits)
       .filter { !$0.wasTold && isFailure(code: $0.code, signal: $0.signal) }
     if let exit = failures.first(where: { $0.rank == first }) {

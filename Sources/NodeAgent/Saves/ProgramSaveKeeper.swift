@@ -57,7 +57,7 @@ final class ProgramSaveKeeper {
     guard let renamed = watch.news() else { return }
     for name in renamed { state.wasRenamed(name) }
     // A program that writes a thousand files a second is not looked at a thousand times.
-    newsLook = newsLook ?? now + TimeSpan(microseconds: 20_000)
+    newsLook = newsLook ?? now + TimeSpan(microseconds: 100_000)
   }
 
   /// Looks, and has copied what is complete.

@@ -32,14 +32,19 @@ final class ProgramSaveWatch {
     var renamed: [String] = []
     var isNews = false
     for change in watch.changes() {
+      let path = watched[change.watch]
       if change.mask & UInt32(IN_IGNORED) != 0 { watched[change.watch] = nil }
-      let isFolder = watched[change.watch] == folder
-      guard !isFolder || change.name.isEmpty || saves.pattern.match(change.name) != nil else { continue }
+      let isFolder = path == folder
+      // Of a folder above only the next one matters.
+      let matters = isFolder ? saves.pattern.match(change.name) != nil : path.map { isNext("\($0)/\(change.name)") }
+      guard change.name.isEmpty || matters ?? true else { continue }
       isNews = true
       if isFolder, change.mask & UInt32(IN_MOVED_TO) != 0 { renamed.append(change.name) }
     }
     return isNews ? renamed : nil
   }
+
+  private func isNext(_ path: String) -> Bool { folders.contains(path) }
 
   /// All that is there of the program's checkpoints, and watches folders that are new.
   func look() -> [String: ProgramSaveState.Look] {

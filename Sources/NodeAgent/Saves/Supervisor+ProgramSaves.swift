@@ -41,9 +41,11 @@ extension Supervisor {
     keeper?.copied(copy, ending, at: .now())
   }
 
-  /// Until when the ranks are not told to leave, for what they are saving; nil where nothing is to be waited for.
+  /// Until when the ranks are not told that the lease ends, for what they are saving; nil where nothing is to be waited for.
   var saveAwaitedUntil: BootInstant? {
-    guard let keeper, keeper.isBusy, !keeper.isOver, let leavingSince, terminated == nil else { return nil }
+    guard let keeper, keeper.isBusy, !keeper.isOver, let leavingSince, terminated == nil,
+      outcome.stopped == .leaseEnd
+    else { return nil }
     let most = min(order.grace, TimeSpan(microseconds: max(.zero, end - leavingSince).microseconds / 2))
     let until = leavingSince + most
     return until > .now() ? until : nil
