@@ -41,18 +41,6 @@ import Wire
     #expect(leaves(.gangFailed)?.detail == "every rank ended with 0")
   }
 
-  @Test func zeroAfterItWasToldIsNoEndOfAProgramThatKnowsNoCodes() {
-    func ends(wasTold: Bool) -> GangOutcome? {
-      var end = NodeOutcome(
-        stopped: .leaseEnd, staging: nil, launchError: nil,
-        exits: [.init(rank: 0, code: 0, signal: nil, wasTold: wasTold)])
-      end.knowsNoCodes = true
-      return outcome(.ended(end))
-    }
-    #expect(ends(wasTold: true)?.outcome == .leaseEnded)
-    #expect(ends(wasTold: false)?.outcome == .completed)
-  }
-
   @Test func aSignalThatWeDidNotSendIsAFailureThatNamesIt() {
     let found = outcome(ended([], signal: 11))
     #expect(found?.outcome == .failed)

@@ -9,9 +9,10 @@ import Wire
 struct Submit: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "submit",
-    abstract: "Submit a job file.",
+    abstract: "Submit a job file, or a script with #SBATCH or #OAR lines.",
     discussion: Help.examples(
       "baton submit train.yaml",
+      "baton submit train.sh --print                          (the job file that comes of a script)",
       "baton submit train.yaml --name try-2 --priority 80     (0 to 100, higher goes first)",
       "baton submit train.yaml --test-only                    (would it start, and if not, why)",
       "baton submit sweep.yaml --yes                          (an array or a matrix, however many jobs it makes)",
@@ -19,7 +20,9 @@ struct Submit: AsyncParsableCommand {
       "baton submit tune.yaml --from-checkpoint run-17@300    (start from what another run saved)"),
     aliases: ["launch", "apply", "sbatch", "batch"])
 
-  @Argument(help: "The job file; - reads standard input.", completion: .file(extensions: ["yaml", "yml"]))
+  @Argument(
+    help: "The job file, or a shell script; - reads standard input.",
+    completion: .file(extensions: ["yaml", "yml", "sh"]))
   var file: String
 
   @Option(
@@ -50,6 +53,11 @@ struct Submit: AsyncParsableCommand {
     name: .customLong("no-code"),
     help: "Send no code: ranks start in an empty folder, and only commit and changes are noted.")
   var noCode = false
+  @Option(help: "Take the file for a script with the headers of slurm or oar. (default: whichever it has)")
+  var from: BatchScript.Dialect?
+
+  @Flag(name: .customLong("print"), help: "Only print the job file, as it would be sent; the server is not asked.")
+  var printsOnly = false
 
   @Flag(help: "Wait until the job is over; the exit status says how it ended.")
   var wait = false
@@ -68,10 +76,14 @@ struct Submit: AsyncParsableCommand {
     if let priority, !(0...100).contains(priority) {
       throw ValidationError("--priority \(priority): a priority is 0 to 100, higher goes first")
     }
+    if printsOnly, testOnly || wait || waitLimit != nil { throw ValidationError("--print submits nothing") }
     if testOnly, wait || waitLimit != nil { throw ValidationError("--test-only submits nothing to wait for") }
   }
 
   func run() async throws {
+    if printsOnly {
+      return Context.current(json: false).console.out(try text().trimmingCharacters(in: .newlines))
+    }
     let environment = ProcessInfo.processInfo.environment
     let prepared = try await request(
       key: Self.newKey(), environment: environment, host: ProcessInfo.processInfo.hostName)
@@ -141,12 +153,7 @@ struct Submit: AsyncParsableCommand {
 
   /// What is sent: the file with its overrides, and where it came from.
   func request(key: String, environment: [String: String], host: String) async throws -> SubmitRequest {
-    var text = try Self.read(file)
-    if let name { text = try overriding("name", JobFileOverride.quoted(name), in: text) }
-    if let priority { text = try overriding("priority", "\(priority)", in: text) }
-    if let requirements {
-      text = try overriding("requirements", JobFileOverride.block(try Self.read(requirements, "lock file")), in: text)
-    }
+    let text = try text()
     return SubmitRequest(
       file: text, fileName: file == "-" ? "standard input" : URL(fileURLWithPath: file).lastPathComponent,
       submissionKey: key,
@@ -159,6 +166,39 @@ struct Submit: AsyncParsableCommand {
     file == "-"
       ? FileManager.default.currentDirectoryPath
       : URL(fileURLWithPath: file).standardizedFileURL.deletingLastPathComponent().path
+  }
+
+  /// The job file with its overrides; what a script has that a job has not is said on standard error.
+  private func text() throws -> String {
+    var text = try Self.read(file)
+    let script = BatchScript(text)
+    if from != nil || script.isScript { text = try translated(script) }
+    if let name { text = try overriding("name", JobFileOverride.quoted(name), in: text) }
+    if let priority { text = try overriding("priority", "\(priority)", in: text) }
+    if let requirements {
+      text = try overriding("requirements", JobFileOverride.block(try Self.read(requirements, "lock file")), in: text)
+    }
+    return text
+  }
+
+  /// The job file that comes of a script.
+  private func translated(_ script: BatchScript) throws -> String {
+    let dialects = script.dialects
+    guard from != nil || dialects.count <= 1 else {
+      throw CommandFailure(
+        .badInput, "\(file) has #SBATCH and #OAR lines: say which ones count, with --from slurm or oar")
+    }
+    let job = ScriptTranslation.job(
+      script, from ?? dialects.first, fileName: file == "-" ? "script" : URL(fileURLWithPath: file).lastPathComponent)
+    func said(_ remarks: [ScriptJob.Remark]) -> [String] {
+      remarks.sorted { $0.line < $1.line }.map { Printable.line("\(file):\($0.line): \($0.text)") }
+    }
+    guard job.refused.isEmpty else {
+      throw CommandFailure(.badInput, (["this script cannot be a job:"] + said(job.refused)).joined(separator: "\n"))
+    }
+    let console = Context.current(json: false).console
+    for line in said(job.ignored) { console.note("note: " + line) }
+    return job.file(running: script.text)
   }
 
   private func overriding(_ key: String, _ value: String, in text: String) throws -> String {
