@@ -1,6 +1,7 @@
 import Domain
 import Glibc
 import ObjectStorage
+import Wire
 
 /// The agent's folder on a node; README.md of this module draws it.
 struct NodeFolder: Hashable, Sendable {
