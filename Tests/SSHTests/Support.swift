@@ -25,17 +25,19 @@ final class SilentServer {
   private let descriptor: Int32
 
   init() throws {
-    let port = try PortClaim.make()
-    endpoint = SSHEndpoint(host: "127.0.0.1", port: port, user: "nobody")
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)
     name.sin_addr.s_addr = inet_addr("127.0.0.1")
-    name.sin_port = port.bigEndian
-    let code = withUnsafeBytes(of: &name) {
-      bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self).baseAddress, socklen_t($0.count))
+    // The kernel's choice: nobody else has it.
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isListening = withUnsafeMutablePointer(to: &name) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, length) == 0 && listen(descriptor, 64) == 0 && getsockname(descriptor, $0, &length) == 0
+      }
     }
-    try #require(code == 0 && listen(descriptor, 64) == 0)
+    endpoint = SSHEndpoint(host: "127.0.0.1", port: UInt16(bigEndian: name.sin_port), user: "nobody")
+    try #require(isListening)
   }
 
   deinit { close(descriptor) }

@@ -162,12 +162,19 @@ package enum Disk {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// Makes `path` and the folders above it that are missing.
+  /// Makes `path` and the folders above it that are missing; others may make and remove them meanwhile.
   package static func makeFolders(_ path: String, mode: mode_t = 0o755) throws(SystemError) {
     if mkdir(path, mode) == 0 { return }
     switch errno {
     case EEXIST:
-      if status(path)?.isFolder != true { throw SystemError("not a folder:", path, errno: ENOTDIR) }
+      guard let found = status(path) else {
+        // It was there, and has been removed since.
+        if mkdir(path, mode) != 0, errno != EEXIST, errno != ENOENT {
+          throw SystemError("cannot make", path, errno: errno)
+        }
+        return
+      }
+      if !found.isFolder { throw SystemError("not a folder:", path, errno: ENOTDIR) }
     case ENOENT where path != parent(of: path):
       try makeFolders(parent(of: path), mode: mode)
       if mkdir(path, mode) != 0, errno != EEXIST { throw SystemError("cannot make", path, errno: errno) }
