@@ -26,6 +26,8 @@ public struct JobSpec: Hashable, Sendable, Codable {
   public var data: [DataRequest]
   /// What a node has to have before the ranks start; nil for what it has anyway.
   public var setup: SetupSpec?
+  /// The image that the ranks run in; nil for none.
+  public var container: ContainerSpec?
   /// How ranks are started.
   public var launcher: LauncherSpec
   /// What becomes of the batch on another number of ranks; nil where the job does not say, which an elastic one must.
@@ -82,6 +84,7 @@ public struct JobSpec: Hashable, Sendable, Codable {
     try container.read(&environment, .environment)
     try container.read(&data, .data)
     setup = try container.decodeIfPresent(SetupSpec.self, forKey: .setup)
+    container = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(ContainerSpec.self, forKey: .container)
     try container.read(&launcher, .launcher)
     resume = try container.decodeIfPresent(ResumeCommand.self, forKey: .resume)
     batch = try container.decodeIfPresent(BatchRule.self, forKey: .batch)

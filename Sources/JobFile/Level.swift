@@ -11,7 +11,7 @@ struct Level {
     name: "",
     known: [
       "name", "priority", "tags", "description", "resources", "time", "lease", "env", "data", "requirements", "setup",
-      "launcher", "batch", "run", "resume", "checkpoint", "retry", "seeds", "array", "matrix", "at_most",
+      "container", "launcher", "batch", "run", "resume", "checkpoint", "retry", "seeds", "array", "matrix", "at_most",
     ],
     planned: [
       "project", "workdir", "code", "secrets", "image", "depends_on", "metrics", "notify",
@@ -25,6 +25,7 @@ struct Level {
   static let launcher = Level(
     name: "launcher", known: ["kind", "processes_per_node", "gpus", "servers", "strategy", "evaluator"],
     planned: ["rendezvous_port"])
+  static let container = Level(name: "container", known: ["image", "runtime"], planned: ["mounts", "pull"])
   static let batch = Level(name: "batch", known: ["keep", "size"], planned: [])
   static let checkpoint = Level(
     name: "checkpoint", known: ["every", "grace", "keep", "path", "pattern", "signal"],
@@ -36,7 +37,9 @@ struct Level {
     name: "retry", known: ["max_restarts", "on_exit_codes"], planned: ["backoff", "exclude_failed_nodes"])
   static let seeds = Level(name: "seeds", known: ["global"], planned: ["per_rank"])
 
-  private static let sections = [resources, time, lease, launcher, batch, resume, checkpoint, keep, retry, seeds]
+  private static let sections = [
+    resources, time, lease, launcher, container, batch, resume, checkpoint, keep, retry, seeds,
+  ]
 
   /// What to say about `key`; nil where it is one of `known`.
   func complaint(about key: String) -> String? {

@@ -45,6 +45,7 @@ private struct JobFileReader {
     readLease(into: &spec)
     spec.setup = SetupReader(top: top).spec()
     readLauncher(into: &spec)
+    spec.container = ContainerReader(top: top).spec(kind: spec.launcher.kind)
     spec.resume = readResume()
     readBatch(into: &spec)
     readCheckpoint(into: &spec.checkpoint)

@@ -74,6 +74,7 @@ public struct AttemptBrief: Hashable, Sendable {
     order.saveSignal = spec.checkpoint.askedBy
     order.resumeCommand = spec.resume
     order.setup = spec.setup
+    order.container = spec.container
     order.code = code
     return order
   }

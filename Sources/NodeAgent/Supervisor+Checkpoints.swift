@@ -19,7 +19,7 @@ extension Supervisor {
     note(.checkpointAsked)
     askedAt = askedAt ?? .now()
     for rank in ranks where rank.end == nil && !rank.serves {
-      for pid in ProcessTable.topmostHandlers(of: signal, at: rank.pid) { kill(pid, signal) }
+      for pid in ProcessTable.topmostHandlers(of: signal, at: top(of: rank)) { kill(pid, signal) }
     }
   }
 

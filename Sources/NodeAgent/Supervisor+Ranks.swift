@@ -96,7 +96,7 @@ extension Supervisor {
   func start(_ rank: Int, _ variables: [String: String]) throws -> Rank {
     _ = try Disk.open(folder.log(rank: rank), O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
     let watch = try logs.add(folder.log(rank: rank), Int32(IN_MODIFY))
-    let pid = try startProgram(nil, variables, output: folder.log(rank: rank))
+    let pid = try startProgram(command(of: rank, variables), variables, output: folder.log(rank: rank))
     return Rank(rank: rank, pid: pid, serves: order.launcher.serves(rank: rank), end: nil, logWatch: watch)
   }
 
@@ -199,7 +199,7 @@ extension Supervisor {
     limiter?.release()
     // What a program without the contract saves then, it was not asked for.
     if order.programSaves == nil { askedAt = askedAt ?? now }
-    for rank in ranks where rank.end == nil && !rank.serves { Self.tellToLeave(rank.pid) }
+    for rank in ranks where rank.end == nil && !rank.serves { Self.tellToLeave(top(of: rank)) }
   }
 
   /// Those that handle SIGTERM may be wrappers that wait for a program which heard nothing yet.

@@ -95,6 +95,8 @@ public struct AttemptOrder: Hashable, Sendable, Codable {
   public var resumeCommand: ResumeCommand?
   /// What has to be there before the ranks start; nil for nothing.
   public var setup: SetupSpec?
+  /// The image that the ranks run in; nil for none.
+  public var container: ContainerSpec?
   /// The code that the ranks start in; nil where they start in an empty folder.
   public var code: CodeOrder?
 
