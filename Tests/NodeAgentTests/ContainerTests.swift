@@ -12,8 +12,9 @@ struct ContainerAgentTests {
       case "$1" in
         --pidfile) file=$2; shift 2;;
         --volume|--env|--network|--ipc|--ulimit|--security-opt|--log-driver|--device|--entrypoint) shift 2;;
-        --workdir) cd "$2"; shift 2; image=$1; shift; break;;
-        *) shift;;
+        --workdir) cd "$2"; shift 2;;
+        --*) shift;;
+        *) image=$1; shift; break;;
       esac
     done
     echo "$image" > image
