@@ -8,6 +8,7 @@ import Wire
 struct ContainerAgentTests {
   private static let podman = """
     #!/bin/bash
+    shift # run
     while [ $# -gt 0 ]; do
       case "$1" in
         --pidfile) file=$2; shift 2;;
