@@ -1,4 +1,5 @@
 import CLinux
+import Domain
 import Glibc
 import ObjectStorage
 
@@ -76,9 +77,22 @@ enum RankTrampoline {
     guard arguments.count >= 3, let parent = Int32(arguments[0]) else { return 127 }
     guard dieWithParent(parent) else { return 127 }
     _ = fcntl(3, F_SETFD, FD_CLOEXEC)
-    withCStrings(Array(arguments[2...])) { vector in _ = execv(arguments[1], vector) }
-    var code = errno
+    var code = become(arguments[1], Array(arguments[2...]))
+    // Whoever wrote the program may just have started another one, which holds it open until it is that other one.
+    let limit = BootInstant.now() + .seconds(1)
+    while code == ETXTBSY, BootInstant.now() < limit {
+      _ = waitReadable([], until: .now() + TimeSpan(microseconds: 10_000))
+      code = become(arguments[1], Array(arguments[2...]))
+    }
     _ = withUnsafeBytes(of: &code) { write(3, $0.baseAddress, $0.count) }
     return 127
+  }
+
+  /// Why this process did not become the program.
+  private static func become(_ program: String, _ arguments: [String]) -> Int32 {
+    withCStrings(arguments) { vector in
+      _ = execv(program, vector)
+      return errno
+    }
   }
 }
