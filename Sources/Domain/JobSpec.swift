@@ -84,7 +84,8 @@ public struct JobSpec: Hashable, Sendable, Codable {
     try container.read(&environment, .environment)
     try container.read(&data, .data)
     setup = try container.decodeIfPresent(SetupSpec.self, forKey: .setup)
-    self.container = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(ContainerSpec.self, forKey: .container)
+    self.container = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(
+      ContainerSpec.self, forKey: .container)
     try container.read(&launcher, .launcher)
     resume = try container.decodeIfPresent(ResumeCommand.self, forKey: .resume)
     batch = try container.decodeIfPresent(BatchRule.self, forKey: .batch)

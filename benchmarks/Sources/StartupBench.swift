@@ -79,7 +79,9 @@ struct StartupBench: AsyncParsableCommand {
   ) async throws -> GangTimes {
     let job = try await client.submit(file: program.job(framework.rawValue))
     let end = try await client.waitForEnd(of: job)
-    guard end.state == .completed else { throw BenchFailure("\(job) is \(end.state.rawValue): \(end.reasonDetail ?? end.reason)") }
+    guard end.state == .completed else {
+      throw BenchFailure("\(job) is \(end.state.rawValue): \(end.reasonDetail ?? end.reason)")
+    }
     return try program.times(of: "\(job.rawValue)")
   }
 
