@@ -222,14 +222,20 @@ extension Store {
           """
         ).get("latest_checkpoint_id")
       }
-      try await transaction.execute(
+      let why = "\(checkpoint), which it was to resume from, is CORRUPT: \(detail)"
+      let failed = try await transaction.query(
         """
         UPDATE job
-        SET state = 'FAILED', reason = 'CheckpointCorrupt', ended_at = clock_timestamp(),
-          reason_detail = \("\(checkpoint), which it was to resume from, is CORRUPT: \(detail)")
+        SET state = 'FAILED', reason = 'CheckpointCorrupt', ended_at = clock_timestamp(), reason_detail = \(why)
         WHERE state IN ('PENDING', 'LEASE_WAIT', 'HELD') AND latest_checkpoint_id IS NULL
           AND id IN (SELECT r.job_id FROM run r WHERE r.start_checkpoint_id = \(checkpoint))
+        RETURNING id, project_id
         """)
+      for row in failed {
+        try await record(
+          "job.fail", Subject(row.get("id", as: JobID.self)), project: row.get("project_id"), by: actor,
+          detail: ["why": why], in: transaction)
+      }
       try await record(
         "checkpoint.corrupt", Subject(checkpoint), project: job.get("project_id"), by: actor,
         detail: ["detail": detail, "latest": latest.map { "\($0)" } ?? "-"], in: transaction)

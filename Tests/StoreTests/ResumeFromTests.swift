@@ -72,6 +72,9 @@ import Testing
       #expect(end.state == .failed && end.reason == "CheckpointCorrupt")
       #expect(end.reasonDetail?.contains("a flipped byte") == true)
       #expect(try await f.store.job(own).state == .leaseWait, "it has one of its own")
+      #expect(
+        try await f.number("SELECT count(*) AS n FROM event WHERE action = 'job.fail' AND subject_id = \(job.rawValue)")
+          == 1)
     }
   }
 }

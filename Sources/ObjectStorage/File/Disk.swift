@@ -164,23 +164,20 @@ package enum Disk {
 
   /// Makes `path` and the folders above it that are missing; others may make and remove them meanwhile.
   package static func makeFolders(_ path: String, mode: mode_t = 0o755) throws(SystemError) {
-    if mkdir(path, mode) == 0 { return }
-    switch errno {
-    case EEXIST:
-      guard let found = status(path) else {
-        // It was there, and has been removed since.
-        if mkdir(path, mode) != 0, errno != EEXIST, errno != ENOENT {
-          throw SystemError("cannot make", path, errno: errno)
-        }
-        return
+    var code: Int32 = 0
+    for _ in 0..<100 {
+      if mkdir(path, mode) == 0 { return }
+      code = errno
+      if code == ENOENT, path != parent(of: path) {
+        try makeFolders(parent(of: path), mode: mode)
+      } else if code == EEXIST, let found = status(path) {
+        if found.isFolder { return }
+        throw SystemError("not a folder:", path, errno: ENOTDIR)
+      } else if code != EEXIST {
+        break
       }
-      if !found.isFolder { throw SystemError("not a folder:", path, errno: ENOTDIR) }
-    case ENOENT where path != parent(of: path):
-      try makeFolders(parent(of: path), mode: mode)
-      if mkdir(path, mode) != 0, errno != EEXIST { throw SystemError("cannot make", path, errno: errno) }
-    case let code:
-      throw SystemError("cannot make", path, errno: code)
     }
+    throw SystemError("cannot make", path, errno: code)
   }
 
   /// What is known of a file without opening it; links are not followed.
