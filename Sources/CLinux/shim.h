@@ -9,10 +9,12 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 // GNU additions: the headers hide them, since Swift's module of the C library is built without _GNU_SOURCE.
+extern int dup3(int from, int to, int flags);
 extern int pipe2(int ends[2], int flags);
 extern int accept4(int socket, struct sockaddr *restrict address, socklen_t *restrict size, int flags);
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *restrict actions, const char *restrict path);

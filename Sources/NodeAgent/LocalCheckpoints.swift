@@ -24,6 +24,11 @@ final class LocalCheckpoints {
   /// Folders `step-N` that were made, not renamed: ranks write their parts into them.
   private var open: [Int32: Int] = [:]
   private var known: Set<Int> = []
+  /// Folders in `open` that may as well have been renamed, and since when they are as they are.
+  private var quiet: [Int: (look: ProgramSaveState.Look, since: BootInstant)] = [:]
+  private static let quietFor = TimeSpan.seconds(1)
+  /// More than a tick of the clock that files are stamped by.
+  private static let tick: Int64 = 20_000_000
 
   init(_ folder: AttemptFolder, localRanks: [Int]) throws(SystemError) {
     self.folder = folder
@@ -39,7 +44,7 @@ final class LocalCheckpoints {
     var findings: [Finding] = []
     for change in watch.changes() {
       if change.mask & UInt32(IN_Q_OVERFLOW) != 0 {
-        findings += scan()
+        findings += lookAgain()
       } else if change.watch == top {
         guard let step = Self.step(change.name) else { continue }
         if change.mask & UInt32(IN_MOVED_TO) != 0 {
@@ -53,13 +58,51 @@ final class LocalCheckpoints {
         findings.append(finding)
       }
     }
+    if watch.looksForItself { findings += renamedWithinATick(isOver: false) }
     return findings
   }
 
-  /// When nobody writes any more: steps that never became complete, with the reason.
+  /// Whole checkpoints that nobody saw renamed, so soon after they were written that their times do not tell either.
   ///
-  /// - Parameter wasKilled: whether the ranks did not leave by themselves.
-  func unfinished(wasKilled: Bool) -> [Finding] { halfMade() + halfWritten(wasKilled) }
+  /// Such a folder has been quiet for a while, and all that is in it is as old as the folder: who makes `step-N` with
+  /// mkdir, against the contract, and then writes is not taken for one who renamed.
+  ///
+  /// - Parameter isOver: nobody writes any more, and nobody was in the middle of it.
+  private func renamedWithinATick(isOver: Bool) -> [Finding] {
+    var findings: [Finding] = []
+    for (number, step) in open.sorted(by: { $0.value < $1.value }) where !known.contains(step) {
+      let path = folder.checkpoint(step: step)
+      guard let status = Disk.status(path), let look = ProgramSaveWatch.look(at: path), !look.files.isEmpty,
+        !look.files.keys.contains(where: { $0.hasPrefix("rank-") }),
+        look.files.values.allSatisfy({ Self.written($0) - status.written <= Self.tick })
+      else { continue }
+      if !isOver {
+        guard let before = quiet[step], before.look == look else {
+          quiet[step] = (look, .now())
+          continue
+        }
+        guard BootInstant.now() - before.since >= Self.quietFor else { continue }
+      }
+      watch.remove(number)
+      open[number] = nil
+      quiet[step] = nil
+      if let finding = renamed(step) { findings.append(finding) }
+    }
+    return findings
+  }
+
+  /// When a file of a `Look` was written, in nanoseconds.
+  private static func written(_ stamp: [Int64]) -> Int64 { stamp[2] * 1_000_000_000 + stamp[3] }
+
+  /// When nobody writes any more: what is complete after all, and steps that never became complete, with the reason.
+  ///
+  /// - Parameters:
+  ///   - wasKilled: whether the ranks did not leave by themselves.
+  ///   - endedWell: whether all ranks said that they had done what they were to do.
+  func rest(wasKilled: Bool, endedWell: Bool) -> [Finding] {
+    let late = watch.looksForItself && endedWell ? renamedWithinATick(isOver: true) : []
+    return late + halfMade() + halfWritten(wasKilled)
+  }
 
   /// The newest `step-N.tmp`, where that is newer than all that is complete: what was being saved at the end.
   private func halfWritten(_ wasKilled: Bool) -> [Finding] {
@@ -151,9 +194,14 @@ final class LocalCheckpoints {
     return .complete(LocalCheckpoint(step: step, layout: .sharded, ranks: localRanks))
   }
 
-  private func scan() -> [Finding] {
+  /// All that may have become complete while nobody told.
+  private func lookAgain() -> [Finding] {
     let steps = ((try? Disk.names(in: folder.checkpoints)) ?? []).compactMap(Self.step).filter { !known.contains($0) }
-    return steps.sorted().compactMap { renamed($0) }
+    return steps.sorted().compactMap { step in
+      if open.values.contains(step) { return parts(step) }
+      let isRenamed = Disk.status(folder.checkpoint(step: step))?.wasRenamedSinceWritten ?? false
+      return isRenamed ? renamed(step) : made(step)
+    }
   }
 
   private static func rank(_ name: String) -> Int? {

@@ -27,10 +27,11 @@ extension Supervisor {
     for finding in local?.poll() ?? [] { take(finding) }
   }
 
-  /// Tells what will never become a checkpoint, now that nobody writes any more.
-  func takeUnfinished() {
+  /// Takes what is left, and tells what will never become a checkpoint, now that nobody writes any more.
+  func takeRest() {
     let wasKilled = ranks.contains { !$0.serves && ($0.end == nil || $0.wasTold && $0.end == .signalled(SIGKILL)) }
-    for finding in local?.unfinished(wasKilled: wasKilled) ?? [] { take(finding) }
+    let endedWell = ranks.allSatisfy { $0.serves || $0.end == .exited(0) }
+    for finding in local?.rest(wasKilled: wasKilled, endedWell: endedWell) ?? [] { take(finding) }
   }
 
   func take(_ finding: LocalCheckpoints.Finding) {

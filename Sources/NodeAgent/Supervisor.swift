@@ -368,7 +368,7 @@ final class Supervisor {
     limiter?.release()
     killTree()
     readCheckpoints()
-    takeUnfinished()
+    takeRest()
     if queue.closeUp(hasTimeForAnother: rule.hasTimeToUpload(from: .now(), end: end)) { upload?.cancel() }
     if isKilled { dropUploads() }
     phase = .saving
@@ -405,7 +405,7 @@ final class Supervisor {
     let isEarly = ranks.isEmpty || ranks.contains { $0.end == nil } || endGuard.hasKilled
     if outcome.stopped == nil, remains == nil, isEarly { outcome.stopped = .leaseEnd }
     killTree()
-    if case .running = phase { takeUnfinished() }
+    if case .running = phase { takeRest() }
     dropUploads()
     for task in background { task.cancel() }
     phase = .over

@@ -34,23 +34,24 @@ final class AgentFixture {
     try result.get()
   }
 
-  func node(_ name: String = "node", root: String? = nil) -> TestNode {
-    let node = TestNode(root: root ?? "\(scratch)/\(name)")
+  func node(_ name: String = "node", root: String? = nil, under: [String] = []) -> TestNode {
+    let node = TestNode(root: root ?? "\(scratch)/\(name)", under: under)
     nodes.append(node)
     return node
   }
 
-  /// An order to run a script of bash on one node.
+  /// An order to run a script of bash on one node; read by bash, since a program cannot be executed while a test that
+  /// starts another process at that moment has it open too.
   func order(
     _ script: String, attempt: Int64 = 7, job: Int64 = 3, number: Int = 1, processes: Int = 1, lease: Double = 60,
     lead: Double = 1, grace: Double = 5, every: Double? = nil
   ) throws -> AttemptOrder {
     let path = "\(scratch)/train-\(UUID().uuidString).sh"
-    try Data(("#!/bin/bash\n" + script).utf8).write(to: URL(fileURLWithPath: path))
-    chmod(path, 0o755)
+    try Data(script.utf8).write(to: URL(fileURLWithPath: path))
     return AttemptOrder(
       attempt: AttemptID(attempt), job: JobID(job), number: number, controllerEpoch: 1, nodeRank: 0,
-      nodeAddresses: ["127.0.0.1"], gpus: [], processesPerNode: processes, command: [path], environment: [:], seed: 5,
+      nodeAddresses: ["127.0.0.1"], gpus: [], processesPerNode: processes, command: ["/bin/bash", path],
+      environment: [:], seed: 5,
       datasets: [], resume: nil, store: .folder(path: store.root), leaseRemaining: .seconds(lease),
       leaseEnd: Timestamp(secondsSinceEpoch: 1_900_000_000), lastSaveLead: .seconds(lead), grace: .seconds(grace),
       checkpointEvery: every.map { .seconds($0) }, reserve: .zero)
@@ -98,13 +99,16 @@ final class AgentFixture {
 /// A node: a root folder.
 struct TestNode {
   let root: String
+  /// What the agent is run by, as in `AgentProcess.run`.
+  var under: [String] = []
 
   func folder(_ attempt: AttemptID = AttemptID(7)) -> String { "\(root)/attempts/\(attempt.rawValue)" }
 
   private func ask<Answer: Decodable>(_ type: Answer.Type, _ arguments: [String], _ input: Data = Data()) async throws
     -> Answer
   {
-    let result = try await AgentProcess.run([arguments[0], "--root", root] + arguments.dropFirst(), input: input)
+    let result = try await AgentProcess.run(
+      [arguments[0], "--root", root] + arguments.dropFirst(), under: under, input: input)
     try #require(result.code == 0, "\(arguments): \(result.errors)")
     return try JSONDecoder().decode(type, from: result.output)
   }

@@ -23,19 +23,20 @@ enum AgentProcess {
     return path
   }
 
-  static func run(_ arguments: [String], input: Data = Data()) async throws -> Result {
-    let program = try program()
+  /// - Parameter under: the words of a program that runs the one that follows them; none runs the agent itself.
+  static func run(_ arguments: [String], under: [String] = [], input: Data = Data()) async throws -> Result {
+    let words = try under + [program()] + arguments
     return try await withCheckedThrowingContinuation { continuation in
       DispatchQueue(label: "agent").async {
-        continuation.resume(with: Swift.Result { try runBlocking(program, arguments, input) })
+        continuation.resume(with: Swift.Result { try runBlocking(words, input) })
       }
     }
   }
 
-  private static func runBlocking(_ program: String, _ arguments: [String], _ input: Data) throws -> Result {
+  private static func runBlocking(_ words: [String], _ input: Data) throws -> Result {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
+    process.executableURL = URL(fileURLWithPath: words[0])
+    process.arguments = Array(words.dropFirst())
     let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
     process.standardInput = stdin
     process.standardOutput = stdout
@@ -58,11 +59,13 @@ final class Follower {
   private(set) var frames: [FollowFrame] = []
 
   init(_ node: TestNode, _ attempt: AttemptID, journal: Int64 = 0, metrics: Int64 = 0) throws {
-    process.executableURL = URL(fileURLWithPath: try AgentProcess.program())
-    process.arguments = [
-      "follow", "--root", node.root, "--attempt", "\(attempt.rawValue)", "--journal", "\(journal)", "--metrics",
-      "\(metrics)",
-    ]
+    let words =
+      try node.under + [
+        AgentProcess.program(), "follow", "--root", node.root, "--attempt", "\(attempt.rawValue)", "--journal",
+        "\(journal)", "--metrics", "\(metrics)",
+      ]
+    process.executableURL = URL(fileURLWithPath: words[0])
+    process.arguments = Array(words.dropFirst())
     let pipe = Pipe()
     process.standardOutput = pipe
     let (stream, continuation) = AsyncStream.makeStream(of: Data.self)

@@ -23,19 +23,28 @@ public enum FileChanges {
   }
 }
 
-/// An inotify whose changes are a stream.
+/// An inotify whose changes are a stream; where other programs have taken all that a user may have, a clock that asks to
+/// look again.
 private struct FolderWatch {
   /// One element for any number of changes since the last.
   let changes: AsyncStream<Void>
   private let descriptor: Int32
-  private let source: any DispatchSourceRead
+  private let source: any DispatchSourceProtocol
 
   init() throws {
     descriptor = inotify_init1(Int32(O_CLOEXEC | O_NONBLOCK))
-    guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+    guard descriptor >= 0 || errno == EMFILE else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     changes = stream
-    source = DispatchSource.makeReadSource(fileDescriptor: descriptor)
+    guard descriptor >= 0 else {
+      let clock = DispatchSource.makeTimerSource()
+      clock.schedule(deadline: .now(), repeating: .milliseconds(50))
+      clock.setEventHandler { continuation.yield() }
+      clock.resume()
+      source = clock
+      return
+    }
+    let source = DispatchSource.makeReadSource(fileDescriptor: descriptor)
     source.setEventHandler { [descriptor] in
       // What changed is looked for anew each time: here it is only taken off the queue.
       var buffer = [UInt8](repeating: 0, count: 1 << 14)
@@ -44,10 +53,12 @@ private struct FolderWatch {
     }
     source.setCancelHandler { [descriptor] in close(descriptor) }
     source.resume()
+    self.source = source
   }
 
   /// Watches a folder, or the nearest one above it that exists; again is harmless.
   func add(_ folder: String, deep: Bool) {
+    guard descriptor >= 0 else { return }
     let mask = IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR
     var path = folder
     while inotify_add_watch(descriptor, path, UInt32(bitPattern: mask)) < 0, path.count > 1 {
