@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that Baton is built with, runs on and is tested with; says nothing when all are there.
-# With `frameworks` also what programs of some tests are written for: another 150 MB to fetch, 610 MB on the disk.
+# With `frameworks` also what programs of some tests are written for: another 170 MB to fetch, 700 MB on the disk.
 set -euo pipefail
 
 packages=(
@@ -11,7 +11,7 @@ packages=(
   python3-venv                                       # the servers that object storage is tested with
   chromium chromium-driver python3-selenium          # the tests of the dashboard
 )
-[ "${1:-}" != frameworks ] || packages+=(python3-torch openmpi-bin python3-mpi4py)
+[ "${1:-}" != frameworks ] || packages+=(python3-torch openmpi-bin python3-mpi4py podman crun catatonit)
 
 missing=()
 for package in "${packages[@]}"; do

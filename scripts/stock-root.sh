@@ -4,7 +4,7 @@ set -euo pipefail
 
 folder=$1
 # Each of these is on every Debian and Ubuntu: dpkg and apt need them.
-packages=(libc6 libgcc-s1 libstdc++6 zlib1g base-files bash coreutils libtinfo6)
+packages=(libc6 libgcc-s1 libstdc++6 zlib1g base-files bash coreutils libtinfo6 libselinux1 libpcre2-8-0 libacl1 libattr1)
 [ "$(cat "$folder/.complete" 2>/dev/null)" != "${packages[*]}" ] || exit 0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

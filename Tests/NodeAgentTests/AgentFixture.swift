@@ -10,6 +10,8 @@ final class AgentFixture {
   let scratch: String
   let store: FileObjectStore
   private var nodes: [TestNode] = []
+  /// Folders outside of the scratch folder.
+  var removesToo: [String] = []
 
   private init() throws {
     scratch = FileManager.default.temporaryDirectory.appendingPathComponent("baton-agent-\(UUID().uuidString)").path
@@ -30,7 +32,7 @@ final class AgentFixture {
     for node in fixture.nodes {
       do { try await node.purgeAll() } catch { Issue.record(error, "\(node.root) is not purged") }
     }
-    try FileManager.default.removeItem(atPath: fixture.scratch)
+    for folder in fixture.removesToo + [fixture.scratch] { try FileManager.default.removeItem(atPath: folder) }
     try result.get()
   }
 

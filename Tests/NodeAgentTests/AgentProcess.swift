@@ -25,8 +25,12 @@ enum AgentProcess {
 
   /// - Parameter under: the words of a program that runs the one that follows them; none runs the agent itself.
   static func run(_ arguments: [String], under: [String] = [], input: Data = Data()) async throws -> Result {
-    let words = try under + [program()] + arguments
-    return try await withCheckedThrowingContinuation { continuation in
+    try await run(program: under + [program()] + arguments, input: input)
+  }
+
+  /// Runs any program.
+  static func run(program words: [String], input: Data = Data()) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
       DispatchQueue(label: "agent").async {
         continuation.resume(with: Swift.Result { try runBlocking(words, input) })
       }
