@@ -12,6 +12,7 @@ enum TestPython {
   static let advice: Comment = "name where scripts/python/install.sh put it in BATON_TEST_PYTHON"
   static let tensorflow = path("tensorflow")
   static let mxnet = path("mxnet")
+  static let unmodified = path("unmodified")
 
   /// The one of `scripts/python/NAME.txt`; nil where it is not there.
   private static func path(_ name: String) -> String? {
