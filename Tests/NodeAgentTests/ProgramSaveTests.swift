@@ -85,6 +85,24 @@ struct ProgramSaveTests {
     }
   }
 
+  @Test func aFolderThatIsOverwrittenInPlaceIsStoredEachTime() async throws {
+    try await AgentFixture.with { fixture in
+      let script = """
+        mkfifo go; mkdir -p backup/part; echo one > backup/part/w; read -r < go; echo two > backup/part/w
+        """ + Script.wait
+      let node = fixture.node()
+      let order = try order(fixture, script, "backup/")
+      let follower = try await fixture.launch(order, on: node)
+      try await stored(follower, step: 1)
+      try Data("\n".utf8).write(to: URL(fileURLWithPath: node.folder() + "/work/go"))
+      try await stored(follower, step: 2)
+      try #expect(await node.control(order.attempt, .stop(.cancelled)) == .ok)
+      _ = try await follower.outcome()
+      #expect(try await content(fixture, try #require(follower.stored.first), "backup/part/w") == "one\n")
+      #expect(try await content(fixture, try #require(follower.stored.last), "backup/part/w") == "two\n")
+    }
+  }
+
   @Test func foldersAndFilesThatTellTheirStepsKeepThem() async throws {
     try await AgentFixture.with { fixture in
       let script = """

@@ -5,12 +5,19 @@ import ObjectStorage
 /// Looks at what a program saves by its own rules; used by one thread.
 ///
 /// The folder may be made, removed and made again by the program: each folder on the way to it is watched for the next one.
+/// A checkpoint that is a folder may be overwritten in place, so it is watched inside, too; not where names tell steps,
+/// since each step is taken once.
 final class ProgramSaveWatch {
   private let saves: ProgramSaves
   /// The working folder, and those on the way to where the program saves.
   private let folders: [String]
   private let watch: FolderWatch
   private var watched: [Int32: String] = [:]
+  /// What is to be told of a folder.
+  private static let mask = [IN_CREATE, IN_MOVED_TO, IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_FROM]
+    .reduce(Int32(bitPattern: UInt32(IN_ONLYDIR))) { $0 | Int32($1) }
+  /// The watches in folders that are checkpoints.
+  private var inside: Set<Int32> = []
 
   /// Watches for `saves` below the folder `work`.
   init(_ saves: ProgramSaves, work: String) throws(SystemError) {
@@ -49,17 +56,19 @@ final class ProgramSaveWatch {
   /// All that is there of the program's checkpoints, and watches folders that are new.
   func look() -> [String: ProgramSaveState.Look] {
     for path in folders where !watched.values.contains(path) {
-      let mask = [IN_CREATE, IN_MOVED_TO, IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_FROM].map { Int32($0) }
       do {
-        let number = try watch.add(path, mask.reduce(Int32(bitPattern: UInt32(IN_ONLYDIR)), |))
+        let number = try watch.add(path, Self.mask)
         watched[number] = path
       } catch {
         // Not made yet: the folder above tells.
         break
       }
     }
+    let names = ((try? Disk.names(in: folder)) ?? []).filter { saves.pattern.match($0) != nil }
+    // First, so that what changes after it was looked at is told.
+    if !saves.pattern.tellsStep { watchInside(names) }
     var found: [String: ProgramSaveState.Look] = [:]
-    for name in (try? Disk.names(in: folder)) ?? [] where saves.pattern.match(name) != nil {
+    for name in names {
       if let look = Self.look(at: "\(folder)/\(name)"), look.isFolder || !saves.pattern.isFolder { found[name] = look }
     }
     let written = found.isEmpty ? [] : OpenFiles.written(below: getpid())
@@ -67,6 +76,20 @@ final class ProgramSaveWatch {
       found[name]?.isOpen = look.files.values.contains { $0.count > 1 && written.contains($0[1]) }
     }
     return found
+  }
+
+  /// Watches all folders of those of `names` that are folders, and no others.
+  private func watchInside(_ names: [String]) {
+    var seen: Set<Int32> = []
+    func enter(_ path: String) {
+      // What is gone by now is told by the folder above. The same folder has the same number again.
+      guard Disk.status(path)?.isFolder == true, let number = try? watch.add(path, Self.mask) else { return }
+      seen.insert(number)
+      for name in (try? Disk.names(in: path)) ?? [] { enter("\(path)/\(name)") }
+    }
+    for name in names { enter("\(folder)/\(name)") }
+    for number in inside.subtracting(seen) { watch.remove(number) }
+    inside = seen
   }
 
   /// What is at `path`; nil for nothing, and for what is neither file nor folder.
