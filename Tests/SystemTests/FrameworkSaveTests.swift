@@ -90,4 +90,14 @@ import Wire
       Program(
         name: "lightning", python: python, flags: "--max_steps 280 --every_n_train_steps 20", pace: 0.1, every: 20))
   }
+
+  @Test(.enabled(if: TestPython.unmodified != nil, TestPython.advice))
+  func huggingFacesTrainerGoesOnBitByBit() async throws {
+    let flags =
+      "--output_dir out --max_steps 280 --save_steps 60 --logging_steps 10 --per_device_train_batch_size 8 "
+      + "--learning_rate 1e-3 --report_to none --disable_tqdm true"
+    try await expectTheSameBits(
+      Program(
+        name: "hf-trainer", python: try #require(TestPython.unmodified), flags: flags, pace: 0.1, every: 60))
+  }
 }
