@@ -100,4 +100,13 @@ import Wire
       Program(
         name: "hf-trainer", python: try #require(TestPython.unmodified), flags: flags, pace: 0.1, every: 60))
   }
+
+  @Test(.enabled(if: TestPython.tensorflow != nil, TestPython.advice))
+  func kerasBackupAndRestoreGoesOnBitByBit() async throws {
+    // 16 batches an epoch: its backup is left alone for 5.6 seconds.
+    try await expectTheSameBits(
+      Program(
+        name: "keras", python: try #require(TestPython.tensorflow), flags: "--epochs 7", pace: 0.35, unit: "epoch",
+        every: 1, tellsStep: false, first: 35))
+  }
 }
