@@ -114,6 +114,55 @@ struct CurveChartTests {
   }
 }
 
+struct CompareChartTests {
+  private func entry(_ place: Int, _ values: [Double], attempts: [Int]? = nil) -> CompareChart.Entry {
+    let steps = Array(values.indices)
+    let series = MetricSeries(
+      metric: "loss", steps: steps, values: values, attempts: attempts ?? steps.map { _ in 1 })
+    return CompareChart.Entry(name: "run-\(place)", place: place, series: series)
+  }
+
+  @Test func leavesOutRunsWithoutNumbersAndKeepsTheLookOfOthers() throws {
+    let chart = try #require(
+      CompareChart([entry(0, []), entry(1, [.nan]), entry(2, [1, .nan, 3]), entry(3, [2])], metric: "loss"))
+    #expect(chart.curves.map(\.name) == ["run-2", "run-3"])
+    #expect(chart.curves[0].stretches.map { $0.map(\.step) } == [[0], [2]])
+    #expect(chart.html.contains("class=\"curve-point series-2 dash-2\""))
+    #expect(!chart.html.contains("nan"))
+    #expect(CompareChart([entry(0, []), entry(1, [.infinity])], metric: "loss") == nil)
+  }
+
+  @Test func tells36RunsApart() {
+    #expect(Set((0..<36).map(CompareChart.kind)).count == 36)
+  }
+
+  @Test func givesALaneToRunsThatWentOn() throws {
+    let chart = try #require(
+      CompareChart([entry(0, [1, 2, 3]), entry(1, [1, 2, 3], attempts: [1, 1, 2])], metric: "loss"))
+    #expect(chart.html.contains(">run-1</text>") && !chart.html.contains(">run-0</text>"))
+    #expect(chart.html.matches(of: #/<line x1="[0-9.%]+" x2="[0-9.%]+" y1="8"/#).count == 1)
+  }
+
+  @Test(arguments: [0.0075, 0.026], [1, 2, 5, 40])
+  func putsNoTwoLabelsOnEachOther(_ letter: Double, _ count: Int) {
+    let boundaries = (0..<count).map {
+      CurveChart.Boundary(step: Double($0), attempt: $0 + 2, cause: "LEASE_ENDED", redone: 12, stoodStill: nil)
+    }
+    let shares = (0..<count).map { (Double($0) + 0.7) / Double(count) }
+    for isLong in [true, false] {
+      let labels = CompareChart.labels(boundaries, at: shares, letter: letter, isLong: isLong)
+      let taken = zip(labels, shares).compactMap { label, at in
+        label.text.map { text in
+          let width = Double(text.count + 2) * letter
+          return label.isBefore ? at - width...at : at...at + width
+        }
+      }
+      #expect(!taken.isEmpty && taken.allSatisfy { $0.lowerBound >= 0 && $0.upperBound <= 1.000_001 })
+      #expect(zip(taken, taken.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound + 1e-9 })
+    }
+  }
+}
+
 struct LeaseChartTests {
   private let now = Fixture.now
 

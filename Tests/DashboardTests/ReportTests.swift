@@ -33,6 +33,37 @@ struct ReportTests {
     #expect(page.contains("default-src 'none'"))
   }
 
+  /// Three runs; the second has no accuracy, the third nothing at all.
+  private var several: [ReportContent] {
+    var other = Fixture.run
+    (other.id, other.job.name) = (RunID(18), "other <net>")
+    var loss = Fixture.series("loss", every: 3)
+    loss.values = loss.values.map { $0 * 1.2 }
+    loss.boundaries = [
+      CurveBoundary(before: 580, after: 583, from: 1, to: 2, cause: .lost, stepsRedone: 41, stoodStill: .minutes(9))
+    ]
+    return [contents[0], ReportContent(run: other, curves: [loss]), contents[1]]
+  }
+
+  @Test func drawsTheCurvesOfAllRunsOverEachOther() throws {
+    let page = try PageRenderer().report(several, at: Fixture.now)
+    let overlay = try #require(page.firstRange(of: #/<section class="panel">(?s:.)*?<\/section>/#).map { page[$0] })
+    for words in [
+      "<h2><bdi>loss</bdi> <span class=\"count\">2 runs</span></h2>", "loss by step, 2 runs",
+      "class=\"curve series-0 dash-0\"",
+      "class=\"curve series-1 dash-1\"", "<a href=\"#run-18\">run-18 <bdi>other &lt;net&gt;</bdi></a>",
+      // The cost has no room before the next boundary; a tip of the mouse and the table tell it.
+      "\u{2192} 2 LEASE_ENDED</text>", "12 steps redone, 1h 3m still</title>",
+      "\u{2192} 3 LEASE_ENDED, no step redone</text>", "\u{2192} 2 LOST, 41 steps redone, 9m still",
+      "run-18: attempt 2 went on here; before it: LOST; 41 steps redone, 9m still",
+      "Without a value of it: run-19.",
+    ] {
+      #expect(overlay.contains(words), "\(words)")
+    }
+    #expect(!page.contains("<h2><bdi>test_accuracy</bdi> <span class=\"count\">1"))
+    #expect(!(try PageRenderer().report(contents, at: Fixture.now)).contains("loss by step, 2 runs"))
+  }
+
   @Test func tellsWhatAReviewerAsks() throws {
     let page = try PageRenderer().report(contents, at: Fixture.now)
     for words in [
@@ -51,7 +82,9 @@ struct ReportTests {
   func writesAReportToLookAt() throws {
     let folder = URL(fileURLWithPath: try #require(ProcessInfo.processInfo.environment["BATON_PAGES_OUT"]))
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    try Data(PageRenderer().report(contents, at: Fixture.now).utf8)
-      .write(to: folder.appendingPathComponent("report.html"))
+    for (name, runs) in [("report", contents), ("report-several", several)] {
+      try Data(PageRenderer().report(runs, at: Fixture.now).utf8)
+        .write(to: folder.appendingPathComponent("\(name).html"))
+    }
   }
 }

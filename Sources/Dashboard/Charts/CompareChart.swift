@@ -2,108 +2,140 @@ import Domain
 import Wire
 
 /// The curves of several runs over each other, each in a colour and with a dash of its own.
+///
+/// A run that went on in later attempts has a lane above the curves, so that boundaries of different runs never stand on
+/// each other.
 struct CompareChart {
-  /// More than these repeat their colours.
+  /// A run's part in it.
+  struct Entry {
+    /// What its lane is called: `run-17`.
+    var name: String
+    /// Its place among the runs, which gives it its look: the same in every chart of a page.
+    var place: Int
+    var series: MetricSeries
+    /// Tell why attempts ended, where the series does not.
+    var attempts: [AttemptView] = []
+  }
+
+  /// An entry as it is drawn.
+  struct Curve {
+    let name: String
+    let kind: String
+    let stretches: [[CurvePoint]]
+    let boundaries: [CurveChart.Boundary]
+  }
+
+  /// What is written beside a boundary; nil where there is no room.
+  struct Label: Hashable {
+    var text: String?
+    /// Whether it stands left of its boundary.
+    var isBefore: Bool
+  }
+
+  /// So many colours, and so many dashes.
   static let kinds = 6
 
-  private let curves: [[CurvePoint]]
-  private let steps: ClosedRange<Double>
-  private let values: ClosedRange<Double>
+  /// Those that have a value that is a number.
+  let curves: [Curve]
+  private let scale: PlotScale
   private let metric: String
   private static let height = 260.0
+  private static let laneHeight = 17.0
+  /// The share of the width that a letter takes, where the page is wide and where it is narrow.
+  private static let wideLetter = 0.0075
+  private static let narrowLetter = 0.026
 
-  /// A chart of `series`; nil where no value is a number.
-  init?(_ series: [MetricSeries], metric: String) {
+  /// A chart of `entries`; nil where no value is a number.
+  init?(_ entries: [Entry], metric: String) {
     self.metric = metric
-    let finite = series.map { one in
-      zip(one.steps, one.values).filter { $0.1.isFinite }.map { CurvePoint(step: $0, value: $1) }
+    let read = entries.map {
+      Stretches(steps: $0.series.steps, values: $0.series.values, most: CurveChart.pointsMost)
     }
-    let all = finite.flatMap(\.self)
-    guard let first = all.first else { return nil }
-    curves = finite.map { downsampled($0, most: CurveChart.pointsMost) }
-    let low = Double(all.map(\.step).min() ?? first.step)
-    let high = Double(all.map(\.step).max() ?? first.step)
-    steps = low < high ? low...high : (low - 1)...(high + 1)
-    let lowest = all.map(\.value).min() ?? 0
-    let highest = all.map(\.value).max() ?? 0
-    let room = lowest < highest ? (highest - lowest) * 0.04 : max(lowest.magnitude * 0.1, 1e-9)
-    let ends = (lowest - room, highest + room)
-    values = ends.0.isFinite && ends.1.isFinite ? ends.0...ends.1 : lowest...highest
+    guard let scale = PlotScale(read.flatMap(\.finite), height: Self.height) else { return nil }
+    self.scale = scale
+    curves = zip(entries, read).filter { !$1.finite.isEmpty }.map { entry, curve in
+      Curve(
+        name: entry.name, kind: Self.kind(entry.place), stretches: curve.drawn,
+        boundaries: CurveChart.boundaries(entry.series, entry.attempts, nil))
+    }
   }
 
-  private func share(_ step: Double) -> Double {
-    0.012 + 0.976 * (step - steps.lowerBound) / (steps.upperBound - steps.lowerBound)
+  /// The classes of the n-th run, also in the legend: colour and dash, by which 36 are told apart.
+  static func kind(_ place: Int) -> String { "series-\(place % kinds) dash-\((place + place / kinds) % kinds)" }
+
+  /// What is written at each of `boundaries`, which stand at `shares` of the width, so that nothing overlaps: as much as
+  /// there is room for, where a letter is `letter` wide.
+  static func labels(
+    _ boundaries: [CurveChart.Boundary], at shares: [Double], letter: Double, isLong: Bool
+  ) -> [Label] {
+    var end = 0.0
+    return boundaries.indices.map { place in
+      let boundary = boundaries[place]
+      let at = shares[place]
+      let isBefore = at > 0.8
+      let next = place + 1 < shares.count ? shares[place + 1] : 1
+      let short = "\u{2192} \(boundary.attempt)"
+      let cause = boundary.cause.isEmpty ? short : "\(short) \(boundary.cause)"
+      let full = boundary.cost.isEmpty ? cause : "\(cause), \(boundary.cost)"
+      let text = (isLong ? [full, cause, short] : [short]).first { words in
+        let width = Double(words.count + 2) * letter
+        return isBefore ? at - width >= end : at >= end && at + width <= next
+      }
+      if let text { end = isBefore ? at : at + Double(text.count + 2) * letter }
+      return Label(text: text, isBefore: isBefore)
+    }
   }
 
-  private func depth(_ value: Double) -> Double {
-    guard values.lowerBound < values.upperBound else { return Self.height / 2 }
-    return Self.height * (values.upperBound - value) / (values.upperBound - values.lowerBound)
-  }
-
-  /// The class of the n-th curve: what gives it its colour, also in the legend.
-  static func kind(_ place: Int) -> String { "series-\(place % kinds)" }
+  // MARK: - Drawing
 
   /// The chart as HTML.
   var html: String {
-    let full = Self.height + 32
-    let ticks = Ticks.values(from: values.lowerBound, to: values.upperBound, most: 6)
-    var page = Markup()
-    page.element("div", ["class": "chart"]) { chart in
-      chart.element("svg", ["class": "chart-scale", "width": "64", "height": coordinate(full), "aria-hidden": "true"]) {
-        scale in
-        for tick in ticks {
-          scale.element("text", ["x": "58", "y": coordinate(8 + depth(tick) + 4), "text-anchor": "end"]) {
-            $0.write(shown(tick))
-          }
+    let lanes = curves.filter { !$0.boundaries.isEmpty }
+    let top = Double(lanes.count) * Self.laneHeight + 8
+    return scale.chart(
+      full: top + Self.height + 24, top: top, label: "\(metric) by step, \(counted(curves.count, "run"))",
+      margin: { margin in
+        for (place, lane) in lanes.enumerated() { PlotScale.inMargin(lane.name, at: Self.line(of: place), &margin) }
+      },
+      { plot in
+        scale.drawGrid(&plot, top: top)
+        for (place, lane) in lanes.enumerated() {
+          drawLines(of: lane, from: Self.line(of: place), to: top + Self.height, &plot)
         }
-      }
-      chart.element("div", ["class": "chart-scroll", "tabindex": "0"]) { scroll in
-        scroll.element(
-          "svg",
-          [
-            "class": "chart-plot", "width": "100%", "height": coordinate(full), "role": "img",
-            "aria-label": "\(metric) by step, \(curves.count) runs",
-          ]
-        ) { plot in
-          drawGrid(&plot, ticks)
-          drawCurves(&plot)
-        }
-      }
-    }
-    return page.text
+        for (place, lane) in lanes.enumerated() { drawLane(lane, at: Self.line(of: place), &plot) }
+        for curve in curves { scale.drawCurve(&plot, curve.stretches, kind: curve.kind, top: top) }
+      })
   }
 
-  private func drawGrid(_ plot: inout Markup, _ ticks: [Double]) {
-    for tick in ticks {
-      let y = coordinate(8 + depth(tick))
-      plot.element("line", ["class": "grid", "x1": "0", "x2": "100%", "y1": y, "y2": y])
-    }
-    let base = 8 + Self.height
-    plot.element("line", ["class": "axis", "x1": "0", "x2": "100%", "y1": coordinate(base), "y2": coordinate(base)])
-    for step in Ticks.steps(from: Int(steps.lowerBound), to: Int(steps.upperBound), most: 8) {
-      let at = share(Double(step))
-      plot.element(
-        "text", ["class": "tick", "x": percent(at), "y": coordinate(base + 19), "text-anchor": CurveChart.anchor(at)]
-      ) { $0.write(grouped(step)) }
+  /// Where the words of a lane stand.
+  private static func line(of lane: Int) -> Double { Double(lane) * laneHeight + 12 }
+
+  /// A line through the curves for each boundary of a run.
+  private func drawLines(of curve: Curve, from line: Double, to bottom: Double, _ plot: inout Markup) {
+    for boundary in curve.boundaries {
+      let x = percent(scale.share(ofStep: boundary.step))
+      plot.element("g", ["class": "takeover \(curve.kind)"]) { mark in
+        mark.element("title") { $0.write("\(curve.name): \(boundary.sentence)") }
+        mark.element("line", ["x1": x, "x2": x, "y1": coordinate(line - 4), "y2": coordinate(bottom)])
+      }
     }
   }
 
-  private func drawCurves(_ plot: inout Markup) {
-    plot.element(
-      "svg",
-      [
-        "x": "0", "y": "8", "width": "100%", "height": coordinate(Self.height),
-        "viewBox": "0 0 10000 \(coordinate(Self.height))", "preserveAspectRatio": "none",
-      ]
-    ) { inner in
-      for (place, curve) in curves.enumerated() where !curve.isEmpty {
-        var path = ""
-        for point in curve {
-          path += path.isEmpty ? "M" : "L"
-          path += "\(coordinate(share(Double(point.step)) * 10_000)) \(coordinate(depth(point.value)))"
+  /// What happened at the boundaries of a run.
+  private func drawLane(_ curve: Curve, at line: Double, _ plot: inout Markup) {
+    let shares = curve.boundaries.map { scale.share(ofStep: $0.step) }
+    let long = Self.labels(curve.boundaries, at: shares, letter: Self.wideLetter, isLong: true)
+    let short = Self.labels(curve.boundaries, at: shares, letter: Self.narrowLetter, isLong: false)
+    for (place, boundary) in curve.boundaries.enumerated() {
+      let x = percent(shares[place])
+      plot.element("g", ["class": "takeover \(curve.kind)"]) { mark in
+        mark.element("title") { $0.write("\(curve.name): \(boundary.sentence)") }
+        mark.element("circle", ["cx": x, "cy": coordinate(line - 4), "r": "3.5"])
+        for (kind, label) in [("long", long[place]), ("short", short[place])] {
+          guard let text = label.text else { continue }
+          let side = ["dx": label.isBefore ? "-8" : "8", "text-anchor": label.isBefore ? "end" : "start"]
+          mark.element("text", side.merging(["class": kind, "x": x, "y": coordinate(line)]) { $1 }) { $0.write(text) }
         }
-        inner.element(
-          "path", ["class": "curve \(Self.kind(place))", "d": path, "vector-effect": "non-scaling-stroke"])
       }
     }
   }

@@ -2,8 +2,6 @@ import Domain
 import Wire
 
 /// A metric over the steps of a run, with where one attempt took over from another, and the checkpoints.
-///
-/// Horizontal places are shares of the width, so that the chart is as wide as its page and its texts stay as they are.
 struct CurveChart {
   /// A place where a later attempt went on.
   struct Boundary: Hashable {
@@ -23,6 +21,11 @@ struct CurveChart {
       let again = redone.map { $0 > 0 ? grouped($0) + ($0 == 1 ? " step redone" : " steps redone") : "no step redone" }
       return [again, stoodStill.map { "\($0) still" }].compactMap { $0 }.joined(separator: ", ")
     }
+
+    /// All of it in a sentence.
+    var sentence: String {
+      "attempt \(attempt) went on here; before it: \(cause)\(cost.isEmpty ? "" : "; " + cost)"
+    }
   }
 
   /// More points than this tell nothing that a screen can show.
@@ -35,34 +38,21 @@ struct CurveChart {
   let checkpoints: [CheckpointView]
   /// How many values were no numbers.
   let notNumbers: Int
-  private let steps: ClosedRange<Double>
-  private let values: ClosedRange<Double>
-  private let height: Double
+  private let scale: PlotScale
 
   /// A chart of `series`; nil where no value is a number.
   init?(
     _ series: MetricSeries, attempts: [AttemptView], checkpoints: [CheckpointView] = [], redone: [Int: Int]? = nil,
     height: Double = 240
   ) {
-    let count = min(series.steps.count, series.values.count)
-    let finite = (0..<count).filter { series.values[$0].isFinite }.map {
-      CurvePoint(step: series.steps[$0], value: series.values[$0])
-    }
-    guard let first = finite.first, let last = finite.last else { return nil }
+    let curve = Stretches(steps: series.steps, values: series.values, most: Self.pointsMost)
+    guard let scale = PlotScale(curve.finite, marks: checkpoints.map(\.step), height: height) else { return nil }
+    self.scale = scale
     metric = series.metric
-    notNumbers = count - finite.count
-    self.height = height
+    stretches = curve.drawn
+    notNumbers = curve.notNumbers
     self.checkpoints = checkpoints
     boundaries = Self.boundaries(series, attempts, redone)
-    stretches = Self.stretches(downsampled(finite, most: Self.pointsMost), series)
-    let low = Double(min(first.step, checkpoints.map(\.step).min() ?? first.step))
-    let high = Double(max(last.step, checkpoints.map(\.step).max() ?? last.step))
-    steps = low < high ? low...high : (low - 1)...(high + 1)
-    let lowest = finite.map(\.value).min() ?? 0
-    let highest = finite.map(\.value).max() ?? 0
-    let room = lowest < highest ? (highest - lowest) * 0.04 : max(lowest.magnitude * 0.1, 1e-9)
-    let ends = (lowest - room, highest + room)
-    values = ends.0.isFinite && ends.1.isFinite ? ends.0...ends.1 : lowest...highest
   }
 
   /// Where the number of the attempt changes along the curve.
@@ -87,33 +77,8 @@ struct CurveChart {
     return found
   }
 
-  /// Parts the curve where values were left out since they are no numbers.
-  private static func stretches(_ points: [CurvePoint], _ series: MetricSeries) -> [[CurvePoint]] {
-    let gaps = zip(series.steps, series.values).filter { !$0.1.isFinite }.map(\.0)
-    var stretches: [[CurvePoint]] = [[]]
-    var gap = gaps.startIndex
-    for point in points {
-      var parted = false
-      while gap < gaps.endIndex, gaps[gap] < point.step {
-        gap += 1
-        parted = true
-      }
-      if parted, !stretches[stretches.count - 1].isEmpty { stretches.append([]) }
-      stretches[stretches.count - 1].append(point)
-    }
-    return stretches
-  }
-
   /// How far along the width a step is, from 0 to 1.
-  func share(ofStep step: Double) -> Double {
-    0.012 + 0.976 * (step - steps.lowerBound) / (steps.upperBound - steps.lowerBound)
-  }
-
-  /// How far down a value is, in pixels below the top of the plot.
-  func depth(of value: Double) -> Double {
-    guard values.lowerBound < values.upperBound else { return height / 2 }
-    return height * (values.upperBound - value) / (values.upperBound - values.lowerBound)
-  }
+  func share(ofStep step: Double) -> Double { scale.share(ofStep: step) }
 
   // MARK: - Drawing
 
@@ -134,59 +99,17 @@ struct CurveChart {
   var html: String {
     let rows = labelRows
     let top = Double((rows.compactMap { $0 }.max() ?? -1) + 1) * Self.labelHeight + 8
+    let bottom = top + scale.height
     let lane = checkpoints.isEmpty ? 0.0 : 26
-    let full = top + height + lane + 24
-    let ticks = Ticks.values(from: values.lowerBound, to: values.upperBound, most: 6)
-    var page = Markup()
-    page.element("div", ["class": "chart"]) { chart in
-      chart.element("svg", ["class": "chart-scale", "width": "64", "height": coordinate(full), "aria-hidden": "true"]) {
-        scale in
-        for tick in ticks {
-          scale.element("text", ["x": "58", "y": coordinate(top + depth(of: tick) + 4), "text-anchor": "end"]) {
-            $0.write(shown(tick))
-          }
-        }
-        if lane > 0 {
-          scale.element("text", ["x": "58", "y": coordinate(top + height + 17), "text-anchor": "end"]) {
-            $0.write("saved")
-          }
-        }
-      }
-      chart.element("div", ["class": "chart-scroll", "tabindex": "0"]) { scroll in
-        let name = "\(metric) by step, \(stretches.joined().count) points"
-        scroll.element(
-          "svg",
-          ["class": "chart-plot", "width": "100%", "height": coordinate(full), "role": "img", "aria-label": name]
-        ) { plot in
-          drawGrid(&plot, ticks, top: top, lane: lane)
-          drawBoundaries(&plot, rows, top: top)
-          drawCurve(&plot, top: top)
-          drawCheckpoints(&plot, at: top + height + 13)
-        }
-      }
-    }
-    return page.text
-  }
-
-  private func drawGrid(_ plot: inout Markup, _ ticks: [Double], top: Double, lane: Double) {
-    for tick in ticks {
-      let y = coordinate(top + depth(of: tick))
-      plot.element("line", ["class": "grid", "x1": "0", "x2": "100%", "y1": y, "y2": y])
-    }
-    let base = top + height + lane
-    plot.element("line", ["class": "axis", "x1": "0", "x2": "100%", "y1": coordinate(base), "y2": coordinate(base)])
-    let marked = Ticks.steps(from: Int(steps.lowerBound), to: Int(steps.upperBound), most: 8)
-    for (place, step) in marked.enumerated() {
-      let at = share(ofStep: Double(step))
-      let x = percent(at)
-      plot.element(
-        "line", ["class": "axis", "x1": x, "x2": x, "y1": coordinate(base), "y2": coordinate(base + 5)])
-      // On a narrow page there is room for every other number only.
-      let kind = place.isMultiple(of: 2) ? "tick" : "tick tick-between"
-      plot.element("text", ["class": kind, "x": x, "y": coordinate(base + 19), "text-anchor": Self.anchor(at)]) {
-        $0.write(grouped(step))
-      }
-    }
+    return scale.chart(
+      full: bottom + lane + 24, top: top, label: "\(metric) by step, \(stretches.joined().count) points",
+      margin: { if lane > 0 { PlotScale.inMargin("saved", at: bottom + 17, &$0) } },
+      { plot in
+        scale.drawGrid(&plot, top: top, lane: lane)
+        drawBoundaries(&plot, rows, top: top)
+        scale.drawCurve(&plot, stretches, top: top)
+        drawCheckpoints(&plot, at: bottom + 13)
+      })
   }
 
   private func drawBoundaries(_ plot: inout Markup, _ rows: [Int?], top: Double) {
@@ -196,12 +119,8 @@ struct CurveChart {
       let labelTop = row.map { Double($0) * Self.labelHeight } ?? top
       let cost = boundary.cost
       plot.element("g", ["class": "boundary"]) { mark in
-        mark.element("title") {
-          $0.write(
-            "attempt \(boundary.attempt) went on here; before it: \(boundary.cause)\(cost.isEmpty ? "" : "; " + cost)"
-          )
-        }
-        mark.element("line", ["x1": x, "x2": x, "y1": coordinate(labelTop), "y2": coordinate(top + height)])
+        mark.element("title") { $0.write(boundary.sentence) }
+        mark.element("line", ["x1": x, "x2": x, "y1": coordinate(labelTop), "y2": coordinate(top + scale.height)])
         guard row != nil else { return }
         let isLate = at > 0.82
         let place = ["x": x, "dx": isLate ? "-6" : "6", "text-anchor": isLate ? "end" : "start"]
@@ -216,35 +135,6 @@ struct CurveChart {
         mark.element("text", place.merging(["class": "long", "y": coordinate(labelTop + 24)]) { $1 }) {
           $0.write(cost)
         }
-      }
-    }
-  }
-
-  private func drawCurve(_ plot: inout Markup, top: Double) {
-    plot.element(
-      "svg",
-      [
-        "x": "0", "y": coordinate(top), "width": "100%", "height": coordinate(height),
-        "viewBox": "0 0 10000 \(coordinate(height))", "preserveAspectRatio": "none",
-      ]
-    ) { inner in
-      for stretch in stretches where stretch.count > 1 {
-        var path = ""
-        for point in stretch {
-          path += path.isEmpty ? "M" : "L"
-          path += "\(coordinate(share(ofStep: Double(point.step)) * 10_000)) \(coordinate(depth(of: point.value)))"
-        }
-        inner.element("path", ["class": "curve", "d": path, "vector-effect": "non-scaling-stroke"])
-      }
-    }
-    for stretch in stretches where stretch.count == 1 {
-      for point in stretch {
-        plot.element(
-          "circle",
-          [
-            "class": "curve-point", "cx": percent(share(ofStep: Double(point.step))),
-            "cy": coordinate(top + depth(of: point.value)), "r": "3",
-          ])
       }
     }
   }
@@ -275,7 +165,4 @@ struct CurveChart {
     case .local, .uploading: "M0-5L5 4L-5 4Z"
     }
   }
-
-  /// Where a text begins, so that it stays inside at the ends.
-  static func anchor(_ share: Double) -> String { share < 0.04 ? "start" : share > 0.96 ? "end" : "middle" }
 }

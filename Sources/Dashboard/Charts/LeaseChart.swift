@@ -174,7 +174,7 @@ struct LeaseChart {
       let day = Calendar.day(moment)
       let clock = Calendar.clock(moment, seconds: false) + "Z"
       // The first says the day too, and would be cut off at the edge of a small screen.
-      let anchor = lastDay.isEmpty && at < 0.15 ? "start" : CurveChart.anchor(at)
+      let anchor = lastDay.isEmpty && at < 0.15 ? "start" : PlotScale.anchor(at)
       plot.element("text", ["x": x, "y": coordinate(base + 18), "text-anchor": anchor]) {
         $0.write(day == lastDay ? clock : "\(day) \(clock)")
       }
@@ -223,7 +223,7 @@ struct LeaseChart {
     let x = percent(at)
     plot.element("g", ["class": "now"]) { mark in
       mark.element("line", ["x1": x, "x2": x, "y1": "16", "y2": coordinate(base)])
-      mark.element("text", ["x": x, "y": "12", "text-anchor": CurveChart.anchor(at)]) { $0.write("now") }
+      mark.element("text", ["x": x, "y": "12", "text-anchor": PlotScale.anchor(at)]) { $0.write("now") }
     }
   }
 }

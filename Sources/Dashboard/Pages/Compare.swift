@@ -69,7 +69,10 @@ private struct CompareModel {
   init(_ content: CompareContent) {
     let comparison = content.comparison
     metric = comparison.metric
-    chart = CompareChart(content.curves, metric: comparison.metric)?.html
+    let entries = zip(comparison.runs, content.curves).enumerated().map {
+      CompareChart.Entry(name: "\($1.0.id)", place: $0, series: $1.1)
+    }
+    chart = CompareChart(entries, metric: comparison.metric)?.html
     runs = comparison.runs.enumerated().map { place, run in
       Run(
         id: "\(run.id)", link: "/runs/\(run.id.rawValue)", name: run.name, kind: CompareChart.kind(place),

@@ -45,6 +45,21 @@ private struct ReportModel {
     let stoodStill: String
   }
 
+  /// A metric that several runs have.
+  struct Overlay {
+    struct Entry {
+      let anchor: String
+      let name: String
+      let kind: String
+    }
+
+    let metric: String
+    let count: String
+    let chart: String
+    let entries: [Entry]
+    let without: String?
+  }
+
   struct Run {
     let anchor: String
     let model: RunModel
@@ -63,6 +78,7 @@ private struct ReportModel {
   let made: Moment
   let runs: [Run]
   let hasSeveral: Bool
+  let overlays: [Overlay]
   let style: String
 
   init(_ contents: [ReportContent], title: String, _ now: Timestamp) {
@@ -70,6 +86,7 @@ private struct ReportModel {
     made = Moment(now)
     style = String(decoding: Asset.style.bytes, as: UTF8.self)
     hasSeveral = contents.count > 1
+    overlays = Self.overlays(contents)
     runs = contents.map { content in
       let run = content.run
       let model = RunModel(RunContent(run: run, series: nil, redone: Self.redone(content)), now)
@@ -92,6 +109,29 @@ private struct ReportModel {
         + (isThin ? ", drawn from \(grouped(series.steps.count)) of them, every extreme among these" : ""),
       chart: chart?.html, hasMarks: chart != nil && !run.checkpoints.isEmpty,
       notNumbers: chart.flatMap { $0.notNumbers > 0 ? $0.notNumbers : nil })
+  }
+
+  /// A chart for each metric that has numbers in two runs or more.
+  private static func overlays(_ contents: [ReportContent]) -> [Overlay] {
+    var metrics: [String] = []
+    for series in contents.flatMap(\.curves) where !metrics.contains(series.metric) { metrics.append(series.metric) }
+    return metrics.compactMap { metric in
+      let entries = contents.enumerated().compactMap { place, content in
+        content.curves.first { $0.metric == metric && $0.values.contains { $0.isFinite } }.map {
+          CompareChart.Entry(
+            name: "\(content.run.id)", place: place, series: $0, attempts: content.run.attempts)
+        }
+      }
+      guard entries.count > 1, let chart = CompareChart(entries, metric: metric) else { return nil }
+      let places = Set(entries.map(\.place))
+      let without = contents.indices.filter { !places.contains($0) }.map { "\(contents[$0].run.id)" }
+      return Overlay(
+        metric: metric, count: counted(entries.count, "run"), chart: chart.html,
+        entries: entries.map {
+          Overlay.Entry(
+            anchor: $0.name, name: contents[$0.place].run.job.name, kind: CompareChart.kind($0.place))
+        }, without: without.isEmpty ? nil : without.joined(separator: ", "))
+    }
   }
 
   private static func boundaries(_ series: MetricSeries) -> [Boundary] {
