@@ -253,6 +253,39 @@ enum Fixture {
     return CompareContent(comparison: comparison, curves: [series("loss"), series("loss", every: 3)])
   }
 
+  /// A matrix of six, in all kinds of states.
+  static var groupContent: GroupContent {
+    let states: [JobState] = [.completed, .completed, .failed, .running, .pending, .pending]
+    let jobs = states.enumerated().map { index, state in
+      let (rate, batch) = (["0.1", "0.01"][index / 3], ["32", "64", "128"][index % 3])
+      var job = job(
+        40 + index, "sweep[lr=\(rate),batch=\(batch)]", state, reason: state == .pending ? "GroupLimit" : "",
+        detail: state == .pending ? "group-3 runs at most 1 at once" : nil,
+        lastStep: state == .pending ? nil : 900 + index, checkpoint: state == .completed ? 900 : nil)
+      job.member = GroupMemberView(group: JobGroupID(3), index: index, values: ["lr": rate, "batch": batch])
+      return job
+    }
+    return GroupContent(
+      group: GroupView(
+        id: JobGroupID(3), name: "sweep", size: 6, atMost: 1, submittedAt: now - .hours(5),
+        states: ["COMPLETED": 2, "FAILED": 1, "RUNNING": 1, "PENDING": 2], jobs: jobs.map(\.id)),
+      jobs: jobs, mayCancel: true)
+  }
+
+  /// An array of which all is over.
+  static var overGroupContent: GroupContent {
+    let jobs = (0..<20).map { index in
+      var job = job(60 + index, "fold[\(index)]", .completed, lastStep: 100)
+      job.member = GroupMemberView(group: JobGroupID(4), index: index, values: [:])
+      return job
+    }
+    return GroupContent(
+      group: GroupView(
+        id: JobGroupID(4), name: "fold", size: 20, atMost: nil, submittedAt: now - .hours(5),
+        states: ["COMPLETED": 20], jobs: jobs.map(\.id)),
+      jobs: jobs, mayCancel: true)
+  }
+
   static var bars: [AttemptBar] {
     attempts.map { AttemptBar(job: JobID(17), jobName: "mnist-cnn", attempt: $0) }
   }
@@ -263,7 +296,8 @@ enum Fixture {
     return [
       ("overview", renderer.overview(overview, at: now, in: frame)),
       ("overview-empty", renderer.overview(none, at: now, in: frame)),
-      ("queue", renderer.queue(jobs, at: now, in: frame)), ("queue-empty", renderer.queue([], at: now, in: frame)),
+      ("queue", renderer.queue(jobs + groupContent.jobs.filter { !$0.state.isFinal }, at: now, in: frame)),
+      ("queue-empty", renderer.queue([], at: now, in: frame)),
       (
         "leases",
         renderer.leases(
@@ -284,6 +318,8 @@ enum Fixture {
       ("run", renderer.run(runContent, at: now, in: frame)),
       ("run-empty", renderer.run(emptyRunContent, at: now, in: frame)),
       ("compare", renderer.compare(compareContent, at: now, in: frame)),
+      ("group", renderer.group(groupContent, at: now, in: frame)),
+      ("group-over", renderer.group(overGroupContent, at: now, in: frame)),
       ("events", renderer.events(events, subject: "job-17", older: "/events?before=895", in: frame)),
       ("events-empty", renderer.events([], subject: nil, older: nil, in: frame)),
       ("login", renderer.login(problem: nil, next: "/runs/17")),

@@ -17,6 +17,12 @@ import Wire
     var waiting: Int64
     var waitingName: String
     var reason: String
+    /// A group of two jobs that wait, and a value of its matrix.
+    var group: Int64
+    var groupName: String
+    var groupValue: String
+    /// The token of somebody who may only look.
+    var viewer: String
     /// A folder for pictures of the pages; none are taken without.
     var pictures: String?
   }
@@ -43,9 +49,14 @@ import Wire
       let waiting = try await s.submit(job(named: waitingName, s.countingJob(nodes: 3))).id
       try await s.wait(running, until: "safe") { $0.checkpointStep == 10 && $0.lastStep ?? 0 > 10 }
       let reason = try await s.wait(waiting, until: "told why it waits") { $0.reason == "TooManyNodes" }.reasonDetail
+      let groupValue = "<b>\"loud\"</b>"
+      let file = job(named: "many", s.countingJob(nodes: 3)) + "matrix: {kind: ['\(groupValue)', quiet]}\n"
+      let submitted = try await s.batonSubmit(file)
+      #expect(submitted.status == 0, "\(submitted.output)")
       let facts = Facts(
         nodes: ["n1", "n2"], lease: "first-week", running: running.rawValue, name: name, waiting: waiting.rawValue,
-        waitingName: waitingName, reason: try #require(reason), pictures: try pictures())
+        waitingName: waitingName, reason: try #require(reason), group: 1, groupName: "many", groupValue: groupValue,
+        viewer: try await viewer(s), pictures: try pictures())
       let checks = try await look(s, facts)
       #expect(!checks.isEmpty)
       for check in checks {
@@ -58,6 +69,17 @@ import Wire
   private func job(named name: String, _ file: String) -> String {
     let quoted = name.replacing("'", with: "''")
     return file.replacing("name: counting\n", with: "name: '\(quoted)'\n")
+  }
+
+  /// A token that changes nothing.
+  private func viewer(_ s: SystemFixture) async throws -> String {
+    let words = ["token", "create", "--config", s.lab.layout.controllerConfiguration]
+    let made = try await SystemFixture.run(
+      Places.find().bin + "/batond", words + ["--user", "guest", "--project", "lab", "--role", "viewer"])
+    guard made.status == 0, let line = made.output.split(whereSeparator: \.isNewline).last else {
+      throw SystemFailure("there is no token for somebody who only looks (\(made.status)): \(made.output)")
+    }
+    return line.trimmingCharacters(in: .whitespaces)
   }
 
   private func requireBrowser() throws {

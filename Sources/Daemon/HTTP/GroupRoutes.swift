@@ -20,19 +20,33 @@ enum GroupRoutes {
     ) { call in
       let group = try await find(call)
       let now = try await call.optionalBody(CancelRequest.self)?.now ?? false
-      for job in group.jobs {
-        // One that ended in between is as good as cancelled.
-        if case .requested = try await call.services.store.cancelJob(job, by: call.principal.actor), now {
-          try await call.services.store.askForKill(of: job)
-        }
-      }
+      try await cancel(group, now: now, call)
       return try await .json(GroupView(call.services.store.group(group.id)))
     },
   ]
 
+  /// Ends all jobs of a group that are not over; each may save first unless `now` is true.
+  static func cancel(_ group: JobGroupRecord, now: Bool, _ call: Call) async throws {
+    for job in group.jobs {
+      // One that ended in between is as good as cancelled.
+      if case .requested = try await call.services.store.cancelJob(job, by: call.principal.actor), now {
+        try await call.services.store.askForKill(of: job)
+      }
+    }
+  }
+
   /// The group that the path names: `3` or `group-3`.
-  private static func find(_ call: Call) async throws -> JobGroupRecord {
+  static func find(_ call: Call) async throws -> JobGroupRecord {
     try await find(try call.parameter("group"), call)
+  }
+
+  /// Its jobs, by index.
+  static func jobs(of group: JobGroupRecord, _ call: Call) async throws -> [JobView] {
+    var filter = JobFilter()
+    filter.project = call.projectFilter
+    filter.group = group.id
+    let records = try await call.services.store.jobs(filter, limit: JobFileMembers.most)
+    return try await JobView.build(records.reversed(), call.services)
   }
 
   /// The group that `text` names.

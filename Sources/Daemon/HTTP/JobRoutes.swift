@@ -14,13 +14,14 @@ enum JobRoutes {
         "Jobs that are not over; all of them, newest first, with all=true; those of a group, by index, with group=ID",
       gives: Listing<JobView>.self
     ) { call in
+      if let group = call.query("group") {
+        let jobs = try await GroupRoutes.jobs(of: GroupRoutes.find(group, call), call)
+        return try await .json(Listing(now: call.services.store.now(), items: jobs))
+      }
       var filter = JobFilter()
       filter.project = call.projectFilter
       let records: [JobRecord]
-      if let group = call.query("group") {
-        filter.group = try await GroupRoutes.find(group, call).id
-        records = try await call.services.store.jobs(filter, limit: 1000).reversed()
-      } else if let text = call.query("state") {
+      if let text = call.query("state") {
         guard let state = JobState(rawValue: text.uppercased()) else {
           let known = JobState.allCases.map(\.rawValue).joined(separator: ", ")
           throw APIFailure(.badRequest, "'\(text)' is no state of a job: \(known)")

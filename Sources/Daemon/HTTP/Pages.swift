@@ -16,7 +16,7 @@ struct Pages: Sendable {
   /// As many attempts are in the chart of leases: the newest.
   private static let chartAttemptsMost = 2000
 
-  private var services: Services { harness.services }
+  var services: Services { harness.services }
 
   /// Adds all of them.
   func add(to router: Router<BasicRequestContext>) {
@@ -31,6 +31,7 @@ struct Pages: Sendable {
     addAssets(to: router)
     addLogin(to: router, renderer)
     addListings(to: router, renderer)
+    addGroups(to: router, renderer)
     page(router, "/runs/compare", renderer) { call, frame, now in
       let comparison = try await RunSetRoutes.compare(call)
       var curves: [MetricSeries] = []
@@ -99,27 +100,49 @@ struct Pages: Sendable {
   // MARK: - How a page is made
 
   /// A page that needs somebody to be signed in; others are sent to `/login` and come back.
-  private func page(
+  func page(
     _ router: Router<BasicRequestContext>, _ path: String, _ renderer: PageRenderer,
     _ body: @escaping @Sendable (Call, Frame, Timestamp) async throws -> String
   ) {
     router.get(RouterPath(path)) { request, context -> Response in
-      var frame = Frame()
-      do {
-        let principal = try await harness.authenticate(request, for: .viewer)
-        let viewer = Frame.Viewer(user: principal.userName, project: principal.projectName)
-        frame.viewer = viewer
-        let epoch = try await services.store.controller().epoch.rawValue
-        let now = try await services.store.now()
-        let full = Frame(viewer: viewer, controllerEpoch: epoch, now: now)
-        frame = full
-        let call = Call(request: request, context: context, principal: principal, services: services)
-        return Response.html(try await body(call, full, now)).notStored
-      } catch {
-        let failure = APIFailure(describing: error, logger: services.logger)
-        if failure.code == .unauthenticated { return Self.toLogin(from: request) }
-        return Response.html(renderer.problem(failure, in: frame), status: failure.code.status).notStored
+      await answer(request, context, for: .viewer, renderer) { Response.html(try await body($0, $1, $2)) }
+    }
+  }
+
+  /// What a form of a page does, for those who may change things; `body` gives the path to go on to.
+  func action(
+    _ router: Router<BasicRequestContext>, _ path: String, _ renderer: PageRenderer,
+    _ body: @escaping @Sendable (Call) async throws -> String
+  ) {
+    router.post(RouterPath(path)) { request, context -> Response in
+      await answer(request, context, for: .user, renderer) { call, _, _ in
+        try Self.requireSameSite(request)
+        return .redirect(to: try await body(call))
       }
+    }
+  }
+
+  private func answer(
+    _ request: Request, _ context: BasicRequestContext, for access: Route.Access, _ renderer: PageRenderer,
+    _ body: (Call, Frame, Timestamp) async throws -> Response
+  ) async -> Response {
+    var frame = Frame()
+    do {
+      let principal = try await harness.authenticate(request, for: access)
+      let viewer = Frame.Viewer(user: principal.userName, project: principal.projectName)
+      frame.viewer = viewer
+      let epoch = try await services.store.controller().epoch.rawValue
+      let now = try await services.store.now()
+      frame = Frame(viewer: viewer, controllerEpoch: epoch, now: now)
+      let call = Call(request: request, context: context, principal: principal, services: services)
+      return try await body(call, frame, now).notStored
+    } catch {
+      let failure = APIFailure(describing: error, logger: services.logger)
+      // Nothing comes back to a form.
+      if failure.code == .unauthenticated {
+        return request.method == .get ? Self.toLogin(from: request) : .redirect(to: "/login").notStored
+      }
+      return Response.html(renderer.problem(failure, in: frame), status: failure.code.status).notStored
     }
   }
 

@@ -34,6 +34,14 @@ struct JobRow {
   let checkpointTrouble: String?
   let stagingMeter: String?
   let stagingText: String?
+  /// Its group, where its file made more than one job.
+  let group: GroupPlace?
+  /// What the last save before the end of a lease, and what would be lost, are called: a program that cannot be asked
+  /// to save is only told to leave.
+  let lastSaveTitle: String
+  let lossTitle: String
+  /// Said of a program that cannot be asked to, while that matters.
+  let saves: String?
 
   init(_ job: JobView, at now: Timestamp) {
     id = "\(job.id)"
@@ -70,6 +78,11 @@ struct JobRow {
       return Meter(part, label: "staged \($0.done) of \($0.total)").svg
     }
     stagingText = job.staging.map { "\($0.done) of \($0.total)" }
+    group = job.member.map(GroupPlace.init)
+    let isAsked = job.savesByItself != true
+    lastSaveTitle = isAsked ? "Last save" : "Told to leave"
+    saves = isAsked || job.state.isFinal ? nil : "by itself: it cannot be asked to"
+    lossTitle = isAsked ? "Lost if it ended now" : "Lost when it ends"
   }
 
   /// Steps after the newest durable checkpoint: what would be computed again if the nodes went now.

@@ -193,11 +193,7 @@ struct RunModel {
         durable: $0.durableAt.map(Moment.init), prefix: $0.prefix, isLatest: $0.isLatest, isFinal: $0.isFinal,
         isPinned: !($0.pins ?? []).isEmpty, rejection: $0.rejection)
     }
-    noCheckpoint =
-      run.checkpoints.isEmpty
-      ? Empty(
-        title: "No checkpoint yet", advice: "Ask a running job for one:",
-        command: "baton checkpoint \(run.job.id)") : nil
+    noCheckpoint = run.checkpoints.isEmpty ? Self.noCheckpoint(run.job) : nil
     provenance = ProvenanceModel(run.provenance)
     tags = run.tags.flatMap { $0.isEmpty ? nil : $0.joined(separator: ", ") }
     startedFrom = run.startedFrom.map { "step \(grouped($0.step)) of \($0.run)" }
@@ -210,6 +206,20 @@ struct RunModel {
         + (held.gpuSeconds > 0 ? ", " + decimal(held.gpuSeconds / 3600, digits: 3) + " GPU hours" : "") : nil
     notes = (run.notes ?? []).map { Note(author: $0.author, at: Moment($0.at), text: $0.text) }
     hasNotes = !notes.isEmpty
+  }
+
+  /// What is said, and can be done, where a job has no checkpoint.
+  private static func noCheckpoint(_ job: JobView) -> Empty {
+    guard !job.state.isFinal else {
+      return Empty(title: "No checkpoint", advice: "The run is over without one.", command: nil)
+    }
+    guard job.savesByItself != true else {
+      return Empty(
+        title: "No checkpoint yet",
+        advice: "Its program saves by itself and cannot be asked to: what it saves appears here.", command: nil)
+    }
+    let advice = job.state == .running ? "Ask it for one:" : "While it runs it can be asked for one:"
+    return Empty(title: "No checkpoint yet", advice: advice, command: "baton checkpoint \(job.id)")
   }
 }
 

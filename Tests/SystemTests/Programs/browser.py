@@ -11,6 +11,7 @@ import argparse
 import base64
 import contextlib
 import ctypes
+import http.client
 import json
 import os
 import signal
@@ -100,6 +101,19 @@ class Browser:
         field.send_keys(token)
         field.submit()
 
+    def send(self, path, body, token, site=None):
+        """A form that no page of ours has sent: the status, and where it leads to."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if token:
+            headers["Cookie"] = f"{COOKIE}={token}"
+        if site:
+            headers["Sec-Fetch-Site"] = site
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://").rstrip("/"), timeout=PATIENCE)
+        with contextlib.closing(connection):
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Location")
+
     def complaints(self):
         """What the console said since it was asked last; a refused page is said there as well, and is none."""
         lines = [line["message"] for line in self.driver.get_log("browser")]
@@ -164,6 +178,7 @@ class Checks:
     def pages(self):
         run = f"/runs/{self.facts['running']}"
         return {**HEADINGS, run: self.facts["name"], f"/runs/{self.facts['waiting']}": self.facts["waitingName"],
+                f"/groups/{self.facts['group']}": self.facts["groupName"],
                 f"/events?subject=job-{self.facts['running']}": "Events"}
 
     def shows_every_page(self, browser):
@@ -262,6 +277,30 @@ class Checks:
                 "document.body.append(Object.assign(document.createElement('script'), {text: 'window.isBroken = 1'}))")
             same(browser.ask("window.isBroken ?? null"), None)
             assert "Content Security Policy" in browser.wait("a refusal", lambda: "".join(browser.complaints()))
+
+    def ends_a_group(self, browser, token):
+        group = f"/groups/{self.facts['group']}"
+        states = "Array.from(document.querySelectorAll('.states li'), e => e.innerText.split(/\\s+/).join(' '))"
+        with self.check("a job leads to its group, which shows what its jobs have"):
+            browser.visit("/queue")
+            browser.click(By.LINK_TEXT, f"group-{self.facts['group']}")
+            browser.wait("the group", lambda: browser.path == group)
+            assert self.facts["groupValue"] in browser.texts("td.value"), browser.texts("td.value")
+            same(browser.ask(states), ["PENDING 2"])
+        with self.check("another site's form, one without a token, and one of somebody who only looks end nothing"):
+            same(browser.send(f"{group}/cancel", b"how=now", token, site="cross-site"), (403, None))
+            same(browser.send(f"{group}/cancel", b"how=now", None), (303, "/login"))
+            same(browser.send(f"{group}/cancel", b"how=now", self.facts["viewer"]), (403, None))
+            same(browser.send(f"{group}/cancel", b"", token), (400, None))
+            browser.visit(group)
+            same(browser.ask(states), ["PENDING 2"])
+        with self.check("a person ends a group"):
+            browser.visit(group)
+            browser.click(By.CSS_SELECTOR, "#cancel summary")
+            browser.click(By.CSS_SELECTOR, "#cancel button[value=save]")
+            browser.wait("the end", lambda: browser.path == group and browser.ask(states) == ["CANCELLED 2"])
+            same(browser.ask("document.getElementById('cancel')"), None)
+            same(browser.complaints(), [])
 
     # What happens while a person looks.
 
@@ -379,6 +418,7 @@ def look(client, checks):
                 checks.goes_by_clicking(browser)
                 checks.says_what_is_so(browser)
                 checks.shows_hostile_names_as_text(browser)
+                checks.ends_a_group(browser, client["token"])
                 checks.grows(browser)
                 checks.shows_the_dark(browser)
                 checks.signs_out(browser)
