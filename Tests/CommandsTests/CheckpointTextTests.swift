@@ -66,6 +66,20 @@ import Wire
     #expect(CheckpointText.pruned(report) == "nothing to remove")
   }
 
+  @Test func nobodyIsToldToAskWhatCannotBeAsked() {
+    var job = Samples.job(.running)
+    #expect(CheckpointText.none(of: job).contains("`baton checkpoint \(job.id)`"))
+    #expect(!JobText.facts(job, times).rendered().contains("saves"))
+    job.savesByItself = true
+    #expect(
+      CheckpointText.none(of: job) == "no checkpoint yet: its program saves by itself and cannot be asked to")
+    #expect(JobText.facts(job, times).rendered().contains("by itself: it cannot be asked to"))
+    job = Samples.job(.completed)
+    job.savesByItself = true
+    #expect(CheckpointText.none(of: job) == "no checkpoint: \(job.id) is over")
+    #expect(!JobText.facts(job, times).rendered().contains("by itself"))
+  }
+
   @Test func theQueueTellsWhatWouldBeLost() {
     var job = Samples.job(.running, checkpoint: 500, lastStep: 620)
     job.loss = Loss(steps: 120, time: .minutes(15), gpuTime: .minutes(30))

@@ -23,10 +23,10 @@ struct CheckpointList: AsyncParsableCommand {
     try await global.withClient { client, context in
       var listing = try await client.checkpoints(of: job)
       if !all { listing.items.removeAll { $0.state == .pruned } }
+      // Only then it matters.
+      let empty = listing.items.isEmpty ? CheckpointText.none(of: try await client.job(job)) : ""
       try context.show(listing) {
-        context.table(
-          CheckpointText.table(listing.items, context.times(listing.now)),
-          empty: "no checkpoint yet: ask a running job for one with `baton checkpoint \(job)`")
+        context.table(CheckpointText.table(listing.items, context.times(listing.now)), empty: empty)
       }
     }
   }

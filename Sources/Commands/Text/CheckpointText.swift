@@ -20,6 +20,13 @@ enum CheckpointText {
     return table
   }
 
+  /// What is said where a job has no checkpoint to show.
+  static func none(of job: JobView) -> String {
+    if job.state.isFinal { return "no checkpoint: \(job.id) is over" }
+    if job.savesByItself == true { return "no checkpoint yet: its program saves by itself and cannot be asked to" }
+    return "no checkpoint yet: ask a running job for one with `baton checkpoint \(job.id)`"
+  }
+
   /// One checkpoint, in full.
   static func facts(_ checkpoint: CheckpointView, _ times: TimeText) -> Facts {
     var facts = Facts()

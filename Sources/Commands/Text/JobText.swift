@@ -95,6 +95,7 @@ enum JobText {
     facts.add(
       isAsked ? "lost if it ended now" : "lost when it ends",
       job.loss.map { isAsked ? "\($0)" : "\($0) by now: its program saves by itself and is not asked to" })
+    facts.add("saves", isAsked || job.state.isFinal ? nil : "by itself: it cannot be asked to")
     facts.add("handoff", job.handoff?.description)
     return facts
   }
