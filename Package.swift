@@ -151,7 +151,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "LabTests", dependencies: ["Lab", "Domain", "Postgres", "TestKit"], swiftSettings: strict),
     .testTarget(
-      name: "CommandsTests", dependencies: ["Commands", "APIClient", "Wire", "Domain", arguments],
+      name: "CommandsTests", dependencies: ["Commands", "APIClient", "JobFile", "Wire", "Domain", arguments],
       swiftSettings: strict),
     .testTarget(name: "ExportingTests", dependencies: ["Exporting", "Wire", "Domain"], swiftSettings: strict),
     .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "Wire", "Domain"], swiftSettings: strict),

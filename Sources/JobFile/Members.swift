@@ -39,7 +39,8 @@ public enum JobFileContent: Hashable, Sendable {
 /// Reads a job file that may have an `array` or a `matrix`: then every member is a job, read and checked as if its file had
 /// been written out.
 ///
-/// In all values of the file `${{ array.index }}` and `${{ matrix.NAME }}` stand for what a member has. Throws as
+/// In all values of the file `${{ array.index }}` and `${{ matrix.NAME }}` stand for what a member has; `$${{` is no
+/// beginning of such a word. Throws as
 /// `parseJobFile` does; what is wrong with every member is told once.
 public func parseJobFileMembers(_ text: String, fileName: String) throws(JobFileError) -> JobFileContent {
   let log = IssueLog()
@@ -246,6 +247,12 @@ private struct MembersReader {
     while let start = rest.firstRange(of: "${{") {
       result += rest[..<start.lowerBound]
       let after = rest[start.upperBound...]
+      // In a command `$$` is a dollar, and no word begins with that.
+      if (result.reversed().prefix { $0 == "$" }.count).isMultiple(of: 2) == false {
+        result += rest[start]
+        rest = after
+        continue
+      }
       guard let end = after.firstRange(of: "}}") else {
         log.add("'${{' without '}}'", at: scalar.mark)
         return scalar.string

@@ -1,4 +1,5 @@
 import Domain
+import JobFile
 import Testing
 
 @testable import Commands
@@ -93,7 +94,8 @@ import Testing
 
   @Test(
     arguments: [
-      ("--array=1-10", "submit it once for each element"), ("-d afterok:12", "jobs do not wait for each other"),
+      ("--array=1-", "expected indices"), ("--array=0-1000", "makes more than 1000 jobs"), ("-a", "expected indices"),
+      ("-d afterok:12", "jobs do not wait for each other"),
       ("--begin=now+1hour", "a job begins when a lease has room"),
       ("-n 5 -N 2", "not the same number on each of 2 nodes"), ("-N many", "expected a number"),
       ("-t soon", "expected a time"), ("--gres=gpu:a:b:c", "expected a number of GPUs"),
@@ -140,7 +142,65 @@ import Testing
     #expect(said.contains("-t exotic: means nothing here"))
     #expect(said.contains("-p cluster='chifflet': resources.node_type chooses among nodes"))
     #expect(oar("-l nodes=1+nodes=2").refused.count == 1)
-    #expect(oar("--array 10").refused.first?.text.contains("submit it once for each element") == true)
+    #expect(oar("--array-param-file p.txt").refused.first?.text.contains("a matrix of them") == true)
+  }
+
+  /// What the file of a translated script makes.
+  private func members(of job: ScriptJob, running script: String) throws -> JobFileMembers {
+    guard case .group(let members) = try parseJobFileMembers(job.file(running: script), fileName: "job.yaml") else {
+      throw JobFileError(fileName: "", issues: [])
+    }
+    return members
+  }
+
+  @Test func anArrayOfSlurmIsAnArray() throws {
+    let script =
+      "#!/bin/bash\n#SBATCH -J fold --array=0-12:4%2\n"
+      + "echo $SLURM_ARRAY_TASK_ID ${SLURM_ARRAY_JOB_ID}_x '${{ y }}'\n"
+    let job = job(script)
+    #expect(job.refused.isEmpty, "\(job.refused)")
+    #expect(job.file(running: script).contains("array: 0-12:4%2\n"))
+    let said = job.ignored.map(\.text)
+    #expect(said.contains("$SLURM_ARRAY_JOB_ID is not set here, and nothing says the same"))
+    #expect(!said.contains { $0.contains("SLURM_ARRAY_TASK_ID") })
+    let made = try members(of: job, running: script)
+    #expect(made.members.map(\.index) == [0, 4, 8, 12] && made.atMost == 2 && made.name == "fold")
+    #expect(
+      made.members[2].spec.environment == [
+        "SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "0",
+        "SLURM_ARRAY_TASK_MAX": "12", "SLURM_ARRAY_TASK_STEP": "4", "BATON_ARRAY_INDEX": "8",
+      ])
+    // All of the script, as it was: `$$` is a dollar.
+    #expect(made.members[2].spec.command == ["bash", "-c", script.replacing("$", with: "$$")])
+  }
+
+  @Test func anArrayOfOARIsAnArray() throws {
+    let job = oar("-n sweep --array 3")
+    #expect(job.refused.isEmpty, "\(job.refused)")
+    let made = try members(of: job, running: "echo $OAR_ARRAY_INDEX")
+    #expect(made.members.map(\.index) == [1, 2, 3])
+    #expect(
+      made.members[1].spec.environment == ["OAR_ARRAY_INDEX": "2", "OAR_ARRAYINDEX": "2", "BATON_ARRAY_INDEX": "2"])
+    #expect(oar("--array many").refused.first?.text.contains("expected a number of jobs") == true)
+    #expect(oar("--array 1001").refused.first?.text.contains("more than 1000 jobs") == true)
+  }
+
+  @Test(
+    arguments: [
+      ("0-9", "0-9"), ("3", "3"), ("1,4,7", "1-7:3"), ("4,1,2", "1-2,4"), ("1-3,2-5%9", "1-5"), ("0-9%3", "0-9%3"),
+      ("0-90:10", "0-90:10"), ("1,1", "1"), ("5-5:2", "5"), ("0,2", "0,2"), ("1-9:4,20%1", "1,5,9,20%1"),
+    ])
+  func anArrayIsWrittenAsAJobFileHasIt(slurm: String, file: String) throws {
+    let array = try ScriptArray(slurm: slurm)
+    #expect(array.text == file)
+    let read = try parseJobFileMembers("name: a\nrun: b\narray: \(array.text)\n", fileName: "job.yaml")
+    guard case .group(let members) = read else { throw JobFileError(fileName: "", issues: []) }
+    #expect(members.members.map(\.index) == array.indices && members.atMost == array.atMost)
+  }
+
+  @Test(arguments: ["", "a", "3-1", "1-2-3", "1-9:0", "1:2:3", "-1", "1%0", "1%2%3", "1,", "0-1000001", "%2"])
+  func aWrongArrayIsRefused(text: String) {
+    #expect(throws: ScriptArray.Mistake.self) { try ScriptArray(slurm: text) }
   }
 
   @Test func aScriptWithoutHeadersIsAJobOfOneNode() {

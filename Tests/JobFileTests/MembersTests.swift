@@ -79,6 +79,11 @@ import Testing
     #expect(named.name == "fold" && named.atMost == 1 && named.members.map(\.spec.name) == ["fold-1-x", "fold-2-x"])
   }
 
+  @Test func aDollarThatIsWrittenTwiceBeginsNoWord() throws {
+    let made = try members("name: a\narray: 4\nrun: [sh, -c, 'a $${{ b }} $$${{ array.index }} ${{ array.index }}']\n")
+    #expect(made.members[0].spec.command.last == "a $${{ b }} $$4 4")
+  }
+
   @Test(arguments: [
     ("array: 3-1", "begins after its end"), ("array: 1,1", "twice"), ("array: a", "expected indices"),
     ("array: 0-1000", "1001 jobs"), ("array: -1", "expected indices"), ("array: 1%0", "behind '%'"),

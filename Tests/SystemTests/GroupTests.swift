@@ -35,6 +35,31 @@ import Wire
     }
   }
 
+  @Test func aScriptWithAnArrayOfSlurmRunsOnceForEachOfItsIndices() async throws {
+    try await SystemFixture.with { s in
+      try await s.lease()
+      let path = "\(s.folder)/fold.sh"
+      let script = """
+        #!/bin/bash
+        #SBATCH -J fold -o fold_%A_%a.out
+        #SBATCH --array=3-7:2%1
+        echo "part $SLURM_ARRAY_TASK_ID of $SLURM_ARRAY_TASK_COUNT to $SLURM_ARRAY_TASK_MAX"
+
+        """
+      try Data(script.utf8).write(to: URL(fileURLWithPath: path))
+      let result = try await s.baton("submit", path, "--wait")
+      #expect(result.status == 0, "\(result.output)")
+      #expect(result.output.contains("fold.sh:2: -o fold_%A_%a.out: `baton logs JOB`"), "\(result.output)")
+      let jobs = try await s.client.jobs(group: "group-1").items
+      #expect(jobs.map(\.name) == ["fold[3]", "fold[5]", "fold[7]"])
+      #expect(jobs.map(\.state) == [.completed, .completed, .completed])
+      for (job, index) in zip(jobs, [3, 5, 7]) {
+        let said = try await s.baton("logs", "\(job.id)").output
+        #expect(said.contains("part \(index) of 3 to 7"), "\(said)")
+      }
+    }
+  }
+
   @Test func aStudyMeasuresItsRunsAndGoesOnWhereItWas() async throws {
     try await SystemFixture.with { s in
       try await s.lease()

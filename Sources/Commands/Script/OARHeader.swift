@@ -31,9 +31,12 @@ struct OARHeader {
       case "-a", "--anterior":
         job.refuse(
           option, "jobs do not wait for each other: submit it once `baton submit --wait` of the other is done")
-      case "--array", "--array-param-file":
+      case "--array": readArray(option, &job)
+      case "--array-param-file":
         job.refuse(
-          option, "a script is one job: submit it once for each element, with `--name`, or write a job file")
+          option,
+          "the file of parameters is not read: write a job file with a matrix of them, or say --array and let the "
+            + "script take line $OAR_ARRAY_INDEX of a file of its own")
       case "-I", "--interactive": job.refuse(option, "a job has nobody who types")
       case "--hold": job.refuse(option, "submit it, and `baton hold JOB`")
       default: job.ignore(option, "means nothing here")
@@ -107,6 +110,15 @@ struct OARHeader {
       job.ignore(option, "priority 0: it goes last, and nobody stops it for another job")
     case "idempotent": job.ignore(option, "a job goes on in the next lease anyway")
     default: job.ignore(option, "means nothing here")
+    }
+  }
+
+  private func readArray(_ option: BatchScript.Option, _ job: inout ScriptJob) {
+    do {
+      job.array = try ScriptArray(oar: option.value ?? "")
+      job.given = ["OAR_ARRAY_INDEX": "${{ array.index }}", "OAR_ARRAYINDEX": "${{ array.index }}"]
+    } catch {
+      job.refuse(option, error.message)
     }
   }
 

@@ -25,6 +25,9 @@ struct ScriptJob: Hashable {
   var signal: SaveSignal?
   var grace: TimeSpan?
   var environment: [String: String] = [:]
+  /// Variables that the other scheduler sets, as the job file has them: words of its array are replaced in them.
+  var given: [String: String] = [:]
+  var array: ScriptArray?
   /// What was left out, or means something else here.
   var ignored: [Remark] = []
   /// Why it cannot be a job.
@@ -45,6 +48,7 @@ struct ScriptJob: Hashable {
     var lines = ["name: \(JobFileOverride.quoted(name))"]
     if let description { lines.append("description: \(JobFileOverride.quoted(description))") }
     if let priority { lines.append("priority: \(priority)") }
+    if let array { lines.append("array: \(array.text)") }
     // The other schedulers give no GPU to whoever asks for none.
     lines.append("resources: {nodes: \(nodes ?? 1), gpus_per_node: \(gpusPerNode ?? 0)}")
     let time = [limit.map { "limit: \(Self.written($0))" }, minimum.map { "min: \(Self.written($0))" }]
@@ -59,9 +63,10 @@ struct ScriptJob: Hashable {
     let saving = [signal.map { "signal: \($0.rawValue)" }, grace.map { "grace: \(Self.written($0))" }]
       .compactMap(\.self)
     if !saving.isEmpty { lines.append("checkpoint: {\(saving.joined(separator: ", "))}") }
-    if !environment.isEmpty {
+    let variables = given.merging(environment) { $1 }
+    if !variables.isEmpty {
       lines.append("env:")
-      for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
+      for (name, value) in variables.sorted(by: { $0.key < $1.key }) {
         lines.append("  \(name): \(JobFileOverride.quoted(value))")
       }
     }

@@ -56,7 +56,7 @@ enum ScriptTranslation {
     ("SLURM_JOB_NUM_NODES", "BATON_NUM_NODES"), ("SLURM_JOB_ID", "BATON_JOB_ID"), ("SLURM_JOBID", "BATON_JOB_ID"),
     ("SLURM_NTASKS_PER_NODE", "LOCAL_WORLD_SIZE"), ("SLURM_RESTART_COUNT", "BATON_ATTEMPT"),
     ("OAR_JOB_ID", "BATON_JOB_ID"), ("OAR_NODEFILE", "BATON_NODEFILE"), ("OAR_NODE_FILE", "BATON_NODEFILE"),
-    ("OAR_FILE_NODES", "BATON_NODEFILE"),
+    ("OAR_FILE_NODES", "BATON_NODEFILE"), ("OAR_JOBID", "BATON_JOB_ID"),
   ]
 
   private static func lookAtBody(_ script: BatchScript, _ job: inout ScriptJob) {
@@ -68,7 +68,8 @@ enum ScriptTranslation {
         let remark = ScriptJob.Remark(line: index + 1, text: "\(program.name): \(program.advice)")
         if program.isRefused { job.refused.append(remark) } else { job.ignored.append(remark) }
       }
-      for name in foreignVariables(in: line) where told.insert(name).inserted {
+      for name in foreignVariables(in: line)
+      where job.given[name] == nil && job.environment[name] == nil && told.insert(name).inserted {
         let here = variables.first { $0.name == name }?.here
         job.ignored.append(
           .init(

@@ -29,10 +29,6 @@ struct SlurmHeader {
   /// What would be wrong to leave out, and what to do.
   private static let impossible: [(names: [String], why: String)] = [
     (
-      ["-a", "--array"],
-      "a script is one job: submit it once for each element, with `--name`, or write a job file"
-    ),
-    (
       ["-d", "--dependency"],
       "jobs do not wait for each other: submit it once `baton submit --wait` of the other is done"
     ),
@@ -68,6 +64,7 @@ struct SlurmHeader {
       case "--signal": readSignal(option, &job)
       case "--export": readExport(option, &job)
       case "--reservation": job.lease = option.value
+      case "-a", "--array": readArray(option, &job)
       default: readOther(option, &job)
       }
     }
@@ -182,6 +179,20 @@ struct SlurmHeader {
       "before its lease ends a job gets SIGTERM, as early as its saves need, and then has checkpoint.grace to leave"
         + (job.signal == nil ? "" : "; SIG\(name) asks it to save and go on (`baton checkpoint JOB`, checkpoint.every)")
     )
+  }
+
+  private func readArray(_ option: BatchScript.Option, _ job: inout ScriptJob) {
+    do {
+      let array = try ScriptArray(slurm: option.value ?? "")
+      job.array = array
+      job.given = [
+        "SLURM_ARRAY_TASK_ID": "${{ array.index }}", "SLURM_ARRAY_TASK_COUNT": "\(array.indices.count)",
+        "SLURM_ARRAY_TASK_MIN": "\(array.indices.first ?? 0)", "SLURM_ARRAY_TASK_MAX": "\(array.indices.last ?? 0)",
+        "SLURM_ARRAY_TASK_STEP": "\(array.step)",
+      ]
+    } catch {
+      job.refuse(option, error.message)
+    }
   }
 
   private func readExport(_ option: BatchScript.Option, _ job: inout ScriptJob) {
