@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import Testing
 import Wire
 
@@ -10,6 +11,7 @@ struct EscapingTests {
     "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='alert(1)", "</pre></title><b>",
     // A quote and a mark on it are one `Character`, and still a quote for a browser.
     "\"\u{301} onload=alert(1) x=\"\u{301}", "<\u{338}script>", "{{title}}{{{content}}}",
+    String(repeating: "long\"<i>", count: 50), "\u{5E9}\u{5DC}\u{5D5}\u{5DD} \u{202E}<b>cba",
   ]
 
   @Test(arguments: hostile)
@@ -36,6 +38,25 @@ struct EscapingTests {
     #expect(pathComponent("loss/train?x=1&y#é") == "loss%2Ftrain%3Fx%3D1%26y%23%C3%A9")
   }
 
+  /// Writes pages with names that are long, hostile or written from right to left to `BATON_PAGES_OUT`.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["BATON_PAGES_OUT"] != nil))
+  func writesPagesWithHardNamesToLookAt() throws {
+    let folder = URL(fileURLWithPath: try #require(ProcessInfo.processInfo.environment["BATON_PAGES_OUT"]))
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let names = [
+      "long": String(repeating: "x", count: 300), "words": String(repeating: "many words ", count: 27),
+      "script": Self.hostile[0], "rtl": "\u{5E9}\u{5DC}\u{5D5}\u{5DD} 123 (\u{5E2}\u{5D5}\u{5DC}\u{5DD})",
+      "turned": "before\u{202E}after",
+    ]
+    let renderer = try PageRenderer()
+    for (kind, name) in names {
+      for (page, html) in pages(renderer, calling: name) {
+        try Data(html.replacing("/assets/", with: "assets/").utf8)
+          .write(to: folder.appendingPathComponent("\(kind)-\(page).html"))
+      }
+    }
+  }
+
   private func plain(_ page: String, _ renderer: PageRenderer) throws -> String {
     try #require(pages(renderer, calling: "plain").first { $0.name == page }).html
   }
@@ -43,6 +64,18 @@ struct EscapingTests {
   /// The names of all elements, in order.
   private func tags(in html: String) -> [String] {
     html.matches(of: #/<\/?([a-zA-Z]+)/#).map { String($0.output.1) }
+  }
+
+  /// A proof that failed.
+  private func check(calling name: String) -> ResumeCheckView {
+    let verdict = ResumeEvidence(
+      original: [121: 1], replays: [[121: 2], [121: 2]], saved: IngredientReport(ranks: [0: [name: name]]),
+      loaded: [IngredientReport(ranks: [0: [name: "other"]])]
+    ).verdict()
+    return ResumeCheckView(
+      id: ResumeCheckID(3), run: RunID(17), checkpoint: CheckpointID(5), attemptNumber: 1, step: 120, steps: 50,
+      metric: name, tolerance: 0, replays: [.init(job: JobID(18), state: .running, reason: name)], requestedBy: name,
+      createdAt: Fixture.now, verdict: verdict, endedAt: nil)
   }
 
   private func pages(_ renderer: PageRenderer, calling name: String) -> [(name: String, html: String)] {
@@ -90,6 +123,12 @@ struct EscapingTests {
     compared.comparison.results[0].metric = name
     var series = Fixture.series("loss")
     series.metric = name
+    job.member = GroupMemberView(group: JobGroupID(3), index: 1, values: [name: name])
+    run.job = job
+    run.resumeChecks = [check(calling: name)]
+    let group = GroupView(
+      id: JobGroupID(3), name: name, size: 1, atMost: nil, submittedAt: now, states: ["RUNNING": 1], jobs: [job.id])
+    let reported = ReportContent(run: run, curves: [series])
     let bar = AttemptBar(job: JobID(17), jobName: name, attempt: attempt)
     return [
       (
@@ -109,6 +148,8 @@ struct EscapingTests {
       ("events", renderer.events([event], subject: name, older: nil, in: frame)),
       ("run", renderer.run(RunContent(run: run, series: series, accuracy: series), at: now, in: frame)),
       ("compare", renderer.compare(compared, at: now, in: frame)),
+      ("group", renderer.group(GroupContent(group: group, jobs: [job], mayCancel: true), at: now, in: frame)),
+      ("report", renderer.report([reported, reported], title: name, at: now)),
       ("login", renderer.login(problem: name, next: name)),
       ("problem", renderer.problem(APIFailure(.notFound, name, details: [name]), in: frame)),
     ]
