@@ -106,15 +106,17 @@ struct ProgramSaveTests {
   @Test func foldersAndFilesThatTellTheirStepsKeepThem() async throws {
     try await AgentFixture.with { fixture in
       let script = """
-        for n in 100 200; do mkdir -p o/tmp-$n/sub; echo $n > o/tmp-$n/sub/w; mv o/tmp-$n o/checkpoint-$n; done
-        mkdir o/checkpoint-last; echo file > o/checkpoint-300
+        for n in {100..800..100}; do mkdir -p o/tmp-$n/sub; echo $n > o/tmp-$n/sub/w; mv o/tmp-$n o/checkpoint-$n; done
+        mkdir o/checkpoint-last; echo file > o/checkpoint-900
         """
       let node = fixture.node()
       let (_, follower) = try await fixture.run(try order(fixture, script, "o", "checkpoint-{step}/"), on: node)
-      // One may take the other's place; the newest is stored in any case.
+      // One may take the other's place; the newest comes last, and is stored in any case.
+      let found = follower.events.compactMap { if case .checkpointLocal(let step, _) = $0 { step } else { nil } }
+      #expect(found == found.sorted() && found.last == 800)
       let last = try #require(follower.stored.last)
-      #expect(last.step == 200)
-      #expect(try await content(fixture, last, "checkpoint-200/sub/w") == "200\n")
+      #expect(last.step == 800)
+      #expect(try await content(fixture, last, "checkpoint-800/sub/w") == "800\n")
     }
   }
 

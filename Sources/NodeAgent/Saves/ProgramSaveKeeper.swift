@@ -1,3 +1,4 @@
+import Dispatch
 import Domain
 import Glibc
 import ObjectStorage
@@ -13,7 +14,8 @@ final class ProgramSaveKeeper {
     var seen: ProgramSaveState.Look
   }
 
-  private static let pool = BlockingPool(label: "baton.saves", width: 1)
+  /// Copies one after the other, in the order in which they are begun: the last one to come to its end is the newest.
+  private static let copies = DispatchQueue(label: "baton.saves")
 
   private let saves: ProgramSaves
   private let folder: AttemptFolder
@@ -78,12 +80,8 @@ final class ProgramSaveKeeper {
   private func begin(_ copy: Copy) {
     let source = "\(watch.folder)/\(copy.name)"
     let target = folder.checkpoint(step: copy.step)
-    let ended = ended
-    Task.detached {
-      let ending = await ProgramSaveKeeper.pool.run {
-        StableCopy.take(source, name: copy.name, seen: copy.seen, into: target)
-      }
-      ended(copy, ending)
+    Self.copies.async { [ended] in
+      ended(copy, StableCopy.take(source, name: copy.name, seen: copy.seen, into: target))
     }
   }
 
