@@ -4,8 +4,8 @@ import Postgres
 extension Store {
   /// Begins an attempt: what the planner decided becomes so, if the world is still as the planner saw it.
   ///
-  /// Looks again, under locks: the epoch is the controller's, the job waits and nobody wants its end, the lease is the
-  /// project's, ACTIVE and not over by the database's clock, the nodes are of the lease, ALIVE and not drained, the
+  /// Looks again, under locks: the epoch is the controller's, the job waits and nobody wants its end, its group lets
+  /// one more of its jobs run, the lease is the project's, ACTIVE and not over by the database's clock, the nodes are of the lease, ALIVE and not drained, the
   /// GPUs are there and free. `.stale` where any of it is not so. The attempt resumes from the job's latest
   /// checkpoint, or from that of another run which the job was submitted with, while it has none; the points of the run
   /// after that step go to the archive in the same transaction, all of them where there is no checkpoint.
@@ -32,7 +32,7 @@ extension Store {
     var step: Int64?
   }
 
-  /// Locks job, lease and nodes, in this order everywhere; nil where one of them is not as a start needs it.
+  /// Locks job, its group where that has a limit, lease and nodes, in this order everywhere; nil where one of them is not as a start needs it.
   private func lockForStart(
     _ start: Start, by epoch: ControllerEpoch, in transaction: PostgresTransaction
   ) async throws -> JobAtStart? {
@@ -43,7 +43,7 @@ extension Store {
       WHERE j.id = \(start.job) AND j.state IN ('PENDING', 'LEASE_WAIT') AND j.cancel_requested_at IS NULL
         AND NOT \(Self.isUnsettled) FOR UPDATE
       """)
-    guard let job else { return nil }
+    guard let job, try await hasTurn(start.job, in: transaction) else { return nil }
     var found = JobAtStart(project: try job.get("project_id"), checkpoint: try job.get("checkpoint"))
     if let checkpoint = found.checkpoint {
       // Only a statement that begins under the lock sees what was committed while this one waited for it.
@@ -69,6 +69,23 @@ extension Store {
       ORDER BY n.id FOR UPDATE
       """)
     return nodes.count == start.placement.shares.count ? found : nil
+  }
+
+  /// Whether the group of `job` lets one more of its jobs have an attempt; a group without a limit always does.
+  private func hasTurn(_ job: JobID, in transaction: PostgresTransaction) async throws -> Bool {
+    let group = try await transaction.first(
+      """
+      SELECT g.id, g.at_most FROM job_group g JOIN job j ON j.group_id = g.id
+      WHERE j.id = \(job) AND g.at_most IS NOT NULL FOR NO KEY UPDATE OF g
+      """)
+    guard let group else { return true }
+    // Only a statement that begins under the lock sees what was committed while this one waited for it.
+    let row = try await transaction.one(
+      """
+      SELECT count(*) AS running FROM attempt a JOIN job j ON j.id = a.job_id
+      WHERE j.group_id = \(try group.get("id", as: JobGroupID.self)) AND a.state <> 'ENDED'
+      """)
+    return try row.get("running", as: Int.self) < group.get("at_most", as: Int.self)
   }
 
   /// What the next attempt of job `j` resumes from; NULL where it begins anew.

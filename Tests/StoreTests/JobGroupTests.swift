@@ -70,4 +70,34 @@ import Testing
       #expect(try await f.store.group(limited.id).states == [.completed: 1, .cancelled: 2])
     }
   }
+
+  /// Each of two plans may be right by itself.
+  @Test func neverMoreOfAGroupStartThanItLets() async throws {
+    try await StoreFixture.with { f in
+      let lease = try await f.lease("l", [try await f.node("a"), try await f.node("b")])
+      for round in 0..<5 {
+        let group = try await f.store.submit(submission(f, count: 2, key: nil, atMost: 1), by: f.actor).group
+        let starts = zip(group.jobs, lease.nodes).map { job, node in
+          Start(
+            job: job, lease: lease.id, placement: Placement(shares: [Placement.Share(node: node, gpus: [0])]))
+        }
+        let begun = try await withThrowingTaskGroup(of: AttemptRecord?.self) { tasks in
+          for start in starts { tasks.addTask { try await f.store.start(start, by: f.epoch).value } }
+          return try await tasks.reduce(into: []) { all, one in all += one.map { [$0] } ?? [] }
+        }
+        #expect(begun.count == 1, "round \(round)")
+        for attempt in begun { try await complete(attempt.id, f) }
+        // The other has its turn now.
+        let other = try #require(starts.first { $0.job != begun.first?.job })
+        let next = try await f.store.start(other, by: f.epoch)
+        try await complete(try #require(next.value).id, f)
+      }
+    }
+  }
+
+  private func complete(_ attempt: AttemptID, _ f: StoreFixture) async throws {
+    _ = try await f.store.markLaunching(attempt, masterPort: 29_500, by: f.epoch)
+    _ = try await f.store.markRunning(attempt, by: f.epoch)
+    _ = try await f.end(attempt, .completed, exitCode: 0)
+  }
 }
