@@ -16,8 +16,7 @@ struct Inventory {
   /// The verb.
   static func run(_ words: [String]) -> Int32 {
     guard let parent = words.first.flatMap({ Int32($0) }), dieWithParent(parent) else { return 1 }
-    // What the ranks need more urgently is theirs.
-    _ = nice(10)
+    IdlePriority.take()
     var environment: [String: String] = [:]
     for text in ((try? Disk.readAll("/proc/self/environ")) ?? []).split(separator: 0) {
       let parts = String(decoding: text, as: UTF8.self).split(
@@ -36,6 +35,11 @@ struct Inventory {
     return 0
   }
 
+  /// How long one look may take: on a node whose processors are all taken it takes long.
+  private static let patience = TimeSpan.seconds(60)
+
+  private func ask(_ command: [String]) -> String? { Probe.ask(command, environment, patience: Self.patience) }
+
   private var path: String { environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin" }
 
   /// Kernel, system, processor, memory, the links of the network.
@@ -53,13 +57,13 @@ struct Inventory {
   /// GPUs, driver, CUDA, and how the GPUs are linked.
   private func graphics() -> NodeEnvironment {
     var facts: [String: String] = [:]
-    let gpus = Probe.gpus(environment)
+    let gpus = Probe.gpus(environment, patience: Self.patience)
     if !gpus.found.isEmpty { facts["gpus"] = Self.counted(gpus.found.map(\.name)) }
     facts["nvidia-driver"] = gpus.driver
-    if !gpus.found.isEmpty, let text = Probe.ask(["nvidia-smi"], environment) {
+    if !gpus.found.isEmpty, let text = ask(["nvidia-smi"]) {
       facts["cuda"] = Self.word(after: "CUDA Version:", in: text)
     }
-    if gpus.found.count > 1, let text = Probe.ask(["nvidia-smi", "topo", "-m"], environment) {
+    if gpus.found.count > 1, let text = ask(["nvidia-smi", "topo", "-m"]) {
       facts["gpu-links"] = Self.gpuLinks(of: text)
     }
     return NodeEnvironment(facts: facts)
@@ -67,7 +71,7 @@ struct Inventory {
 
   /// What starts ranks of MPI programs.
   private func tools() -> NodeEnvironment {
-    guard let text = Probe.ask(["mpirun", "--version"], environment) else { return NodeEnvironment() }
+    guard let text = ask(["mpirun", "--version"]) else { return NodeEnvironment() }
     let line = text.split(separator: "\n").first.map(String.init) ?? ""
     return NodeEnvironment(facts: line.isEmpty ? [:] : ["mpirun": line])
   }
@@ -77,7 +81,7 @@ struct Inventory {
   /// What the program's Python sees; `importlib.metadata` tells what `pip freeze` does, without starting pip.
   private func python() -> NodeEnvironment {
     guard let python = Self.python(of: command, path: path) else { return NodeEnvironment() }
-    guard let text = Probe.ask([python, "-c", Self.script], environment),
+    guard let text = ask([python, "-c", Self.script]),
       let line = text.split(separator: "\n").last(where: { $0.hasPrefix(Self.mark) }),
       let found = try? Codec.decode(NodeEnvironment.self, Array(line.dropFirst(Self.mark.count).utf8))
     else { return NodeEnvironment() }

@@ -42,12 +42,12 @@ struct Probe {
   }
 
   static func gpus(
-    _ environment: [String: String]? = nil
+    _ environment: [String: String]? = nil, patience: TimeSpan = .seconds(10)
   ) -> (found: [NodeReport.GPUReport], driver: String?) {
     let query = [
       "nvidia-smi", "--query-gpu=index,name,memory.total,uuid,driver_version", "--format=csv,noheader,nounits",
     ]
-    guard let answer = ask(query, environment) else { return ([], nil) }
+    guard let answer = ask(query, environment, patience: patience) else { return ([], nil) }
     return parse(nvidiaSMI: answer)
   }
 
@@ -74,10 +74,12 @@ struct Probe {
       .map { $0.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" } }
   }
 
-  /// What a program says within 10 s; nil where it is missing, fails or hangs.
+  /// What a program says within `patience`; nil where it is missing, fails or hangs.
   ///
   /// It gets `environment`, or else nothing but this process's `PATH`.
-  static func ask(_ command: [String], _ environment: [String: String]? = nil) -> String? {
+  static func ask(
+    _ command: [String], _ environment: [String: String]? = nil, patience: TimeSpan = .seconds(10)
+  ) -> String? {
     let path =
       environment?["PATH"] ?? getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin"
     guard case .success(let program) = RankEnvironment.findProgram(command[0], path: path, work: "/") else {
@@ -86,13 +88,14 @@ struct Probe {
     var ends: [Int32] = [0, 0]
     guard pipe2(&ends, O_CLOEXEC) == 0 else { return nil }
     let reader = Descriptor(owning: ends[0])
+    // In this process's session: the kernel shares processors out by session, and who asks may be content with little.
     let spawn = Spawn(
       program: program, arguments: command, environment: environment ?? ["PATH": path], folder: "/",
-      output: "/proc/\(getpid())/fd/\(ends[1])", extra: nil)
+      output: "/proc/\(getpid())/fd/\(ends[1])", extra: nil, leadsSession: false)
     let started = Result { () throws(SystemError) in try spawn.start() }
     close(ends[1])
     guard case .success(let pid) = started else { return nil }
-    let limit = BootInstant.now() + .seconds(10)
+    let limit = BootInstant.now() + patience
     var text: [UInt8] = []
     while waitReadable([reader.raw], until: limit)[0], let piece = try? Disk.readPipe(reader), !piece.isEmpty {
       text += piece

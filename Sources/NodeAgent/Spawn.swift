@@ -13,8 +13,10 @@ struct Spawn {
   var output: String
   /// An open descriptor that the program gets as number 3.
   var extra: Int32?
+  /// Whether it leads a session of its own; else only a group of processes.
+  var leadsSession = true
 
-  /// Starts it in a session of its own; the caller has to reap it.
+  /// Starts it; the caller has to reap it.
   func start() throws(SystemError) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -36,7 +38,9 @@ struct Spawn {
     posix_spawnattr_setsigmask(&attributes, &none)
     posix_spawnattr_setsigdefault(&attributes, &all)
     posix_spawnattr_setflags(
-      &attributes, baton_spawn_setsid | Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF))
+      &attributes,
+      (leadsSession ? baton_spawn_setsid : Int16(POSIX_SPAWN_SETPGROUP)) | Int16(POSIX_SPAWN_SETSIGMASK)
+        | Int16(POSIX_SPAWN_SETSIGDEF))
 
     var pid: pid_t = 0
     let code = withCStrings(arguments) { arguments in

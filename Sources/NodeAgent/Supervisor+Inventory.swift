@@ -8,9 +8,9 @@ import Wire
 /// What hears an inventory: the pipe that it writes to, and what it has said.
 extension Supervisor {
   /// How long anybody waits for it.
-  private static let patience = TimeSpan.seconds(30)
+  private static let patience = TimeSpan.seconds(300)
   /// How long ranks that ended well wait for it: what ran so shortly has an environment too.
-  static let inventoryAfterRanks = TimeSpan.seconds(5)
+  static let inventoryAfterRanks = TimeSpan.seconds(10)
 
   /// Begins to find out what stands around the ranks, with the `variables` of one; the journal has it once it is known.
   ///
