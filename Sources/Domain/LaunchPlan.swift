@@ -29,13 +29,16 @@ public struct NodeShare: Hashable, Sendable {
   public var cores: Int
   /// The interface by which the other nodes reach it; nil where that is not known.
   public var interface: String?
+  /// How its GPUs are linked; nil where that is not known.
+  public var topology: GPUTopology?
 
   /// The node of `nodeRank`.
-  public init(nodeRank: Int, gpus: [Int], cores: Int, interface: String? = nil) {
+  public init(nodeRank: Int, gpus: [Int], cores: Int, interface: String? = nil, topology: GPUTopology? = nil) {
     self.nodeRank = nodeRank
     self.gpus = gpus
     self.cores = cores
     self.interface = interface
+    self.topology = topology
   }
 }
 
@@ -110,11 +113,12 @@ extension LauncherSpec {
     if needed > 0, rendezvous.rankPorts.count != needed {
       throw .missingPorts(told: rendezvous.rankPorts.count, needed: needed)
     }
+    let gpus = sharedGPUs(of: share)
     var launches: [RankLaunch] = []
     for localRank in 0..<processesPerNode {
       let rank = share.nodeRank * processesPerNode + localRank
       var variables = common(rank, localRank, share, rendezvous)
-      variables["CUDA_VISIBLE_DEVICES"] = try visibleGPUs(localRank, share.gpus).map(String.init).joined(separator: ",")
+      variables.merge(Self.seeing(try visibleGPUs(localRank, gpus))) { $1 }
       variables.merge(ownVariables(rank, share, rendezvous)) { $1 }
       launches.append(
         RankLaunch(
@@ -171,6 +175,20 @@ extension LauncherSpec {
       "NODE_RANK": "\(share.nodeRank)", "MASTER_ADDR": rendezvous.nodeAddresses.first ?? "127.0.0.1",
       "MASTER_PORT": "\(rendezvous.masterPort)",
     ]
+  }
+
+  /// The GPUs of `share`, in the order in which its ranks get theirs: those of a rank next to each other, as the node has them.
+  func sharedGPUs(of share: NodeShare) -> [Int] {
+    guard gpus == .own else { return share.gpus }
+    return share.topology?.ordered(share.gpus, inParts: processesPerNode) ?? share.gpus
+  }
+
+  /// What lets a process see `gpus` and no other.
+  static func seeing(_ gpus: ArraySlice<Int>) -> [String: String] {
+    var all = ["CUDA_VISIBLE_DEVICES": gpus.map(String.init).joined(separator: ",")]
+    // CUDA would number the fastest first, and `nvidia-smi`, whose numbers these are, does not.
+    if !gpus.isEmpty { all["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID" }
+    return all
   }
 
   /// Those of `gpus` that the rank of a node sees.

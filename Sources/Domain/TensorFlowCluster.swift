@@ -103,14 +103,12 @@ extension LauncherSpec {
       helpers.append(
         HelperLaunch(
           name: name, ending: ending, defaults: defaults(on: share),
-          variables: [
-            "TF_CONFIG": configuration(role, index, cluster, rendezvous),
-            "CUDA_VISIBLE_DEVICES": gpus.map(String.init).joined(separator: ","),
-          ]))
+          variables: Self.seeing(gpus).merging(
+            ["TF_CONFIG": configuration(role, index, cluster, rendezvous)]) { $1 }))
     }
     for member in cluster.members where member.node == share.nodeRank {
       guard case .helper(let name) = member.process else { continue }
-      let gpus = member.role == .worker ? try visibleGPUs(0, share.gpus) : []
+      let gpus = member.role == .worker ? try visibleGPUs(0, sharedGPUs(of: share)) : []
       add(name, member.role.rawValue, member.index, gpus, .never)
     }
     if hasEvaluator, share.nodeRank == 0 { add("evaluator", "evaluator", 0, [], .whenTold) }

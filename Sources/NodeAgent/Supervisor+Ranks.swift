@@ -80,7 +80,7 @@ extension Supervisor {
     if interface == nil { complain("no network interface has \(address): libraries choose theirs by themselves") }
     return NodeShare(
       nodeRank: order.nodeRank, gpus: order.gpus, cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))),
-      interface: interface)
+      interface: interface, topology: topology.found)
   }
 
   var localRanks: [Int] { (0..<order.processesPerNode).map { order.nodeRank * order.processesPerNode + $0 } }
@@ -106,8 +106,10 @@ extension Supervisor {
     return try startProgram(helper.command, variables, output: log)
   }
 
-  /// Starts `command`, or where that is nil the job's own.
-  func startProgram(_ command: [String]?, _ variables: [String: String], output: String) throws -> pid_t {
+  /// Starts `command`, or where that is nil the job's own, in `place`, or where that is nil where ranks start.
+  func startProgram(
+    _ command: [String]?, _ variables: [String: String], in place: String? = nil, output: String
+  ) throws -> pid_t {
     let command = try command ?? commandWords().map { RankEnvironment.expand($0, with: variables) }
     let program = try RankEnvironment.findProgram(
       command.first ?? "", path: variables["PATH"] ?? "", work: workFolder
@@ -118,7 +120,7 @@ extension Supervisor {
     let writer = ends[1]
     let spawn = Spawn(
       program: "/proc/self/exe", arguments: ["baton-agent", "exec-rank", "\(getpid())", program] + command,
-      environment: variables, folder: workFolder, output: output, extra: writer)
+      environment: variables, folder: place ?? workFolder, output: output, extra: writer)
     let result = Result { () throws(SystemError) in try spawn.start() }
     close(writer)
     let pid = try result.get()
@@ -151,6 +153,7 @@ extension Supervisor {
       if pid <= 0 { return anyFailed }
       let end = ProcessEnd(status: status)
       setupEnded(pid, end)
+      topologyEnded(pid, end)
       if let index = helpers.firstIndex(where: { $0.pid == pid && $0.end == nil }) {
         helperEnded(index, end)
         anyFailed = anyFailed || end != .exited(0)

@@ -58,8 +58,8 @@ extension Supervisor {
     return LastWords.readBeforeLast(log) ?? "it could not be made"
   }
 
-  /// Ends the making of the environment; what is half of it is made anew the next time.
+  /// Ends what runs before the ranks do; an environment that is half made is made anew the next time.
   func endSetup() {
-    if case .running = setup { killTree() }
+    if setup != .none || topologyAwaitedUntil != nil { killTree() }
   }
 }

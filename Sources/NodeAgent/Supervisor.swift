@@ -85,6 +85,7 @@ final class Supervisor {
   var ranks: [Rank] = []
   var helpers: [Helper] = []
   var setup = SetupProgress.none
+  var topology = TopologyProgress.none
   /// Set once the data are there.
   var stagedData: Stager.Done?
   /// Once ranks are to start that Open MPI has to ask for.
@@ -176,6 +177,7 @@ final class Supervisor {
     } else {
       beginStaging()
       beginSetup()
+      askTopology()
     }
     while true {
       advance()
@@ -199,24 +201,6 @@ final class Supervisor {
     } catch {
       complain("journal: \(error)")
     }
-  }
-
-  private func beginStaging() {
-    openExchange()
-    let mailbox = mailbox
-    let stager = Stager(wishes: .init(order, folder), node: node, store: store, exchange: exchange) {
-      mailbox.post(.stagingNews($0))
-    }
-    background.append(
-      Task.detached { [order, folder] in
-        do {
-          let done = try await stager.run()
-          try await Supervisor.putBack(order, folder)
-          mailbox.post(.staged(.success(done)))
-        } catch {
-          mailbox.post(.staged(.failure(error)))
-        }
-      })
   }
 
   private func handle(_ message: Message) {
@@ -243,41 +227,6 @@ final class Supervisor {
     }
   }
 
-  private func staged(_ result: Result<Stager.Done, any Error>) {
-    guard case .staging = phase else { return }
-    do {
-      stagedData = try result.get()
-      goOnIfStaged()
-    } catch {
-      failStaging(error as? StagingFailure ?? .failed("\(error)"))
-    }
-  }
-
-  /// Goes on once data and environment are there.
-  func goOnIfStaged() {
-    guard case .staging = phase, let done = stagedData, setup == .none else { return }
-    do {
-      let ports = try FreePorts(
-        1 + order.launcher.listeners(onNode: order.nodeRank, of: order.nodeAddresses.count))
-      self.ports = ports
-      phase = .staged
-      note(
-        .staged(
-          port: ports.numbers[0], bytes: done.bytes, took: BootInstant.now() - start, brought: done.brought,
-          rankPorts: ports.numbers.count > 1 ? Array(ports.numbers.dropFirst()) : nil))
-    } catch {
-      failStaging(.failed("\(error)"))
-    }
-  }
-
-  func failStaging(_ failure: StagingFailure) {
-    note(.stagingFailed(failure))
-    outcome.staging = failure
-    for task in background { task.cancel() }
-    phase = .saving
-    endSetup()
-  }
-
   /// What is due next, whatever it is.
   private func nextMoment() -> BootInstant {
     var moments = [end]
@@ -285,6 +234,7 @@ final class Supervisor {
     switch phase {
     case .staging, .staged:
       moments.append(rule.stopAt(end: end))
+      if let moment = topologyAwaitedUntil { moments.append(moment) }
     case .running where keeper?.isOver == true:
       break
     case .running:
@@ -319,7 +269,7 @@ final class Supervisor {
     if let next = keeper?.nextLook, now >= next { keeper?.look(at: now) }
     switch phase {
     case .staging, .staged:
-      if now >= rule.stopAt(end: end) { stop(.leaseEnd) }
+      if now >= rule.stopAt(end: end) { stop(.leaseEnd) } else { giveUpTopology(now) }
     case .running where keeper?.isOver == true:
       break
     case .running:

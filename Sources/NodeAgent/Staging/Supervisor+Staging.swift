@@ -3,6 +3,59 @@ import ObjectStorage
 import Wire
 
 extension Supervisor {
+  func beginStaging() {
+    openExchange()
+    let mailbox = mailbox
+    let stager = Stager(wishes: .init(order, folder), node: node, store: store, exchange: exchange) {
+      mailbox.post(.stagingNews($0))
+    }
+    background.append(
+      Task.detached { [order, folder] in
+        do {
+          let done = try await stager.run()
+          try await Supervisor.putBack(order, folder)
+          mailbox.post(.staged(.success(done)))
+        } catch {
+          mailbox.post(.staged(.failure(error)))
+        }
+      })
+  }
+
+  func staged(_ result: Result<Stager.Done, any Error>) {
+    guard case .staging = phase else { return }
+    do {
+      stagedData = try result.get()
+      goOnIfStaged()
+    } catch {
+      failStaging(error as? StagingFailure ?? .failed("\(error)"))
+    }
+  }
+
+  /// Goes on once data and environment are there, and what the node has to be asked is known.
+  func goOnIfStaged() {
+    guard case .staging = phase, let done = stagedData, setup == .none, topologyAwaitedUntil == nil else { return }
+    do {
+      let ports = try FreePorts(
+        1 + order.launcher.listeners(onNode: order.nodeRank, of: order.nodeAddresses.count))
+      self.ports = ports
+      phase = .staged
+      note(
+        .staged(
+          port: ports.numbers[0], bytes: done.bytes, took: BootInstant.now() - start, brought: done.brought,
+          rankPorts: ports.numbers.count > 1 ? Array(ports.numbers.dropFirst()) : nil))
+    } catch {
+      failStaging(.failed("\(error)"))
+    }
+  }
+
+  func failStaging(_ failure: StagingFailure) {
+    note(.stagingFailed(failure))
+    outcome.staging = failure
+    for task in background { task.cancel() }
+    phase = .saving
+    endSetup()
+  }
+
   /// Serves what will be staged to the other nodes of the attempt, and says where; a node that is alone asks holders only.
   ///
   /// Where that cannot be, this node brings all from the store; the others find out.
