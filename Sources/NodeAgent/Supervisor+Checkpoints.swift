@@ -10,6 +10,19 @@ extension Supervisor {
     return launchedAt + TimeSpan(microseconds: every.microseconds * Int64(asked + 1))
   }
 
+  /// Asks, as the schedule has it, a program that has begun to work; one that has not is left alone until the next time.
+  func askOnSchedule(_ now: BootInstant) {
+    guard let every = order.checkpointEvery, let launchedAt else { return }
+    let hasTold = (Disk.status(folder.metrics)?.size ?? 0) > 0
+    if FirstAsk.isDue(
+      toldMetric: hasTold, sinceFirstLine: firstLineAt.map { now - $0 }, sinceLaunch: now - launchedAt, every: every)
+    {
+      ask()
+    } else {
+      asked += 1
+    }
+  }
+
   /// SIGUSR1, or what the job says instead, to those who know what it means: it would kill a program that does not.
   func ask() {
     guard let signal = (order.saveSignal ?? .usr1).number else { return }

@@ -248,6 +248,7 @@ extension Supervisor {
       else { continue }
       logs.remove(watch)
       ranks[index].logWatch = nil
+      firstLineAt = firstLineAt ?? .now()
       note(.firstLine(rank: ranks[index].rank))
     }
   }

@@ -130,6 +130,8 @@ final class Supervisor {
   /// Until when ranks that have ended wait for what stands around them to be known; nil once it is.
   var inventoryUntil: BootInstant?
   var asked = 0
+  /// When a rank of this node had said something.
+  var firstLineAt: BootInstant?
   /// Stored or rejected on this disk; the newest two stay.
   var settled: [Int] = []
 
@@ -286,7 +288,7 @@ final class Supervisor {
       } else if now >= rule.stopAt(end: end) {
         stop(.leaseEnd)
       } else if let next = nextAsk, now >= next {
-        ask()
+        askOnSchedule(now)
       } else {
         giveUpAwaiting(now)
       }

@@ -52,11 +52,17 @@ struct Sweep: Sendable {
   private func askIfLate(_ job: JobRecord, at now: Timestamp, _ tally: inout Tally) async throws {
     guard job.state == .running, let attempt = job.attempt else { return }
     // What was saved before this attempt ran says nothing about how it saves.
-    let began = try await services.store.attempt(attempt).runningAt ?? now
+    let record = try await services.store.attempt(attempt)
+    let began = record.runningAt ?? now
     let durable = try await services.store.checkpoints(of: job.id).filter { $0.state == .durable }
     let newest = max(began, durable.compactMap(\.durableAt).max() ?? began)
     let freshness = job.spec.checkpoint.freshness(newest: newest, at: now)
     if freshness == .fresh { return }
+    // Its nodes know more of it, and this says nothing of one that has said a line.
+    let isDue = FirstAsk.isDue(
+      toldMetric: record.firstStepAt != nil, sinceFirstLine: nil, sinceLaunch: now - began,
+      every: job.spec.checkpoint.every ?? .zero)
+    guard isDue else { return }
     // One that has just ended needs no asking.
     guard case .done = try await services.store.askForCheckpoint(of: job.id) else { return }
     tally.asked.append(job.id)
