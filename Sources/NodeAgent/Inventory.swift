@@ -4,7 +4,8 @@ import Glibc
 import ObjectStorage
 import Wire
 
-/// Finds out what stands around the ranks: `baton-agent inventory PARENT WORD...`, with their command and environment.
+/// Finds out what stands around the ranks: `baton-agent inventory PARENT IMAGE WORD...`, with their command and environment,
+/// and as JSON the image that they run in (`ContainerSpec`), `null` for none.
 ///
 /// A process of its own beside them, with nobody's patience: a line of JSON (`NodeEnvironment`) for each look, on descriptor 3,
 /// as soon as it is known, the cheap ones first. What cannot be found out is left out, and nothing it finds is the value of
@@ -12,6 +13,7 @@ import Wire
 struct Inventory {
   var command: [String]
   var environment: [String: String]
+  var container: ContainerSpec?
 
   /// The verb.
   static func run(_ words: [String]) -> Int32 {
@@ -23,9 +25,10 @@ struct Inventory {
         separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       if parts.count == 2 { environment[String(parts[0])] = String(parts[1]) }
     }
-    let inventory = Inventory(command: Array(words.dropFirst()), environment: environment)
+    var inventory = Inventory(command: Array(words.dropFirst(2)), environment: environment)
+    inventory.container = words.dropFirst().first.flatMap { try? Codec.decode(ContainerSpec?.self, Array($0.utf8)) }
     let pipe = Descriptor(owning: 3)
-    for look in [inventory.machine, inventory.python, inventory.graphics, inventory.tools] {
+    for look in [inventory.machine, inventory.python, inventory.graphics, inventory.tools, inventory.image] {
       do {
         try Disk.write(try Codec.line(look()), to: pipe, path: "the supervisor's pipe")
       } catch {
@@ -76,10 +79,52 @@ struct Inventory {
     return NodeEnvironment(facts: line.isEmpty ? [:] : ["mpirun": line])
   }
 
+  // MARK: The image
+
+  /// How long it is looked for again: it may be pulled at this moment, for the first rank.
+  private static let imagePatience = TimeSpan.seconds(240)
+
+  /// The image by what it is, since its name may mean another one tomorrow.
+  private func image() -> NodeEnvironment {
+    guard let container else { return NodeEnvironment() }
+    var facts = ["image": container.image]
+    switch container.runtime {
+    case .podman:
+      let limit = BootInstant.now() + Self.imagePatience
+      while true {
+        let text = ask(["podman", "image", "inspect", "--format", "{{.ID}} {{.Digest}}", container.image])
+        if let found = text.map(Self.podmanImage), !found.isEmpty {
+          facts.merge(found) { $1 }
+          break
+        }
+        guard BootInstant.now() < limit else { break }
+        _ = waitReadable([], until: .now() + .seconds(2))
+      }
+    case .apptainer:
+      // What is no file is fetched by apptainer, and its name is all there is.
+      if Disk.status(container.image)?.isFile == true, let found = try? ContentHash.of(file: container.image) {
+        facts["image-sha256"] = found.sha256
+      }
+    }
+    return NodeEnvironment(facts: facts)
+  }
+
+  /// `ID DIGEST`, as podman tells both; an image that was built here and never pushed may have no digest.
+  static func podmanImage(_ text: String) -> [String: String] {
+    let words = text.split { $0.isWhitespace }.map(String.init)
+    guard let id = words.first, id.count == 64, id.allSatisfy(\.isHexDigit) else { return [:] }
+    var facts = ["image-id": id]
+    if words.count > 1, words[1].hasPrefix("sha256:") { facts["image-digest"] = words[1] }
+    return facts
+  }
+
   // MARK: Python
 
   /// What the program's Python sees; `importlib.metadata` tells what `pip freeze` does, without starting pip.
+  ///
+  /// Nothing of one that is in an image: the node's own is another one.
   private func python() -> NodeEnvironment {
+    guard container == nil else { return NodeEnvironment() }
     guard let python = Self.python(of: command, path: path) else { return NodeEnvironment() }
     guard let text = ask([python, "-c", Self.script]),
       let line = text.split(separator: "\n").last(where: { $0.hasPrefix(Self.mark) }),

@@ -20,8 +20,9 @@ extension Supervisor {
     guard pipe2(&ends, O_CLOEXEC) == 0 else { return complain("inventory: \(String(cString: strerror(errno)))") }
     let (reader, writer) = (ends[0], ends[1])
     let command = order.command.map { RankEnvironment.expand($0, with: variables) }
+    let image = (try? Codec.line(order.container)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
     let spawn = Spawn(
-      program: "/proc/self/exe", arguments: ["baton-agent", "inventory", "\(getpid())"] + command,
+      program: "/proc/self/exe", arguments: ["baton-agent", "inventory", "\(getpid())", image] + command,
       environment: variables,
       folder: workFolder, output: "/dev/null", extra: writer)
     let started = Result { () throws(SystemError) in try spawn.start() }

@@ -1,13 +1,22 @@
 import Domain
 import Foundation
+import ObjectStorage
 import Testing
 import Wire
+
+@testable import NodeAgent
 
 /// Ranks in an image, with a stand-in for `podman` that starts the program as the real one's helpers do: not below itself.
 @Suite(.timeLimit(.minutes(2)))
 struct ContainerAgentTests {
   private static let podman = """
     #!/bin/bash
+    # Stand-in for podman.
+    if [ "$1" = image ]; then
+      [ "$*" = "image inspect --format {{.ID}} {{.Digest}} quay.io/a/b:1" ] || exit 125
+      echo "$(printf '%064d' 7) sha256:$(printf '%064d' 8)"
+      exit
+    fi
     shift # run
     while [ $# -gt 0 ]; do
       case "$1" in
@@ -42,11 +51,47 @@ struct ContainerAgentTests {
       try await follower.event { if case .firstLine = $0 { true } else { false } }
       try #expect(await node.control(order.attempt, .checkpoint) == .ok)
       try await follower.event { if case .checkpointLocal(3, _) = $0 { true } else { false } }
+      let isTaken = { (event: AgentEvent) in if case .environment = event { true } else { false } }
+      if !follower.events.contains(where: isTaken) { _ = try await follower.event(isTaken) }
+      let taken = follower.events.compactMap { if case .environment(let found) = $0 { found } else { nil } }
+      let found = try #require(taken.first)
+      #expect(found.facts["image"] == "quay.io/a/b:1")
+      #expect(found.facts["image-id"]?.hasSuffix("07") == true && found.facts["image-id"]?.count == 64)
+      #expect(found.facts["image-digest"]?.hasPrefix("sha256:000") == true)
+      #expect(found.facts["python"] == nil, "the node's own says nothing of the image's")
       try #expect(await node.control(order.attempt, .stop(.leaseEnd)) == .ok)
       let outcome = try await follower.outcome()
       #expect(outcome.exits == [.init(rank: 0, code: 85, signal: nil, wasTold: true)])
       #expect(try fixture.text(node.folder() + "/logs/rank-0.log") == "ready\nleft\n")
       #expect(try fixture.text(node.folder() + "/work/image") == "quay.io/a/b:1\n")
     }
+  }
+
+  /// A stand-in for `apptainer`, which has no images either.
+  @Test func aFileOfAnImageIsKnownByItsHash() async throws {
+    try await AgentFixture.with { fixture in
+      let bin = fixture.scratch + "/bin"
+      try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: true)
+      let apptainer = "#!/bin/bash\n# Stand-in for apptainer.\nwhile [ $1 != /bin/bash ]; do shift; done\nexec \"$@\"\n"
+      try Data(apptainer.utf8).write(to: URL(fileURLWithPath: bin + "/apptainer"))
+      chmod(bin + "/apptainer", 0o755)
+      let image = fixture.scratch + "/image.sif"
+      try Data("layers".utf8).write(to: URL(fileURLWithPath: image))
+      var order = try fixture.order("exit 0")
+      order.environment["PATH"] = bin + ":/usr/bin:/bin"
+      order.container = ContainerSpec(image: image, runtime: .apptainer)
+      let (outcome, follower) = try await fixture.run(order, on: fixture.node())
+      #expect(outcome.exits.map(\.code) == [0], "\(outcome)")
+      let found = follower.events.compactMap { if case .environment(let found) = $0 { found } else { nil } }
+      #expect(found.first?.facts["image-sha256"] == ContentHash.of(Array("layers".utf8)))
+    }
+  }
+
+  @Test func readsWhatPodmanTellsOfAnImage() {
+    let id = String(repeating: "a", count: 64)
+    #expect(Inventory.podmanImage("\(id) sha256:12\n") == ["image-id": id, "image-digest": "sha256:12"])
+    #expect(Inventory.podmanImage("\(id) \n") == ["image-id": id])
+    #expect(Inventory.podmanImage("Error: no such image") == [:])
+    #expect(Inventory.podmanImage("") == [:])
   }
 }
