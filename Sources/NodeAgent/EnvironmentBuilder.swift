@@ -15,63 +15,89 @@ struct EnvironmentBuilder {
 
   /// Waits for another attempt that makes the same.
   ///
+  /// Where commands of the job's are to see its code, they run in a copy of it that belongs to the environment, since an
+  /// environment may name it (`pip install -e .`), and outlives this attempt. What they made of that is what the ranks get.
   /// Throws `LaunchFailure` with the step that failed; what that said is above it in the log.
   func run() throws {
     guard let setup = order.setup else { return }
     let variables = RankEnvironment(order: order, folder: folder, datasets: [], base: Supervisor.ownEnvironment())
       .variables()
     let python = try program("python3", variables)
-    let place = "\(node.environments)/\(try key(of: setup, python: python, variables))"
+    let environments = Environments(node: node)
+    let key = try key(of: setup, python: python, variables)
+    let place = environments.path(key)
     try Disk.makeFolders(node.environments)
-    let lock = try FileLock(place + ".lock")
+    let lock = try FileLock(environments.lock(key))
     defer { withExtendedLifetime(lock) {} }
-    let stamp = place + ".json"
-    if Disk.status(stamp) == nil {
+    let isThere = Disk.status(environments.stamp(key)) != nil
+    if !isThere {
       try Disk.removeTree(place)
       try build(setup, at: place, python, variables)
-      try Disk.writeAtomically(try Codec.line(setup), to: stamp)
+      try Disk.writeAtomically(try Codec.line(setup), to: environments.stamp(key))
     }
     try Disk.removeTree(folder.environment)
     if symlink(place, folder.environment) != 0 {
       throw SystemError("cannot link", folder.environment, errno: errno)
     }
+    try environments.use(key, isThere ? nil : Disk.allocated(place))
+    if order.setupReadsCode {
+      try Disk.removeTree(folder.work)
+      try step(["/bin/cp", "-a", Self.code(in: place), folder.work], variables, in: folder.path)
+      try Disk.removeTree(folder.codeTar)
+    }
   }
 
-  /// What makes two environments the same: the interpreter, the packages, the commands.
+  private static func code(in place: String) -> String { place + "/code" }
+
+  /// What makes two environments the same: the interpreter, the packages, the commands, and the code that these see.
   private func key(of setup: SetupSpec, python: String, _ variables: [String: String]) throws -> String {
     let told = folder.path + "/interpreter"
     try Disk.removeTree(told)
-    try step([python, "-c", "import sys; print(sys.version, sys.executable)"], variables, output: told)
+    try step(
+      [python, "-c", "import sys; print(sys.version, sys.executable)"], variables, in: folder.path, output: told)
     var hash = ContentHash()
     hash.update(try Disk.readAll(told))
     hash.update(try Codec.line(setup))
+    if order.setupReadsCode, let code = order.code { hash.update(Array("\(code.sha256) \(code.folder)\n".utf8)) }
     return String(hash.hex().prefix(32))
   }
 
   private func build(_ setup: SetupSpec, at place: String, _ python: String, _ variables: [String: String]) throws {
-    try step([python, "-m", "venv", place], variables)
+    try step([python, "-m", "venv", place], variables, in: folder.path)
     let inside = RankEnvironment.inside(place, variables)
     if let requirements = setup.requirements {
       let lock = place + "/requirements.txt"
       try Disk.writeAtomically(Array(requirements.utf8), to: lock, mode: 0o644)
-      try step(
-        ["\(place)/bin/python", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", lock], inside
-      )
+      let install = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", lock]
+      try step(["\(place)/bin/python"] + install, inside, in: folder.path)
     }
+    let work = try workPlace(at: place)
     for command in setup.commands {
-      try step(command.map { RankEnvironment.expand($0, with: inside) }, inside)
+      try step(command.map { RankEnvironment.expand($0, with: inside) }, inside, in: work)
     }
   }
 
-  private func program(_ name: String, _ variables: [String: String]) throws -> String {
-    try RankEnvironment.findProgram(name, path: variables["PATH"] ?? "", work: folder.work).get()
+  /// Where commands run: in the job file's folder of the code, else in a folder with nothing in it.
+  private func workPlace(at place: String) throws -> String {
+    guard order.setupReadsCode, let code = order.code else { return folder.work }
+    let copy = Self.code(in: place)
+    try CodeArchive.write(try CodeArchive.files(of: try Disk.readAll(folder.codeTar)), to: copy)
+    guard !code.folder.isEmpty else { return copy }
+    try Disk.makeFolders("\(copy)/\(code.folder)")
+    return "\(copy)/\(code.folder)"
   }
 
-  /// Runs `command` to its end.
-  private func step(_ command: [String], _ variables: [String: String], output: String? = nil) throws {
+  private func program(_ name: String, _ variables: [String: String], in place: String? = nil) throws -> String {
+    try RankEnvironment.findProgram(name, path: variables["PATH"] ?? "", work: place ?? folder.path).get()
+  }
+
+  /// Runs `command` in `place` to its end.
+  private func step(
+    _ command: [String], _ variables: [String: String], in place: String, output: String? = nil
+  ) throws {
     let spawn = Spawn(
-      program: try program(command.first ?? "", variables), arguments: command, environment: variables,
-      folder: folder.work, output: output ?? folder.log(helper: "setup"), extra: nil)
+      program: try program(command.first ?? "", variables, in: place), arguments: command, environment: variables,
+      folder: place, output: output ?? folder.log(helper: "setup"), extra: nil)
     let pid = try spawn.start()
     var status: Int32 = 0
     while waitpid(pid, &status, 0) < 0 {
@@ -88,4 +114,11 @@ struct EnvironmentBuilder {
     let text = command.joined(separator: " ")
     return text.count > 120 ? "\(text.prefix(120))..." : text
   }
+}
+
+extension AttemptOrder {
+  /// Whether what makes the environment is to see the code, and so has to wait for it.
+  ///
+  /// Requirements alone do not: what they are is in the order.
+  var setupReadsCode: Bool { code != nil && setup?.commands.isEmpty == false }
 }

@@ -59,6 +59,8 @@ struct AttemptFolder: Hashable, Sendable {
   var data: String { "\(path)/data" }
   /// A link to the environment of the ranks; there is none where the job asks for none.
   var environment: String { "\(path)/environment" }
+  /// The code as it came, until the commands that make an environment have had it.
+  var codeTar: String { "\(path)/code.tar" }
   /// What `nvidia-smi` told of how the GPUs are linked.
   var topology: String { "\(path)/gpu-topology" }
   var nodeFile: String { "\(path)/nodes" }

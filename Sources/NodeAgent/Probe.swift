@@ -17,7 +17,7 @@ struct Probe {
       cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), memory: Self.memory(), diskTotal: ByteCount(room.total),
       diskFree: ByteCount(room.free), clock: .wallClock(), software: Self.software(driver: gpus.driver),
       gpus: gpus.found, replicas: holdings.filter { $0.isVerified && $0.mode == .copy }.map(\.contentID),
-      holdings: holdings)
+      holdings: holdings, environments: try Environments(node: node).all())
   }
 
   static func text(_ path: String) -> String {

@@ -7,14 +7,22 @@ import Wire
 enum SetupProgress: Hashable, Sendable {
   /// None is asked for, or it is there.
   case none
+  /// Its commands are to see the code, which is not there yet.
+  case awaitsCode
   /// It is being made by this process.
   case running(pid_t)
+  /// It is there, and what is resumed from is put where the program looks for it.
+  case puttingBack
 }
 
 extension Supervisor {
-  /// Has the environment of the ranks made, beside what is staged.
+  /// Has the environment of the ranks made: beside what is staged, or after that where its commands are to see the code.
   func beginSetup() {
     guard order.setup != nil else { return }
+    if order.setupReadsCode, stagedData == nil {
+      setup = .awaitsCode
+      return
+    }
     do {
       guard let program = realpath("/proc/self/exe", nil) else {
         throw SystemError("cannot find", "this program", errno: errno)
@@ -23,7 +31,8 @@ extension Supervisor {
       let environment = RankEnvironment(order: order, folder: folder, datasets: [], base: Self.ownEnvironment())
       let words = ["prepare", "--root", node.root, "--attempt", "\(folder.id.rawValue)"]
       let pid = try startProgram(
-        [String(cString: program)] + words, environment.variables(), output: folder.log(helper: "setup"))
+        [String(cString: program)] + words, environment.variables(), in: folder.path,
+        output: folder.log(helper: "setup"))
       setup = .running(pid)
     } catch {
       failStaging(.setup("\(error)"))
@@ -46,10 +55,32 @@ extension Supervisor {
     setup = .none
     guard case .staging = phase else { return }
     if end == .exited(0) {
+      if order.setupReadsCode { putBackAfterSetup() }
       goOnIfStaged()
     } else {
       failStaging(.setup(setupReason()))
     }
+  }
+
+  /// The code's folder was made anew, so what is put into it comes after that.
+  private func putBackAfterSetup() {
+    setup = .puttingBack
+    let mailbox = mailbox
+    background.append(
+      Task.detached { [order, folder] in
+        do {
+          try await Supervisor.putBack(order, folder)
+          mailbox.post(.putBack(failure: nil))
+        } catch {
+          mailbox.post(.putBack(failure: "\(error)"))
+        }
+      })
+  }
+
+  func isPutBack(_ failure: String?) {
+    guard setup == .puttingBack, case .staging = phase else { return }
+    setup = .none
+    if let failure { failStaging(.failed(failure)) } else { goOnIfStaged() }
   }
 
   /// The last two things that were said: the step that failed, and before it what that step said itself.

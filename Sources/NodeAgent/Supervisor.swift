@@ -20,6 +20,7 @@ final class Supervisor {
     case storeWaits(reason: String)
     case copied(ProgramSaveKeeper.Copy, ProgramSaveState.Ending)
     case inventory(NodeEnvironment)
+    case putBack(failure: String?)
   }
 
   /// Where the attempt stands; each goes only to one that is further down.
@@ -226,6 +227,8 @@ final class Supervisor {
       copied(copy, ending)
     case .inventory(let found):
       inventoryIsTaken(found)
+    case .putBack(let failure):
+      isPutBack(failure)
     }
   }
 

@@ -55,7 +55,7 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case serving(port: Int)
   /// Asks the node of `nodeRank` for nothing any more: its answers were wrong. Holders are numbered after the gang.
   case peerDistrusted(nodeRank: Int, address: String, reason: String)
-  /// A replica made room for what this attempt needs.
+  /// A replica, or an environment (`environments/KEY`), made room for what this attempt needs.
   case evicted(replica: String, bytes: ByteCount)
   /// The checkpoint to resume from is on the disk.
   case restored(step: Int, bytes: ByteCount, took: TimeSpan)
@@ -276,6 +276,8 @@ public struct NodeReport: Hashable, Sendable, Codable {
   public var replicas: [String]
   /// All that it holds of data sets; nil from an agent that does not tell.
   public var holdings: [ReplicaReport]?
+  /// The environments that jobs had made on it; nil from an agent that does not tell.
+  public var environments: [EnvironmentReport]?
 
   /// One GPU.
   public struct GPUReport: Hashable, Sendable, Codable {
@@ -304,7 +306,7 @@ public struct NodeReport: Hashable, Sendable, Codable {
   public init(
     hostname: String, bootID: String, cores: Int, memory: ByteCount, diskTotal: ByteCount, diskFree: ByteCount,
     clock: Timestamp, software: [String: String], gpus: [GPUReport], replicas: [String],
-    holdings: [ReplicaReport]? = nil
+    holdings: [ReplicaReport]? = nil, environments: [EnvironmentReport]? = nil
   ) {
     protocolVersion = AgentProtocol.version
     self.hostname = hostname
@@ -318,6 +320,32 @@ public struct NodeReport: Hashable, Sendable, Codable {
     self.gpus = gpus
     self.replicas = replicas
     self.holdings = holdings
+    self.environments = environments
+  }
+
+  /// What is free, and what environments that no attempt uses give where a job needs room.
+  public var diskAvailable: ByteCount {
+    (environments ?? []).filter { !$0.isInUse }.reduce(diskFree) { $0 + $1.bytes }
+  }
+}
+
+/// An environment on a node's disk: what `setup` of job files made.
+public struct EnvironmentReport: Hashable, Sendable, Codable {
+  /// The hash of what it was made from.
+  public var key: String
+  /// What it takes on the disk.
+  public var bytes: ByteCount
+  /// When an attempt last began to use it, by the node's clock.
+  public var lastUse: Timestamp
+  /// Whether an attempt uses it that is not over.
+  public var isInUse: Bool
+
+  /// The environment `key`.
+  public init(key: String, bytes: ByteCount, lastUse: Timestamp, isInUse: Bool) {
+    self.key = key
+    self.bytes = bytes
+    self.lastUse = lastUse
+    self.isInUse = isInUse
   }
 }
 

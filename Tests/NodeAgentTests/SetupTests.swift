@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import ObjectStorage
 import Testing
 import Wire
 
@@ -64,6 +65,82 @@ struct SetupTests {
       try #expect(await node.control(order.attempt, .stop(.cancelled)) == .ok)
       let outcome = try await Follower(node, order.attempt).outcome()
       #expect(outcome.stopped == .cancelled && outcome.exits.isEmpty && outcome.staging == nil)
+    }
+  }
+
+  // MARK: With the code
+
+  private func code(_ fixture: AgentFixture, _ word: String, folder: String = "job") async throws -> CodeOrder {
+    let make = "#!/bin/bash\necho once >> \(fixture.scratch)/count\nmkdir -p built\ncat ../word > built/copy\n"
+    let tar = CodeArchive.pack([
+      .init(path: "job/make.sh", content: .bytes(Array(make.utf8), isExecutable: true)),
+      .init(path: "job/own.py", content: .bytes(Array("word = '\(word)'\n".utf8), isExecutable: false)),
+      .init(path: "word", content: .bytes(Array("\(word)\n".utf8), isExecutable: false)),
+    ])
+    let sha256 = CodeArchive.sha256(of: tar)
+    let key = ObjectLayout.blob(sha256: sha256)
+    try await fixture.store.put(key, from: .bytes(tar))
+    return CodeOrder(key: key, sha256: sha256, bytes: ByteCount(Int64(tar.count)), folder: folder)
+  }
+
+  /// Another version of the code has another environment, and what the commands made of the code is there for the ranks.
+  @Test func commandsRunInTheCodeOnceForEachVersionOfIt() async throws {
+    try await AgentFixture.with { fixture in
+      let node = fixture.node()
+      for (attempt, word) in [(7, "one"), (8, "one"), (9, "two")] as [(Int64, String)] {
+        var order = try fixture.order("cat built/copy", attempt: attempt)
+        order.setup = SetupSpec(commands: [["./make.sh"]])
+        order.code = try await code(fixture, word)
+        let (outcome, _) = try await fixture.run(order, on: node)
+        #expect(outcome.exits.map(\.code) == [0], "\(outcome)")
+        #expect(try fixture.text(node.folder(order.attempt) + "/logs/rank-0.log") == word + "\n")
+        #expect(!fixture.isThere(node.folder(order.attempt) + "/code.tar"))
+      }
+      #expect(try fixture.text(fixture.scratch + "/count") == "once\nonce\n")
+      let found = try #require(try await node.probe().environments)
+      #expect(found.count == 2 && found.allSatisfy { !$0.isInUse && $0.bytes > .zero }, "\(found)")
+    }
+  }
+
+  /// What is installed in place is found by an attempt whose own folder is another one.
+  @Test func whatIsInstalledInPlaceStays() async throws {
+    try await AgentFixture.with { fixture in
+      let node = fixture.node()
+      for attempt in [7, 8] as [Int64] {
+        var order = try fixture.order("cd /; exec python3 -c 'import own; print(own.word)'", attempt: attempt)
+        // What `pip install -e .` leaves, which itself needs packages.
+        let install = "import os, site; open(site.getsitepackages()[0] + '/own.pth', 'w').write(os.getcwd())"
+        order.setup = SetupSpec(commands: [["python3", "-c", install]])
+        order.code = try await code(fixture, "one")
+        let (outcome, _) = try await fixture.run(order, on: node)
+        #expect(outcome.exits.map(\.code) == [0], "\(outcome)")
+        #expect(try fixture.text(node.folder(order.attempt) + "/logs/rank-0.log") == "one\n")
+        try #expect(await node.purge(order.attempt) == .ok)
+      }
+    }
+  }
+
+  /// Though the folder was made anew after it came.
+  @Test func whatIsResumedFromIsPutIntoTheCodeOfTheEnvironment() async throws {
+    try await AgentFixture.with { fixture in
+      let node = fixture.node()
+      var order = try fixture.order("mkdir out; echo saved > out/new; mv out/new out/ckpt.pt")
+      order.programSaves = try ProgramSaves(path: "out", pattern: "ckpt.pt")
+      order.saveSignal = SaveSignal.none
+      order.setup = SetupSpec(commands: [["./make.sh"]])
+      order.code = try await code(fixture, "one")
+      let (outcome, follower) = try await fixture.run(order, on: node)
+      #expect(outcome.exits.map(\.code) == [0], "\(outcome)")
+      let checkpoint = try #require(follower.stored.last)
+      var second = try fixture.order("cat out/ckpt.pt", attempt: 8, number: 2)
+      (second.programSaves, second.setup, second.code) = (order.programSaves, order.setup, order.code)
+      second.saveSignal = order.saveSignal
+      second.resume = ResumeOrder(
+        step: checkpoint.step, prefix: checkpoint.prefix, manifestSHA256: checkpoint.manifestSHA256,
+        total: checkpoint.bytes)
+      let (again, _) = try await fixture.run(second, on: node)
+      #expect(again.exits.map(\.code) == [0], "\(again)")
+      #expect(try fixture.text(node.folder(second.attempt) + "/logs/rank-0.log") == "saved\n")
     }
   }
 }

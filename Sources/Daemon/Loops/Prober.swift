@@ -137,7 +137,7 @@ extension NodeFacts {
     other["hostname"] = report.hostname
     other["boot id"] = report.bootID
     self.init(
-      diskTotal: report.diskTotal, diskFree: report.diskFree, cores: report.cores, memory: report.memory,
+      diskTotal: report.diskTotal, diskFree: report.diskAvailable, cores: report.cores, memory: report.memory,
       agentVersion: agentVersion,
       gpus: report.gpus.map {
         GPURecord(index: $0.index, model: $0.name, memory: $0.memory, uuid: $0.uuid, isStandIn: $0.isStandIn)

@@ -165,26 +165,6 @@ struct Replicas: Sendable {
   }
 }
 
-/// Which replicas make room for others.
-enum Eviction {
-  /// The fewest of the least recently used that are enough; nil where all together are not.
-  static func choose(missing: ByteCount, from candidates: [ReplicaReport]) -> [ReplicaReport]? {
-    var chosen: [ReplicaReport] = []
-    var freed = ByteCount.zero
-    for candidate in candidates.sorted(by: { ($0.lastUse, $0.name) < ($1.lastUse, $1.name) }) where freed < missing {
-      chosen.append(candidate)
-      freed = freed + candidate.bytes
-    }
-    guard freed >= missing else { return nil }
-    // The last may have made an earlier one unnecessary; the more recently used ones are spared first.
-    for candidate in chosen.reversed() where freed - candidate.bytes >= missing {
-      freed = freed - candidate.bytes
-      chosen.removeAll { $0.name == candidate.name }
-    }
-    return chosen
-  }
-}
-
 extension Disk {
   /// What a folder takes on the disk, with all in it; nothing where there is none.
   static func allocated(_ path: String) -> ByteCount {

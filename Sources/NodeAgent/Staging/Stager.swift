@@ -19,8 +19,8 @@ struct Stager: Sendable {
     var pinned: Set<String> = []
     var nodeRank = 0
     var nodeCount = 1
-    /// Code, and the folder that becomes a copy of it.
-    var code: (order: CodeOrder, folder: String)?
+    /// Code, the folder that becomes a copy of it, and where its tar is kept; nil for nowhere.
+    var code: (order: CodeOrder, folder: String, tar: String?)?
 
     func name(_ dataset: DatasetOrder) -> ReplicaName { ReplicaName(dataset, rank: nodeRank, count: nodeCount) }
   }
@@ -47,6 +47,7 @@ struct Stager: Sendable {
   var report: @Sendable (AgentEvent) -> Void
 
   private var replicas: Replicas { Replicas(node: node) }
+  private var environments: Environments { Environments(node: node) }
   private static var pool: BlockingPool { Transfer.pool }
 
   /// Something that is missing, and how it comes.
@@ -133,7 +134,11 @@ struct Stager: Sendable {
   /// Evicts what nobody needs where there is too little room; `diskTooSmall` where even that is not enough.
   private func makeRoom(_ missing: [Missing], _ resume: TransferPlan?) async throws {
     try await Self.pool.run {
-      var needed = wishes.reserve + (wishes.code?.order.bytes ?? .zero)
+      var needed = wishes.reserve
+      if let code = wishes.code {
+        // Where the tar is kept the environment has a copy, too.
+        for _ in 0..<(code.tar == nil ? 1 : 3) { needed = needed + code.order.bytes }
+      }
       for one in missing {
         // What an earlier try brought has its room.
         let before = Disk.allocated(replicas.partial(one.name)) + Disk.allocated(replicas.path(one.name))
@@ -149,21 +154,27 @@ struct Stager: Sendable {
   private func evict(until needed: ByteCount) throws {
     guard needed > room(node.root) else { return }
     try replicas.sweep()
-    // What somebody stages at this moment stays, too.
+    // What somebody stages, makes or begins to use at this moment stays, too.
     var spared = try replicas.inUse().union(wishes.datasets.map { wishes.name($0).folder })
-    // A replica may free less than it is long, so it is looked again.
+    // One may free less than it is long, so it is looked again.
     while true {
       let room = self.room(node.root)
       guard needed > room else { return }
-      let candidates = try replicas.all().filter {
-        !spared.contains($0.name) && !wishes.pinned.contains($0.contentID)
-      }
+      let replicas = try self.replicas.all().filter { !wishes.pinned.contains($0.contentID) }
+      let environments = try self.environments.all().filter { !$0.isInUse }
+      let candidates = (replicas as [any Evictable] + environments).filter { !spared.contains($0.name) }
       guard let chosen = Eviction.choose(missing: needed - room, from: candidates), !chosen.isEmpty else {
         throw StagingFailure.diskTooSmall(needed: needed, room: room)
       }
-      for replica in chosen {
-        spared.insert(replica.name)
-        if try replicas.remove(replica.name) { report(.evicted(replica: replica.name, bytes: replica.bytes)) }
+      for one in chosen {
+        spared.insert(one.name)
+        let isGone =
+          if let environment = one as? EnvironmentReport {
+            try self.environments.remove(environment.key)
+          } else {
+            try self.replicas.remove(one.name)
+          }
+        if isGone { report(.evicted(replica: one.name, bytes: one.bytes)) }
       }
     }
   }
@@ -317,7 +328,7 @@ struct Stager: Sendable {
 extension Stager {
   /// Makes the folder that ranks start in anew, from the tar that was captured; each byte of it is what was hashed then.
   fileprivate func unpackCode() async throws {
-    guard let (code, folder) = wishes.code else { return }
+    guard let (code, folder, tar) = wishes.code else { return }
     let bytes = try await StoreReader(store: store).whole(code.key)
     guard CodeArchive.sha256(of: bytes) == code.sha256 else { throw StagingFailure.corrupt(key: code.key) }
     try await Transfer.pool.run {
@@ -329,6 +340,7 @@ extension Stager {
         throw StagingFailure.failed("the captured code cannot be unpacked: \(fault)")
       }
       if !code.folder.isEmpty { try Disk.makeFolders("\(folder)/\(code.folder)") }
+      if let tar { try Disk.writeAtomically(bytes, to: tar) }
     }
   }
 }

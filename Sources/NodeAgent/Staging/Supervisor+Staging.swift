@@ -13,7 +13,7 @@ extension Supervisor {
       Task.detached { [order, folder] in
         do {
           let done = try await stager.run()
-          try await Supervisor.putBack(order, folder)
+          if !order.setupReadsCode { try await Supervisor.putBack(order, folder) }
           mailbox.post(.staged(.success(done)))
         } catch {
           mailbox.post(.staged(.failure(error)))
@@ -25,6 +25,7 @@ extension Supervisor {
     guard case .staging = phase else { return }
     do {
       stagedData = try result.get()
+      if setup == .awaitsCode { beginSetup() }
       goOnIfStaged()
     } catch {
       failStaging(error as? StagingFailure ?? .failed("\(error)"))
@@ -79,9 +80,10 @@ extension Stager.Wishes {
   init(_ order: AttemptOrder, _ folder: AttemptFolder) {
     // What is put back where a program looks for it is there twice.
     let again = order.programSaves == nil ? .zero : order.resume?.total ?? .zero
+    let tar = order.setupReadsCode ? folder.codeTar : nil
     self.init(
       datasets: order.datasets, resume: order.resume.map { ($0, folder.resume) }, links: folder.data,
       reserve: order.reserve + again, pinned: Set(order.pinned ?? []), nodeRank: order.nodeRank,
-      nodeCount: order.nodeAddresses.count, code: order.code.map { ($0, folder.work) })
+      nodeCount: order.nodeAddresses.count, code: order.code.map { ($0, folder.work, tar) })
   }
 }
