@@ -17,7 +17,9 @@ struct Probe {
       cores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), memory: Self.memory(), diskTotal: ByteCount(room.total),
       diskFree: ByteCount(room.free), clock: .wallClock(), software: Self.software(driver: gpus.driver),
       gpus: gpus.found, replicas: holdings.filter { $0.isVerified && $0.mode == .copy }.map(\.contentID),
-      holdings: holdings, environments: try Environments(node: node).all())
+      holdings: holdings,
+      // Which of them are in use nobody can say where a journal cannot be read; the rest of the report is worth as much.
+      environments: try? Environments(node: node).all())
   }
 
   static func text(_ path: String) -> String {
