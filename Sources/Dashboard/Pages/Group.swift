@@ -121,7 +121,8 @@ private struct GroupModel {
       for (state, count) in counts {
         let x = Double(from) * 100 / Double(max(size, 1))
         // A gap, since states of one colour stand side by side.
-        let width = max(0.2, Double(count) * 100 / Double(max(size, 1)) - 0.3)
+        let gap = from + count < size ? 0.3 : 0
+        let width = max(0.2, Double(count) * 100 / Double(max(size, 1)) - gap)
         bar.element(
           "rect",
           [
