@@ -13,7 +13,7 @@ struct BatonBench: AsyncParsableCommand {
     subcommands: [
       DemoBench.self, AdoptBench.self, DeadlineBench.self, LeaseEndBench.self, CheckpointCostBench.self,
       SubmitBench.self, FanoutBench.self, HandoffBench.self, GoodputBench.self, StartupBench.self, MetricsBench.self,
-      StagingBench.self, StagingNodesBench.self, VerifyResumeBench.self, ResumeBitwiseBench.self, StudyBench.self,
-      StepsProgram.self,
+      StagingBench.self, StagingNodesBench.self, VerifyResumeBench.self, ResumeBitwiseBench.self, ReproduceBench.self,
+      StudyBench.self, StepsProgram.self,
     ])
 }
