@@ -5,8 +5,9 @@ cd "$(dirname "$0")/.."
 
 name=${1:?say which: benchmarks/README.md has them}
 shift
-if [[ "$name" = demo || "$name" = study ]] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
+if [[ "$name" =~ ^(demo|study|launchers)$ ]] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
 case $name in
+  launchers) scripts/python/install.sh .build/python tensorflow mxnet ;;
   staging*)
     scripts/servers/install.sh .build/servers
     benchmarks/install-peers.sh .build/bench-peers

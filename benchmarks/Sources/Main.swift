@@ -14,6 +14,6 @@ struct BatonBench: AsyncParsableCommand {
       DemoBench.self, AdoptBench.self, DeadlineBench.self, LeaseEndBench.self, CheckpointCostBench.self,
       SubmitBench.self, FanoutBench.self, HandoffBench.self, GoodputBench.self, StartupBench.self, MetricsBench.self,
       StagingBench.self, StagingNodesBench.self, VerifyResumeBench.self, ResumeBitwiseBench.self, ReproduceBench.self,
-      StudyBench.self, StepsProgram.self,
+      LaunchersBench.self, StudyBench.self, StepsProgram.self,
     ])
 }
