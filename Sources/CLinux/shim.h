@@ -3,7 +3,6 @@
 // module of the C library leaves out. Nothing else belongs here.
 #include <fcntl.h>
 #include <gnu/libc-version.h>
-#include <sched.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -46,10 +45,4 @@ static inline int baton_die_with_parent(int signal) { return prctl(PR_SET_PDEATH
 /// glibc has no function for this call; the numbers are those of linux/ioprio.h.
 static inline int baton_set_io_idle(int is_idle) {
   return (int)syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, (is_idle ? 3 /* IOPRIO_CLASS_IDLE */ : 0) << 13);
-}
-
-/// The calling thread, and what it starts from then on, computes only when nobody else does. 0, or -1 with errno.
-static inline int baton_compute_when_idle(void) {
-  struct sched_param none = {0};
-  return sched_setscheduler(0, 5 /* SCHED_IDLE, of linux/sched.h */, &none);
 }

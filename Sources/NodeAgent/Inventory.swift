@@ -18,7 +18,7 @@ struct Inventory {
   /// The verb.
   static func run(_ words: [String]) -> Int32 {
     guard let parent = words.first.flatMap({ Int32($0) }), dieWithParent(parent) else { return 1 }
-    IdlePriority.take()
+    LowPriority.take()
     var environment: [String: String] = [:]
     for text in ((try? Disk.readAll("/proc/self/environ")) ?? []).split(separator: 0) {
       let parts = String(decoding: text, as: UTF8.self).split(
@@ -102,6 +102,7 @@ struct Inventory {
       }
     case .apptainer:
       // What is no file is fetched by apptainer, and its name is all there is.
+      _ = baton_set_io_idle(1)
       if Disk.status(container.image)?.isFile == true, let found = try? ContentHash.of(file: container.image) {
         facts["image-sha256"] = found.sha256
       }
