@@ -77,11 +77,15 @@ struct PodmanTests {
       let order = try await order(fixture, script)
       let follower = try await fixture.launch(order, on: node)
       try await follower.event { if case .firstLine = $0 { true } else { false } }
+      let isTaken = { (event: AgentEvent) in if case .environment = event { true } else { false } }
+      if !follower.events.contains(where: isTaken) { try await follower.event(isTaken) }
       try #expect(await node.control(order.attempt, .checkpoint) == .ok)
       try await follower.event { if case .checkpointStored(let stored) = $0 { stored.step == 3 } else { false } }
       try #expect(await node.control(order.attempt, .stop(.leaseEnd)) == .ok)
       let outcome = try await follower.outcome()
       #expect(outcome.exits == [.init(rank: 0, code: 85, signal: nil, wasTold: true)])
+      let environments = follower.events.compactMap { if case .environment(let found) = $0 { found } else { nil } }
+      #expect(environments.first?.facts["image-id"]?.count == 64, "what the image was is kept, and not only its name")
       let left = "ready\nleft 0 as it is outside in \(node.folder())/work\n"
       #expect(try fixture.text(node.folder() + "/logs/rank-0.log") == left)
     }
