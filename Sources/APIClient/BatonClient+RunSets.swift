@@ -31,6 +31,19 @@ extension BatonClient {
     try await answer(.post("runs", run, "reproduce", json: request, isRepeatable: true))
   }
 
+  /// The files that a run's ranks left to be kept: the newest of each path, or of each attempt.
+  public func artifacts(ofRun run: String, all: Bool = false) async throws -> Listing<ArtifactView> {
+    try await answer(.get("runs", run, "artifacts", query: [("all", all ? "true" : nil)]))
+  }
+
+  /// The bytes of one of them, as they come; nothing but their number says that all came.
+  public func data(of artifact: ArtifactView, ofRun run: String) async throws -> ByteChunks {
+    try await stream(
+      .get(
+        "runs", run, "artifacts", "data",
+        query: [("path", artifact.path), ("attempt", "\(artifact.attempt)"), ("node", "\(artifact.nodeRank)")]))
+  }
+
   /// The tar of a run's captured code.
   public func code(ofRun run: String) async throws -> ByteChunks { try await stream(.get("runs", run, "code")) }
 }

@@ -198,7 +198,7 @@ public struct GangState: Hashable, Sendable {
       nodes[nodeRank] = phase(after: outcome, of: nodeRank)
       return nodeIsOver(nodeRank)
     case .accepted, .stagingFailed, .peerDistrusted, .evicted, .restored, .firstLine, .checkpointAsked,
-      .lastSavePlanned, .environment, .helperEnded, .unknown:
+      .lastSavePlanned, .environment, .artifactsMissing, .helperEnded, .unknown:
       return []
     }
   }

@@ -54,6 +54,8 @@ struct AttemptFolder: Hashable, Sendable {
   var logs: String { "\(path)/logs" }
   var checkpoints: String { "\(path)/checkpoints" }
   var resume: String { "\(path)/resume" }
+  /// What the ranks leave to be kept.
+  var artifacts: String { "\(path)/artifacts" }
   var work: String { "\(path)/work" }
   /// Links to several data sets.
   var data: String { "\(path)/data" }

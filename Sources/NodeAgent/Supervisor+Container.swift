@@ -31,7 +31,7 @@ extension Supervisor {
       node.replica(ReplicaName(dataset, rank: order.nodeRank, count: order.nodeAddresses.count).folder)
     }
     return ContainerSpec.Mounts(
-      writable: [workFolder, folder.checkpoints, folder.metrics],
+      writable: [workFolder, folder.checkpoints, folder.artifacts, folder.metrics],
       readOnly: [folder.resume, folder.nodeFile] + datasets + (datasets.count > 1 ? [folder.data] : []))
   }
 }

@@ -17,6 +17,7 @@ final class Supervisor {
     case mpi(MPIRequest, ReplySlot)
     case uploaded(LocalCheckpoint, CheckpointUpload.Outcome, took: TimeSpan)
     case recorded(String?)
+    case artifactsKept(failure: String?)
     case storeWaits(reason: String)
     case copied(ProgramSaveKeeper.Copy, ProgramSaveState.Ending)
     case inventory(NodeEnvironment)
@@ -33,7 +34,7 @@ final class Supervisor {
     case running
     /// No rank runs; checkpoints are still to be stored.
     case saving
-    /// Journal, metrics and logs go to the store.
+    /// Journal, metrics and logs go to the store, then artifacts.
     case recording
     /// All is done.
     case over
@@ -120,6 +121,7 @@ final class Supervisor {
   var ports: FreePorts?
   var isRecording = false
   var isRecorded = false
+  var artifacts = ArtifactProgress.notBegun
   /// When the checkpoint that is awaited was asked for.
   var askedAt: BootInstant?
   var saveTimes: [Int: TimeSpan] = [:]
@@ -152,7 +154,7 @@ final class Supervisor {
     queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1 && order.programSaves == nil)
     logs = try FolderWatch()
     if baton_become_subreaper() != 0 { throw SystemError("cannot adopt", "orphans", errno: errno) }
-    for path in [folder.logs, folder.checkpoints, folder.resume, folder.work] { try Disk.makeFolders(path) }
+    for path in [folder.logs, folder.checkpoints, folder.resume, folder.artifacts, folder.work] { try Disk.makeFolders(path) }
     _ = try Disk.open(folder.metrics, O_WRONLY | O_CREAT)
     journal = try Journal(folder, start: start)
     let first = order.nodeRank * order.processesPerNode
@@ -221,6 +223,8 @@ final class Supervisor {
     case .recorded(let failure):
       if let failure { complain("record: \(failure)") }
       isRecorded = true
+    case .artifactsKept(let failure):
+      artifactsAreOver(failure)
     case .storeWaits(let reason):
       storeWaits(reason)
     case .copied(let copy, let ending):
@@ -313,7 +317,7 @@ final class Supervisor {
       phase = .recording
       if !isRecording, !isKilled { beginRecord() }
     }
-    if case .recording = phase, isRecorded || isKilled {
+    if case .recording = phase, isKilled || isRecorded && artifactsAreKept() {
       phase = .over
       finish()
     }
@@ -363,6 +367,7 @@ final class Supervisor {
     if case .running = phase { takeRest() }
     dropUploads()
     for task in background { task.cancel() }
+    artifactsAreCutOff()
     phase = .over
     finish()
   }

@@ -84,6 +84,22 @@ public enum ObjectLayout {
   /// The log of a rank.
   public static func log(record: String, rank: Int) -> String { record + "rank-\(rank).log" }
 
+  /// What the ranks of a node left under `path` to be kept.
+  public static func artifact(record: String, path: String) -> String { record + "artifacts/" + path }
+
+  /// All that was kept of the attempts of a run; ends with a slash.
+  public static func attempts(of run: RunID) -> String { "runs/\(run.rawValue)/attempts/" }
+
+  /// Whose artifact the object `key` is; nil for anything else.
+  public static func parseArtifact(_ key: String) -> (run: RunID, number: Int, nodeRank: Int, path: String)? {
+    let parts = key.split(separator: "/", maxSplits: 6, omittingEmptySubsequences: false)
+    guard parts.count == 7, parts[0] == "runs", parts[2] == "attempts", parts[5] == "artifacts", !parts[6].isEmpty,
+      let run = Int64(parts[1]), parts[3].hasPrefix("e"), let number = Int(parts[3].dropFirst()),
+      parts[4].hasPrefix("node-"), let nodeRank = Int(parts[4].dropFirst(5))
+    else { return nil }
+    return (RunID(run), number, nodeRank, String(parts[6]))
+  }
+
   /// The log of a process beside the ranks.
   public static func log(record: String, helper: String) -> String { record + "\(helper).log" }
 }

@@ -93,6 +93,8 @@ public enum AgentEvent: Hashable, Sendable, Codable {
   case rankEnded(rank: Int, code: Int32?, signal: Int32?)
   /// `mpirun` on this node wants a daemon on the node of `nodeRank`: `command` is how it is started there.
   case mpiDaemonWanted(nodeRank: Int, command: [String])
+  /// Not all that the ranks left to be kept is in the store.
+  case artifactsMissing(reason: String)
   /// A process beside the ranks ended: exactly one of `code` and `signal` is told.
   case helperEnded(name: String, code: Int32?, signal: Int32?)
   /// Nothing of the attempt runs here any more, and what could be uploaded is. Always the last entry.

@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import ObjectStorage
 import Testing
 import Wire
 
@@ -72,7 +73,9 @@ struct PodmanTests {
   @Test func programsInContainersAreAskedSaveAndLeave() async throws {
     try await AgentFixture.with { fixture in
       let script =
-        Script.save + "trap 'save 3' USR1; trap 'echo left $RANK $API_TOKEN in $(pwd); exit 85' TERM" + Script.wait
+        Script.save
+        + "trap 'save 3; echo kept > $BATON_ARTIFACTS_DIR/a' USR1; trap 'echo left $RANK $API_TOKEN in $(pwd); exit 85' TERM"
+        + Script.wait
       let node = fixture.node()
       let order = try await order(fixture, script)
       let follower = try await fixture.launch(order, on: node)
@@ -88,6 +91,8 @@ struct PodmanTests {
       #expect(environments.first?.facts["image-id"]?.count == 64, "what the image was is kept, and not only its name")
       let left = "ready\nleft 0 as it is outside in \(node.folder())/work\n"
       #expect(try fixture.text(node.folder() + "/logs/rank-0.log") == left)
+      let record = ObjectLayout.attemptRecord(run: RunID(3), number: 1, nodeRank: 0)
+      #expect(try await fixture.store.head(ObjectLayout.artifact(record: record, path: "a")) != nil)
     }
   }
 

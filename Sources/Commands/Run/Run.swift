@@ -9,5 +9,6 @@ struct Run: AsyncParsableCommand {
     subcommands: [
       RunList.self, RunShow.self, RunMetrics.self, RunExport.self, RunReport.self, RunCompare.self,
       RunLineageCommand.self, RunReproduce.self, RunVerifyResume.self, RunTag.self, RunNoteCommand.self, RunCode.self,
+      RunArtifacts.self,
     ])
 }

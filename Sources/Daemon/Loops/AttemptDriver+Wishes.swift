@@ -176,7 +176,13 @@ extension AttemptDriver {
     let contact = try await services.store.recordContact(
       attempt.id, node: targets[rank].id, agentState: entry.event.name, journalSequence: entry.sequence, by: epoch)
     // What a journal tells again to a driver that begins anew is no news.
-    guard case .peerDistrusted(let peer, let address, let reason) = entry.event, !contact.isStale else { return }
+    if contact.isStale { return }
+    if case .artifactsMissing(let reason) = entry.event {
+      let trouble = "node \(targets[rank].name): \(reason)"
+      services.logger.warning("\(attempt.id) of \(attempt.job): \(trouble)")
+      _ = try await services.store.recordTrouble(of: attempt.job, trouble, by: epoch)
+    }
+    guard case .peerDistrusted(let peer, let address, let reason) = entry.event else { return }
     let liar = targets.indices.contains(peer) ? targets[peer].name : try await name(ofHolderAt: address)
     let trouble = "node \(targets[rank].name) takes no data from node \(liar) any more: \(reason)"
     services.logger.warning("\(attempt.id) of \(attempt.job): \(trouble)")
@@ -252,6 +258,7 @@ extension AgentEvent {
     case .stopping: "stopping"
     case .rankEnded: "rankEnded"
     case .mpiDaemonWanted: "mpiDaemonWanted"
+    case .artifactsMissing: "artifactsMissing"
     case .helperEnded: "helperEnded"
     case .ended: "ended"
     case .unknown(let name): name

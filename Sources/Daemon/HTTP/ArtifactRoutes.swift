@@ -1,0 +1,70 @@
+import Domain
+import Hummingbird
+import NIOCore
+import ObjectStorage
+import Store
+import Wire
+
+/// What ranks left to be kept, over HTTP.
+enum ArtifactRoutes {
+  /// More are not listed.
+  private static let most = 100_000
+  private static let page = 1000
+
+  static let all: [Route] = [
+    Route(
+      method: .get, path: "/runs/{run}/artifacts", access: .viewer,
+      summary:
+        "The files that a run's ranks left to be kept: the newest of each path, or with all=true of each attempt",
+      gives: Listing<ArtifactView>.self
+    ) { call in
+      let run = try await RunRoutes.find(call, "run")
+      var found = try await artifacts(of: run, call.services.objects)
+      if call.query("all") != "true" { found = newest(found) }
+      return try await .json(Listing(now: call.services.store.now(), items: found))
+    },
+    Route(
+      method: .get, path: "/runs/{run}/artifacts/data", access: .viewer,
+      summary: "The bytes of the file `path` that the node `node` left in the attempt `attempt`"
+    ) { call in
+      let run = try await RunRoutes.find(call, "run")
+      let path = call.query("path") ?? ""
+      let number = try call.number("attempt", within: 1...Int(Int32.max), standard: 1)
+      let nodeRank = try call.number("node", within: 0...Int(Int32.max), standard: 0)
+      let record = ObjectLayout.attemptRecord(run: run, number: number, nodeRank: nodeRank)
+      let key = ObjectLayout.artifact(record: record, path: path)
+      let objects = call.services.objects
+      // A path that leads elsewhere is no artifact, whatever lies there.
+      guard CodeArchive.isInside(path), try await objects.head(key) != nil else {
+        throw APIFailure(.notFound, "node \(nodeRank) of attempt \(number) of \(run) left no '\(path.prefix(200))'")
+      }
+      return .stream(contentType: "application/octet-stream") { send in
+        try await objects.get(key, range: nil, ifTag: nil) { bytes in await send(ByteBuffer(bytes: bytes)) }
+      }
+    },
+  ]
+
+  /// All of a run, by path, node and attempt.
+  private static func artifacts(of run: RunID, _ objects: any ObjectStore) async throws -> [ArtifactView] {
+    var found: [ArtifactView] = []
+    var marker: String?
+    repeat {
+      let page = try await objects.list(prefix: ObjectLayout.attempts(of: run), after: marker, limit: Self.page)
+      for object in page.entries {
+        guard let key = ObjectLayout.parseArtifact(object.key) else { continue }
+        found.append(
+          ArtifactView(path: key.path, bytes: ByteCount(object.size), attempt: key.number, nodeRank: key.nodeRank))
+      }
+      marker = page.next
+    } while marker != nil && found.count < most
+    return found.sorted { ($0.path, $0.nodeRank, $0.attempt) < ($1.path, $1.nodeRank, $1.attempt) }
+  }
+
+  /// Of each path and node that of the last attempt that left it; `all` is sorted as `artifacts` does.
+  static func newest(_ all: [ArtifactView]) -> [ArtifactView] {
+    all.indices.filter { index in
+      let next = index + 1
+      return next == all.count || all[next].path != all[index].path || all[next].nodeRank != all[index].nodeRank
+    }.map { all[$0] }
+  }
+}
