@@ -154,7 +154,9 @@ final class Supervisor {
     queue = CheckpointQueue(keepsAll: order.nodeAddresses.count > 1 && order.programSaves == nil)
     logs = try FolderWatch()
     if baton_become_subreaper() != 0 { throw SystemError("cannot adopt", "orphans", errno: errno) }
-    for path in [folder.logs, folder.checkpoints, folder.resume, folder.artifacts, folder.work] { try Disk.makeFolders(path) }
+    for path in [folder.logs, folder.checkpoints, folder.resume, folder.artifacts, folder.work] {
+      try Disk.makeFolders(path)
+    }
     _ = try Disk.open(folder.metrics, O_WRONLY | O_CREAT)
     journal = try Journal(folder, start: start)
     let first = order.nodeRank * order.processesPerNode

@@ -35,6 +35,13 @@ import Wire
       let again = try await s.baton("run", "artifacts", "\(job.id.run)", "--into", into)
       #expect(again.status != 0 && again.output.contains("is there already"), "\(again.output)")
 
+      let crate = s.folder + "/crate"
+      let exported = try await s.baton("run", "export", "\(job.id.run)", "--format", "ro-crate", "--output", crate)
+      #expect(exported.status == 0, "\(exported.output)")
+      #expect(try String(contentsOfFile: crate + "/artifacts/node-1/figures/loss.txt", encoding: .utf8) == "node 1\n")
+      let metadata = try String(contentsOfFile: crate + "/ro-crate-metadata.json", encoding: .utf8)
+      #expect(metadata.contains("figures/loss.txt") || metadata.contains("figures\\/loss.txt"))
+
       let log = ArtifactView(path: "../rank-0.log", bytes: .zero, attempt: 1, nodeRank: 0)
       let refusal = try await s.refusal {
         for try await _ in try await s.client.data(of: log, ofRun: "\(job.id.run)") {}

@@ -77,6 +77,7 @@ struct RunExporter {
       try folder.write(diff, to: "\(store.artifacts)/uncommitted.diff")
     }
     try folder.write(try JSONText.pretty(run) + "\n", to: "\(store.artifacts)/run.json")
+    _ = try await writeArtifacts(below: "\(store.artifacts)/artifacts")
     for metric in run.metrics.map(\.metric) {
       let file = try folder.begin(store.path(ofMetric: metric))
       try await everyValue(of: metric) { part in
@@ -192,6 +193,11 @@ struct RunExporter {
       "application/json")
     let diff = run.provenance.source.gitDiff.flatMap { $0.isEmpty ? nil : $0 }
     if let diff { try add(diff, "uncommitted.diff", "Changes of the code that were not committed", "text/x-diff") }
+    files += try await writeArtifacts(below: "artifacts").map { artifact, path in
+      ROCrate.File(
+        path: path, about: "Left by the ranks of node \(artifact.nodeRank) in attempt \(artifact.attempt)",
+        type: "application/octet-stream", size: artifact.bytes.bytes)
+    }
     let metadata = ROCrate(
       run, files: files, jobFile: "job.yaml", diff: diff == nil ? nil : "uncommitted.diff", at: context.times().now
     ).metadata

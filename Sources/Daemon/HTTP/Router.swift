@@ -9,7 +9,8 @@ extension API {
     AdminRoutes.all + LeaseRoutes.all + NodeRoutes.all + DataRoutes.all + DataActionRoutes.all + JobRoutes.all
     + GroupRoutes.all
     + CheckpointRoutes.all
-    + RunRoutes.all + CurveRoutes.all + ResumeCheckRoutes.all + RunSetRoutes.all + RunWordRoutes.all + CodeRoutes.all + ArtifactRoutes.all
+    + RunRoutes.all + CurveRoutes.all + ResumeCheckRoutes.all + RunSetRoutes.all + RunWordRoutes.all + CodeRoutes.all
+    + ArtifactRoutes.all
     + StreamRoutes.all
 
   /// The whole of HTTP: the API, its description, and the pages.
