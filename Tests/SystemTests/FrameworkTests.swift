@@ -63,10 +63,11 @@ enum TestPython {
 
   /// The job after it ran over two leases, the first of `seconds`: done, and nothing done twice.
   ///
-  /// The second begins when the nodes of the first were wiped: they are not to be wiped under it.
+  /// Its steps take longer than that on any machine. The second begins when the nodes of the first were wiped: they are
+  /// not to be wiped under it.
   private func overTwoLeases(_ program: Program, first seconds: Int, _ s: SystemFixture) async throws -> JobID {
     try await s.lease("first", seconds: seconds)
-    let job = try await s.submit(program.job("--pace 0.1")).id
+    let job = try await s.submit(program.job("--pace \(Double(seconds + 5) / Double(program.steps))")).id
     for node in try s.lab.nodes { try await s.wiped(node.name) }
     try await s.lease("second")
     try await s.wait(job, .completed)
