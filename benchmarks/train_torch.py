@@ -58,5 +58,3 @@ with open(wanted.metrics, "a", encoding="ascii") as metrics:
         value = loss.item()
         if rank == 0:
             print(json.dumps({"step": step, "metric": "loss", "value": value, "time": time.time()}), file=metrics, flush=True)
-if size > 1:
-    torch.distributed.destroy_process_group()

@@ -131,10 +131,7 @@ def main():
     trainer.resume()
     path = os.environ.get("BATON_METRICS", "")
     metrics = open(path, "a", encoding="ascii") if path and trainer.rank == 0 else None
-    code = trainer.train(wishes, metrics)
-    # Or its threads may run on while Python takes itself down, which ends the process by SIGABRT now and then.
-    dist.destroy_process_group()
-    return code
+    return trainer.train(wishes, metrics)
 
 
 if __name__ == "__main__":

@@ -132,13 +132,11 @@ def main():
             if save or step == options.save_at:
                 training.save(step)
             if leave:
-                dist.destroy_process_group()
                 return baton.SAVED
             if step == options.steps:
                 break
             while (left := began + options.pace - time.monotonic()) > 0:
                 baton.signal.sigtimedwait([], left)
-    dist.destroy_process_group()
     return 0
 
 
