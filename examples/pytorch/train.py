@@ -135,4 +135,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Not sys.exit: PyTorch 1.13 (Debian 12) is ended by SIGABRT once in a while when Python takes gloo's threads down.
+    os._exit(code)
