@@ -75,7 +75,10 @@ enum ArtifactProgress {
 }
 
 extension Supervisor {
-  private var hasArtifacts: Bool { (try? Disk.names(in: folder.artifacts))?.isEmpty == false }
+  /// True also of a folder that cannot be read: the upload says why.
+  private var hasArtifacts: Bool {
+    Disk.status(folder.artifacts) != nil && (try? Disk.names(in: folder.artifacts))?.isEmpty != true
+  }
 
   /// Whether what the ranks left is in the store, or cannot be; begins to bring it there.
   ///

@@ -12,8 +12,8 @@ struct RunArtifacts: AsyncParsableCommand {
     abstract: "What a run's ranks left in BATON_ARTIFACTS_DIR to be kept: a list, or with --into the files.",
     discussion: Help.examples(
       "baton run artifacts 17", "baton run artifacts 17 --into ./figures", "baton run artifacts 17 --all")
-      + "\n\nOf a file that several attempts left the newest counts; --all has each, in folders attempt-N. What nodes other"
-      + "\nthan the first left comes into folders node-K.")
+      + "\n\nOf a file that several attempts left the newest counts; --all has each, in folders attempt-N. What nodes other than "
+      + "the first left comes into folders node-K.")
 
   @Argument(help: "Its id, as in 17 or run-17.")
   var run: String
