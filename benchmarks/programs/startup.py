@@ -10,7 +10,6 @@ import argparse
 import os
 import socket
 import struct
-import sys
 import time
 
 
@@ -89,4 +88,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Not by sys.exit: gloo's threads may outlive what they use while Python ends, and the process aborts then, at times.
+    os._exit(code)
