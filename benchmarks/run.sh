@@ -7,7 +7,7 @@ name=${1:?say which: benchmarks/README.md has them}
 shift
 if [[ "$name" =~ ^(demo|study|launchers)$ ]] && [ ! -e .build/mnist/mnist_5k.csv ]; then scripts/fetch-mnist.sh .build/mnist; fi
 case $name in
-  launchers) scripts/python/install.sh .build/python tensorflow mxnet ;;
+  launchers) scripts/python/install.sh .build/python tensorflow mxnet pytorch ;;
   staging*)
     scripts/servers/install.sh .build/servers
     benchmarks/install-peers.sh .build/bench-peers

@@ -6,22 +6,6 @@ import TestKit
 import Testing
 import Wire
 
-/// Pythons that have what no Debian package has, made by `scripts/python/install.sh`.
-enum TestPython {
-  /// What to do where one is missing.
-  static let advice: Comment = "name where scripts/python/install.sh put it in BATON_TEST_PYTHON"
-  static let tensorflow = path("tensorflow")
-  static let mxnet = path("mxnet")
-  static let unmodified = path("unmodified")
-
-  /// The one of `scripts/python/NAME.txt`; nil where it is not there.
-  private static func path(_ name: String) -> String? {
-    guard let folder = ProcessInfo.processInfo.environment["BATON_TEST_PYTHON"] else { return nil }
-    let path = "\(folder)/\(name)/bin/python3"
-    return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-  }
-}
-
 /// Programs of `examples`, as they are there, on real frameworks: over two leases, and without interruption.
 @Suite struct FrameworkTests {
   /// A program of `examples`, and how it is started.
@@ -49,6 +33,8 @@ enum TestPython {
     }
   }
 
+  private static let sharded = Program(
+    name: "fsdp", keys: "kind: torchrun", python: TestPython.pytorch, command: "pytorch/train_fsdp.py")
   private static let mirrored = Program(
     name: "mirrored", keys: "kind: tensorflow", python: TestPython.tensorflow, command: "tensorflow/train.py")
   private static let servers = Program(
@@ -95,6 +81,12 @@ enum TestPython {
         #expect(try await s.client.metrics("\(job)", "evaluation_loss").steps.last == program.steps)
       }
     }
+  }
+
+  /// Each rank saves the shards that it has.
+  @Test(.enabled(if: TestPython.pytorch != nil, TestPython.advice))
+  func pyTorchsFSDPGoesOnBitByBit() async throws {
+    try await expectTheSameBits(Self.sharded, first: 25)
   }
 
   @Test(.enabled(if: TestPython.tensorflow != nil, TestPython.advice))

@@ -7,23 +7,12 @@ import Wire
 
 /// Ranks that Open MPI places, over nodes that have no keys for each other.
 @Suite struct MPITests {
-  private static let python = "/usr/bin/python3"
-
-  private static let hasMPI: Bool = {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: python)
-    process.arguments = ["-c", "import sys, importlib.util as u; sys.exit(u.find_spec('mpi4py') is None)"]
-    do { try process.run() } catch { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/mpirun")
-  }()
-
   private func job(_ name: String, _ words: String, grace: String = "20s") -> String {
     """
     name: \(name)
     resources: {nodes: 2, gpus_per_node: 0}
     launcher: {kind: mpi, processes_per_node: 2}
-    run: \(Self.python) -m mpi4py \(words)
+    run: \(TestPython.debian) -m mpi4py \(words)
     checkpoint: {every: 3s, grace: \(grace)}
     seeds: {global: 7}
 
@@ -31,7 +20,7 @@ import Wire
   }
 
   /// Four ranks on two nodes, asked to save and told to leave in the middle of it.
-  @Test(.enabled(if: hasMPI, "MPI needs Debian's openmpi-bin and python3-mpi4py: scripts/install-deps.sh frameworks"))
+  @Test(.enabled(if: TestPython.hasMPI, TestPython.debianAdvice))
   func anMPIRunOverTwoLeasesEqualsOneWithoutInterruption() async throws {
     try await SystemFixture.with(nodes: 2, limit: .seconds(240)) { s in
       let program = "\(Places.repository)/examples/mpi/train.py --steps 300"
@@ -57,7 +46,7 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: hasMPI, "MPI needs Debian's openmpi-bin and python3-mpi4py: scripts/install-deps.sh frameworks"))
+  @Test(.enabled(if: TestPython.hasMPI, TestPython.debianAdvice))
   func anErrorOfOneRankEndsAllOfThemAndIsTheReason() async throws {
     try await SystemFixture.with(nodes: 2) { s in
       try await s.lease()

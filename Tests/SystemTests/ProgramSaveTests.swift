@@ -7,11 +7,6 @@ import Wire
 
 /// Programs that know nothing of Baton: they save by their own rules, and die of SIGTERM.
 @Suite struct ProgramSaveTests {
-  /// Debian's Python, which Debian's `python3-torch` is for.
-  private static let python = "/usr/bin/python3"
-
-  private static let hasTorch = FileManager.default.fileExists(atPath: "/usr/lib/python3/dist-packages/torch")
-
   private static let examples = Places.repository + "/examples/unmodified"
 
   /// Runs `job` over two leases, and then once more in one; each says `unit N: loss ... (bits)` and `saved unit N`.
@@ -41,14 +36,14 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: hasTorch, "it needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  @Test(.enabled(if: TestPython.hasTorch, TestPython.debianAdvice))
   func aProgramWithItsOwnFlagsGoesOnInTheNextLease() async throws {
     try await Self.compare(nodes: 1, unit: "iter", every: 20, last: 360) { pace in
       """
       name: nanogpt
       resources: {gpus_per_node: 0}
       env: {OMP_NUM_THREADS: "1"}
-      run: \(Self.python) \(Self.examples)/nanogpt/train.py --max_iters 360 --eval_interval 20 --pace \(pace)
+      run: \(TestPython.debian) \(Self.examples)/nanogpt/train.py --max_iters 360 --eval_interval 20 --pace \(pace)
       checkpoint: {path: out, pattern: ckpt.pt}
       resume: {args: [--init_from=resume]}
 
@@ -56,7 +51,7 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: hasTorch, "it needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  @Test(.enabled(if: TestPython.hasTorch, TestPython.debianAdvice))
   func ranksThatLookForTheirSnapshotFindItOnEveryNode() async throws {
     try await Self.compare(nodes: 2, unit: "epoch", every: 20, last: 300) { pace in
       """
@@ -64,7 +59,7 @@ import Wire
       resources: {nodes: 2, gpus_per_node: 0}
       launcher: {kind: torchrun}
       env: {OMP_NUM_THREADS: "1"}
-      run: \(Self.python) \(Self.examples)/ddp-snapshot/train.py 300 20 --pace \(pace)
+      run: \(TestPython.debian) \(Self.examples)/ddp-snapshot/train.py 300 20 --pace \(pace)
       checkpoint: {path: snapshot.pt}
 
       """

@@ -7,16 +7,6 @@ import Wire
 
 /// Proofs that a run of several ranks goes on as it did: what one rank lost is named, with the rank.
 @Suite struct VerifyResumeGangTests {
-  private static let python = "/usr/bin/python3"
-  private static let hasTorch: Bool = {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: python)
-    process.arguments = ["-c", "import sys, importlib.util as u; sys.exit(u.find_spec('torch') is None)"]
-    do { try process.run() } catch { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-  }()
-
   /// A run of two nodes by `forgetful_gang.py`, which saved step 20 and went on to 60.
   private func original(_ s: SystemFixture, _ flags: String) async throws -> JobID {
     let job = try await s.submit(
@@ -24,7 +14,7 @@ import Wire
       name: gang
       resources: {nodes: 2, gpus_per_node: 0}
       launcher: {kind: torchrun}
-      run: \(Self.python) \(Places.programsFolder)/forgetful_gang.py \(flags)
+      run: \(TestPython.debian) \(Places.programsFolder)/forgetful_gang.py \(flags)
       env: {OMP_NUM_THREADS: "1"}
       seeds: {global: 7}
 
@@ -71,12 +61,12 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: hasTorch, "needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  @Test(.enabled(if: TestPython.hasTorch, TestPython.debianAdvice))
   func namesTheRankOfAGangThatLostItsStream() async throws {
     try await expectProof("", losing: "rng.torch", names: .rng, files: ["training.pt"])
   }
 
-  @Test(.enabled(if: hasTorch, "needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  @Test(.enabled(if: TestPython.hasTorch, TestPython.debianAdvice))
   func namesTheRankWhoseShardMissesSomething() async throws {
     try await expectProof(
       "--sharded", losing: "optimizer", names: .optimizer, files: ["rank-0/training.pt", "rank-1/training.pt"])

@@ -97,11 +97,6 @@ import Wire
     }
   }
 
-  /// Debian's Python, which Debian's `python3-torch` is for.
-  private static let python = "/usr/bin/python3"
-  private static let hasTorch = runs(
-    python, ["-c", "import sys, importlib.util as u; sys.exit(u.find_spec('torch') is None)"])
-
   private static func runs(_ program: String, _ arguments: [String], in folder: String? = nil) -> Bool {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
@@ -113,17 +108,17 @@ import Wire
   }
 
   @Test func theHelperForPythonKeepsItsPromises() {
-    #expect(Self.runs(Self.python, ["-m", "unittest", "-v", "test_baton"], in: Places.programsFolder))
+    #expect(Self.runs(TestPython.debian, ["-m", "unittest", "-v", "test_baton"], in: Places.programsFolder))
   }
 
-  @Test(.enabled(if: hasTorch, "needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  @Test(.enabled(if: TestPython.hasTorch, TestPython.debianAdvice))
   func aPyTorchRunGoesOnBitByBitInTheMiddleOfAnEpochOverThreeLeases() async throws {
     try await SystemFixture.with(limit: .seconds(300)) { s in
       func job(_ name: String, _ flags: String) -> String {
         """
         name: \(name)
         resources: {nodes: 1, gpus_per_node: 0}
-        run: \(Self.python) \(Places.repository)/examples/python/train.py --steps 300 \(flags)
+        run: \(TestPython.debian) \(Places.repository)/examples/python/train.py --steps 300 \(flags)
         env: {OMP_NUM_THREADS: "1"}
         seeds: {global: 7}
 

@@ -40,8 +40,10 @@ struct LauncherRow: Sendable {
     """
   }
 
-  /// The table, in its order; `tensorflow` and `mxnet` are Pythons that have these, `python` is Debian's.
-  static func all(python: String, tensorflow: String, mxnet: String, steps: Int, data: String) -> [LauncherRow] {
+  /// The table, in its order; `tensorflow`, `mxnet` and `pytorch` (with FSDP) are Pythons that have these, `python` is Debian's.
+  static func all(
+    python: String, tensorflow: String, mxnet: String, pytorch: String, steps: Int, data: String
+  ) -> [LauncherRow] {
     func example(_ path: String) -> String { "\(BenchOptions.absolute("examples/" + path)) --steps \(steps)" }
     func train(_ words: String) -> String { "\(mxnet) \(example("mxnet/train.py")) --mode \(words)" }
     return [
@@ -51,6 +53,9 @@ struct LauncherRow: Sendable {
       LauncherRow(
         name: "torchrun_4_nodes", nodes: 4, keys: "kind: torchrun", command: "\(python) \(example("pytorch/train.py"))",
         steps: steps, leaseSeconds: 40),
+      LauncherRow(
+        name: "torchrun_fsdp", keys: "kind: torchrun", command: "\(pytorch) \(example("pytorch/train_fsdp.py"))",
+        steps: steps, leaseSeconds: 30),
       LauncherRow(
         name: "tensorflow_mirrored", keys: "kind: tensorflow",
         command: "\(tensorflow) \(example("tensorflow/train.py"))", steps: steps, leaseSeconds: 50),

@@ -48,7 +48,8 @@ struct LaunchersBench: AsyncParsableCommand {
   private func chosenRows() throws -> [LauncherRow] {
     func python(_ name: String) -> String { BenchOptions.absolute("\(pythons)/\(name)/bin/python3") }
     let all = LauncherRow.all(
-      python: self.python, tensorflow: python("tensorflow"), mxnet: python("mxnet"), steps: steps, data: "mnist")
+      python: self.python, tensorflow: python("tensorflow"), mxnet: python("mxnet"),
+      pytorch: python("pytorch"), steps: steps, data: "mnist")
     let names = rows.split(separator: ",")
     let chosen = all.filter { row in names.isEmpty || names.contains { row.name.hasPrefix($0) } }
     guard !chosen.isEmpty else {
