@@ -32,14 +32,15 @@ build-node: deps ## build what runs on nodes: one file each, without Swift at ru
 
 test: deps build-node ## build and run every test
 	$(SWIFT) build $(SWIFTFLAGS) --build-tests
-	@# Entering another root file system takes root; without, that one test says that it was skipped.
+	@# Entering another root file system takes root; without, the tests that do say that they were skipped.
 	@[ "$$(id -u)" -ne 0 ] || scripts/stock-root.sh .build/stock-root
+	@[ "$$(id -u)" -ne 0 ] || scripts/apptainer-root.sh .build/apptainer-root
 	scripts/servers/install.sh .build/servers
 	scripts/install-deps.sh frameworks
 	scripts/python/install.sh .build/python
 	BATON_NODE_BIN=$(CURDIR)/$(NODE_BIN) BATON_STATIC_AGENT=$(CURDIR)/$(NODE_BIN)/baton-agent \
 	  BATON_TEST_ROOTFS="$$([ "$$(id -u)" -ne 0 ] || echo $(CURDIR)/.build/stock-root)" BATON_TEST_SERVERS=$(CURDIR)/.build/servers \
-	  BATON_TEST_PYTHON=$(CURDIR)/.build/python scripts/test.sh
+	  BATON_TEST_APPTAINER=$(CURDIR)/.build/apptainer-root BATON_TEST_PYTHON=$(CURDIR)/.build/python scripts/test.sh
 
 check: deps ## format, lint and layering
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests benchmarks

@@ -1,6 +1,5 @@
 import Domain
 import Foundation
-import ObjectStorage
 import Testing
 import Wire
 
@@ -64,26 +63,6 @@ struct ContainerAgentTests {
       #expect(outcome.exits == [.init(rank: 0, code: 85, signal: nil, wasTold: true)])
       #expect(try fixture.text(node.folder() + "/logs/rank-0.log") == "ready\nleft\n")
       #expect(try fixture.text(node.folder() + "/work/image") == "quay.io/a/b:1\n")
-    }
-  }
-
-  /// A stand-in for `apptainer`, which has no images either.
-  @Test func aFileOfAnImageIsKnownByItsHash() async throws {
-    try await AgentFixture.with { fixture in
-      let bin = fixture.scratch + "/bin"
-      try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: true)
-      let apptainer = "#!/bin/bash\n# Stand-in for apptainer.\nwhile [ $1 != /bin/bash ]; do shift; done\nexec \"$@\"\n"
-      try Data(apptainer.utf8).write(to: URL(fileURLWithPath: bin + "/apptainer"))
-      chmod(bin + "/apptainer", 0o755)
-      let image = fixture.scratch + "/image.sif"
-      try Data("layers".utf8).write(to: URL(fileURLWithPath: image))
-      var order = try fixture.order("exit 0")
-      order.environment["PATH"] = bin + ":/usr/bin:/bin"
-      order.container = ContainerSpec(image: image, runtime: .apptainer)
-      let (outcome, follower) = try await fixture.run(order, on: fixture.node())
-      #expect(outcome.exits.map(\.code) == [0], "\(outcome)")
-      let found = follower.events.compactMap { if case .environment(let found) = $0 { found } else { nil } }
-      #expect(found.first?.facts["image-sha256"] == ContentHash.of(Array("layers".utf8)))
     }
   }
 
