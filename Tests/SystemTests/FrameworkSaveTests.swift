@@ -81,17 +81,15 @@ import Wire
     try await s.baton("logs", "\(job.rawValue)", "--attempt", "\(attempt)").output
   }
 
-  @Test(.enabled(if: TestPython.unmodified != nil, TestPython.advice))
+  @Test(.enabled(if: TestPython.pytorch != nil, TestPython.advice))
   func lightningsModelCheckpointGoesOnBitByBit() async throws {
-    // Without it Debian's torch cannot be imported by Lightning.
-    let python = try #require(TestPython.unmodified) + " \(Places.programsFolder)/debian_torch.py"
     try await expectTheSameBits(
       Program(
-        name: "lightning", python: python, flags: "--max_steps 280 --every_n_train_steps 20", pace: 0.1,
-        lostAtMost: 40))
+        name: "lightning", python: try #require(TestPython.pytorch), flags: "--max_steps 280 --every_n_train_steps 20",
+        pace: 0.1, lostAtMost: 40))
   }
 
-  @Test(.enabled(if: TestPython.unmodified != nil, TestPython.advice))
+  @Test(.enabled(if: TestPython.pytorch != nil, TestPython.advice))
   func huggingFacesTrainerGoesOnBitByBit() async throws {
     let flags =
       "--output_dir out --max_steps 280 --save_steps 20 --logging_steps 10 --per_device_train_batch_size 8 "
@@ -99,7 +97,7 @@ import Wire
     // A folder is complete 5 seconds after it was written, which are 50 steps.
     try await expectTheSameBits(
       Program(
-        name: "hf-trainer", python: try #require(TestPython.unmodified), flags: flags, pace: 0.1, lostAtMost: 100))
+        name: "hf-trainer", python: try #require(TestPython.pytorch), flags: flags, pace: 0.1, lostAtMost: 100))
   }
 
   @Test(.enabled(if: TestPython.tensorflow != nil, TestPython.advice))

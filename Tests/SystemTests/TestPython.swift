@@ -14,7 +14,6 @@ enum TestPython {
   static let tensorflow = path("tensorflow")
   static let mxnet = path("mxnet")
   static let pytorch = path("pytorch")
-  static let unmodified = path("unmodified")
   /// What to do where one is missing.
   static let advice: Comment = "name where scripts/python/install.sh put it in BATON_TEST_PYTHON"
 
