@@ -26,6 +26,7 @@ may_pause=(
   Sources/APIClient/BatonClient.swift
   Sources/Commands/Lab/DemoFollower.swift Sources/Commands/Support/ # servers that are away, limits
   Sources/Daemon/Loops/ Sources/Daemon/Support/Bell.swift Sources/Daemon/HTTP/StreamRoutes.swift
+  Sources/Daemon/Support/ArtifactShelf.swift # a limit
   Sources/Dashboard/Assets/baton.js
   Sources/Lab/Waiting.swift Sources/Lab/Watchdog.swift Sources/Lab/LabWarden.swift Sources/NodeAgent/ProcessTable.swift
   Sources/NodeAgent/UploadLimiter.swift # its pace

@@ -32,7 +32,7 @@ extension BatonClient {
   }
 
   /// The files that a run's ranks left to be kept: the newest of each path, or of each attempt.
-  public func artifacts(ofRun run: String, all: Bool = false) async throws -> Listing<ArtifactView> {
+  public func artifacts(ofRun run: String, all: Bool = false) async throws -> ArtifactListing {
     try await answer(.get("runs", run, "artifacts", query: [("all", all ? "true" : nil)]))
   }
 

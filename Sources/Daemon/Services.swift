@@ -19,6 +19,7 @@ struct Services: Sendable {
   let hub: WakeHub
   let progress: LiveProgress
   let ahead = AheadProgress()
+  let artifacts = ArtifactShelf()
   let leadership: Leadership
   let logger: Logger
   /// What identifies this agent's build in the node's row.

@@ -22,7 +22,7 @@ func escaped(_ text: String) -> String {
 }
 
 /// Text as one part of a path: everything but unreserved ASCII becomes `%XX`.
-func pathComponent(_ text: String) -> String {
+public func pathComponent(_ text: String) -> String {
   let digits = Array("0123456789ABCDEF")
   var result = ""
   for byte in text.utf8 {

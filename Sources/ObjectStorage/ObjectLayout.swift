@@ -72,8 +72,11 @@ public enum ObjectLayout {
 
   /// What one node kept of an attempt; ends with a slash.
   public static func attemptRecord(run: RunID, number: Int, nodeRank: Int) -> String {
-    "runs/\(run.rawValue)/attempts/e\(number)/node-\(nodeRank)/"
+    "\(attempt(of: run, number: number))node-\(nodeRank)/"
   }
+
+  /// What all nodes kept of an attempt; ends with a slash.
+  public static func attempt(of run: RunID, number: Int) -> String { "\(attempts(of: run))e\(number)/" }
 
   /// A node's journal of an attempt.
   public static func journal(record: String) -> String { record + "journal.jsonl" }

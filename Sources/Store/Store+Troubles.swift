@@ -15,11 +15,17 @@ extension Store {
   ///
   /// `.stale` where there is no such job, or the turn is another's.
   public func recordTrouble(of job: JobID, _ reason: String, by epoch: ControllerEpoch) async throws -> Guarded<JobID> {
+    try await recordTrouble(of: job, "job.trouble", ["reason": reason], by: epoch)
+  }
+
+  /// As the other, by an action of its own that begins with `job.trouble`, so that it is found among a job's troubles.
+  func recordTrouble(
+    of job: JobID, _ action: String, _ detail: [String: String], by epoch: ControllerEpoch
+  ) async throws -> Guarded<JobID> {
     try await controlled(by: epoch) { transaction in
       guard let row = try await transaction.first("SELECT project_id FROM job WHERE id = \(job)") else { return .stale }
       try await record(
-        "job.trouble", Subject(job), project: row.get("project_id"), by: .controller(epoch),
-        detail: ["reason": reason], in: transaction)
+        action, Subject(job), project: row.get("project_id"), by: .controller(epoch), detail: detail, in: transaction)
       return .done(job)
     }
   }

@@ -19,3 +19,37 @@ public struct ArtifactView: Codable, Hashable, Sendable {
     self.nodeRank = nodeRank
   }
 }
+
+/// That not all that the ranks on a node left to be kept is in the object store.
+public struct MissingArtifacts: Codable, Hashable, Sendable {
+  /// The number of the attempt, from 1.
+  public var attempt: Int
+  /// The node's name.
+  public var node: String
+  /// How many there are not, as far as that is known, and why.
+  public var reason: String
+
+  /// What is missing of `node` in attempt `attempt`.
+  public init(attempt: Int, node: String, reason: String) {
+    self.attempt = attempt
+    self.node = node
+    self.reason = reason
+  }
+}
+
+/// The files that a run's ranks left to be kept, and what is known of those that are not.
+public struct ArtifactListing: Codable, Hashable, Sendable {
+  /// When.
+  public var now: Timestamp
+  /// By path, node and attempt.
+  public var items: [ArtifactView]
+  /// What was left and is not kept, oldest first; nil where the server does not tell.
+  public var missing: [MissingArtifacts]?
+
+  /// `items` and what is `missing`, as of `now`.
+  public init(now: Timestamp, items: [ArtifactView], missing: [MissingArtifacts]? = nil) {
+    self.now = now
+    self.items = items
+    self.missing = missing
+  }
+}

@@ -78,6 +78,13 @@ struct EscapingTests {
       createdAt: Fixture.now, verdict: verdict, endedAt: nil)
   }
 
+  /// A file that was left, one that was not, and a store that says so.
+  private func artifacts(calling name: String) -> ArtifactContent {
+    ArtifactContent(
+      items: [ArtifactView(path: name, bytes: .zero, attempt: 1, nodeRank: 0)],
+      missing: [MissingArtifacts(attempt: 1, node: name, reason: name)], problem: name)
+  }
+
   private func pages(_ renderer: PageRenderer, calling name: String) -> [(name: String, html: String)] {
     let now = Fixture.now
     let frame = Frame(viewer: .init(user: name, project: name), controllerEpoch: 1, now: now)
@@ -146,7 +153,12 @@ struct EscapingTests {
       ("nodes", renderer.nodes([node], at: now, in: frame)),
       ("data", renderer.data([Fixture.dataset(calling: name)], at: now, in: frame)),
       ("events", renderer.events([event], subject: name, older: nil, in: frame)),
-      ("run", renderer.run(RunContent(run: run, series: series, accuracy: series), at: now, in: frame)),
+      (
+        "run",
+        renderer.run(
+          RunContent(run: run, series: series, accuracy: series, artifacts: artifacts(calling: name)), at: now,
+          in: frame)
+      ),
       ("compare", renderer.compare(compared, at: now, in: frame)),
       ("group", renderer.group(GroupContent(group: group, jobs: [job], mayCancel: true), at: now, in: frame)),
       ("report", renderer.report([reported, reported], title: name, at: now)),

@@ -221,7 +221,8 @@ enum Fixture {
 
   static var runContent: RunContent {
     RunContent(
-      run: run, series: series("loss"), accuracy: series("test_accuracy", every: 100), redone: [2: 12])
+      run: run, series: series("loss"), accuracy: series("test_accuracy", every: 100), redone: [2: 12],
+      artifacts: artifacts)
   }
 
   static var emptyRunContent: RunContent {
@@ -316,6 +317,19 @@ enum Fixture {
       ("nodes", renderer.nodes(nodes, at: now, in: frame)), ("nodes-empty", renderer.nodes([], at: now, in: frame)),
       ("runs", renderer.runs(jobs + over, at: now, in: frame)), ("runs-empty", renderer.runs([], at: now, in: frame)),
       ("run", renderer.run(runContent, at: now, in: frame)),
+      ("run-artifacts", renderer.run(RunContent(run: run, series: nil, artifacts: manyArtifacts), at: now, in: frame)),
+      (
+        "run-no-artifacts",
+        renderer.run(RunContent(run: run, series: nil, artifacts: ArtifactContent(items: [])), at: now, in: frame)
+      ),
+      (
+        "run-store-away",
+        renderer.run(
+          RunContent(
+            run: run, series: nil, artifacts: ArtifactContent(items: [], isWhole: false, problem: "it has not answered")
+          ),
+          at: now, in: frame)
+      ),
       ("run-empty", renderer.run(emptyRunContent, at: now, in: frame)),
       ("compare", renderer.compare(compareContent, at: now, in: frame)),
       ("group", renderer.group(groupContent, at: now, in: frame)),
@@ -334,6 +348,30 @@ enum Fixture {
 }
 
 extension Fixture {
+  /// A file of each kind: of a later attempt, of another node, of a node that nobody knows any more.
+  static var artifacts: ArtifactContent {
+    func file(_ path: String, _ bytes: ByteCount, _ attempt: Int, _ node: Int) -> ArtifactView {
+      ArtifactView(path: path, bytes: bytes, attempt: attempt, nodeRank: node)
+    }
+    return ArtifactContent(
+      items: [
+        file("figures/a & b.svg", ByteCount(48 << 10), 2, 0), file("figures/a & b.svg", ByteCount(48 << 10), 1, 1),
+        file("model.safetensors", .gibibytes(3), 2, 0), file("predictions.csv", .mebibytes(7), 1, 5),
+      ],
+      missing: [
+        MissingArtifacts(
+          attempt: 1, node: "n2", reason: "the lease ended before all artifacts were in the store")
+      ])
+  }
+
+  /// More than a page lists.
+  static var manyArtifacts: ArtifactContent {
+    ArtifactContent(
+      items: (1...2400).map {
+        ArtifactView(path: "samples/\(10_000 + $0).png", bytes: ByteCount(120 << 10), attempt: 1, nodeRank: 0)
+      }, isWhole: false)
+  }
+
   /// A packed version that is read in place, with a copy on a node; all of it called `name`.
   static func dataset(calling name: String) -> DatasetView {
     DatasetView(

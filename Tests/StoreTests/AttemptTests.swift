@@ -15,6 +15,27 @@ import Testing
     }
   }
 
+  @Test func showsWhatIsNotKeptOfAJobsArtifacts() async throws {
+    try await StoreFixture.with { f in
+      let job = try await f.job()
+      #expect(try await f.store.recordTrouble(of: job, "another", by: f.epoch) == .done(job))
+      for attempt in 1...2 {
+        let recorded = try await f.store.recordMissingArtifacts(
+          of: job, attempt: attempt, node: "n\(attempt)", "1 of 3", by: f.epoch)
+        #expect(recorded == .done(job))
+      }
+      let missing = try await f.store.missingArtifacts(of: job)
+      #expect(missing.map { "\($0.attempt) \($0.node) \($0.reason)" } == ["1 n1 1 of 3", "2 n2 1 of 3"])
+      // It is among the job's troubles.
+      var filter = EventFilter()
+      filter.action = "job.trouble"
+      #expect(try await f.store.events(filter).count == 3)
+      #expect(try await f.store.missingArtifacts(of: JobID(99)).isEmpty)
+      let unknown = try await f.store.recordMissingArtifacts(of: JobID(99), attempt: 1, node: "n", "x", by: f.epoch)
+      #expect(unknown == .stale)
+    }
+  }
+
   @Test func movesWithItsJobFromStagingToItsEnd() async throws {
     try await StoreFixture.with { f in
       let lease = try await f.lease("exp", [f.node("n1"), f.node("n2")])

@@ -21,8 +21,13 @@ import Wire
     var group: Int64
     var groupName: String
     var groupValue: String
-    /// The token of somebody who may only look.
+    /// A run that is over, the name of what its ranks left to be kept, and what that says.
+    var kept: Int64
+    var artifact: String
+    var artifactText: String
+    /// The token of somebody who may only look, and one of another project.
     var viewer: String
+    var stranger: String
     /// A folder for pictures of the pages; none are taken without.
     var pictures: String?
   }
@@ -43,6 +48,10 @@ import Wire
     try await SystemFixture.with(nodes: 2, limit: .seconds(240)) { s in
       try await s.lease("first-week")
       let name = "<img src=x onerror=alert(1)> & 'co'"
+      let artifact = "<img src=x onerror=alert(1)> \"quoted\".html"
+      let artifactText = "<script>document.title = 'broken'</script>\n"
+      let kept = try await s.submit(leaving(artifact, artifactText, s)).id
+      try await s.wait(kept, .completed)
       let running = try await s.submit(job(named: name, s.countingJob("--save-at 10"))).id
       // Nothing in it lets a line break.
       let waitingName = "waits-" + String(repeating: "x", count: 122)
@@ -56,7 +65,9 @@ import Wire
       let facts = Facts(
         nodes: ["n1", "n2"], lease: "first-week", running: running.rawValue, name: name, waiting: waiting.rawValue,
         waitingName: waitingName, reason: try #require(reason), group: 1, groupName: "many", groupValue: groupValue,
-        viewer: try await viewer(s), pictures: try pictures())
+        kept: kept.rawValue, artifact: artifact, artifactText: artifactText,
+        viewer: try await token(s, "--user", "guest", "--project", "lab", "--role", "viewer"),
+        stranger: try await token(s, "--user", "other", "--project", "elsewhere"), pictures: try pictures())
       let checks = try await look(s, facts)
       #expect(!checks.isEmpty)
       for check in checks {
@@ -71,13 +82,20 @@ import Wire
     return file.replacing("name: counting\n", with: "name: '\(quoted)'\n")
   }
 
-  /// A token that changes nothing.
-  private func viewer(_ s: SystemFixture) async throws -> String {
-    let words = ["token", "create", "--config", s.lab.layout.controllerConfiguration]
+  /// A job whose ranks leave a file that says `text`.
+  private func leaving(_ name: String, _ text: String, _ s: SystemFixture) throws -> String {
+    let (script, source) = (s.folder + "/leave.sh", s.folder + "/left")
+    try Data(text.utf8).write(to: URL(fileURLWithPath: source))
+    try Data("cp '\(source)' \"$BATON_ARTIFACTS_DIR/$NAME\"\n".utf8).write(to: URL(fileURLWithPath: script))
+    return "name: leaves\nresources: {nodes: 1}\nrun: bash \(script)\nenv: {NAME: '\(name)'}\n"
+  }
+
+  /// A token that is made so.
+  private func token(_ s: SystemFixture, _ words: String...) async throws -> String {
     let made = try await SystemFixture.run(
-      Places.find().bin + "/batond", words + ["--user", "guest", "--project", "lab", "--role", "viewer"])
+      Places.find().bin + "/batond", ["token", "create", "--config", s.lab.layout.controllerConfiguration] + words)
     guard made.status == 0, let line = made.output.split(whereSeparator: \.isNewline).last else {
-      throw SystemFailure("there is no token for somebody who only looks (\(made.status)): \(made.output)")
+      throw SystemFailure("there is no token of \(words) (\(made.status)): \(made.output)")
     }
     return line.trimmingCharacters(in: .whitespaces)
   }

@@ -29,6 +29,7 @@ struct RunArtifacts: AsyncParsableCommand {
   func run() async throws {
     try await global.withClient { client, context in
       let listing = try await client.artifacts(ofRun: run, all: all)
+      for missing in listing.missing ?? [] { context.console.note(ArtifactText.line(missing)) }
       if let into {
         try await ArtifactDownloader(client: client, run: run, console: context.console).run(
           listing.items, to: into, byAttempt: all)
@@ -59,6 +60,11 @@ enum ArtifactText {
       ])
     }
     return table
+  }
+
+  /// What is not kept of a node.
+  static func line(_ missing: MissingArtifacts) -> String {
+    Printable.line("attempt \(missing.attempt), node \(missing.node): \(missing.reason)")
   }
 
   /// Where one comes in a folder of a person's.

@@ -118,14 +118,15 @@ extension Response {
 
   /// What `produce` sends, as it is sent; a slow reader slows it down, and one that leaves cancels it.
   ///
-  /// It ends when the server is told to: it could go on for days otherwise, and the server with it.
+  /// It ends when the server is told to: it could go on for days otherwise, and the server with it. Where its `length`
+  /// is known, readers notice what does not come whole.
   static func stream(
-    contentType: String,
+    contentType: String, length: Int64? = nil,
     _ produce: @escaping @Sendable (_ send: @escaping @Sendable (ByteBuffer) async -> Void) async throws -> Void
   ) -> Response {
     Response(
       status: .ok, headers: [.contentType: contentType, .cacheControl: "no-store"],
-      body: ResponseBody { writer in
+      body: ResponseBody(contentLength: length.map { Int($0) }) { writer in
         let channel = AsyncThrowingChannel<ByteBuffer, any Error>()
         try await withThrowingTaskGroup(of: Void.self) { group in
           group.addTask {

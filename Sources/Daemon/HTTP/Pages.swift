@@ -42,6 +42,9 @@ struct Pages: Sendable {
       let content = try await runContent(call)
       return renderer.run(content, at: now, in: frame)
     }
+    router.get("/runs/{run}/artifacts/data") { request, context -> Response in
+      await answer(request, context, for: .viewer, renderer) { call, _, _ in try await ArtifactRoutes.data(call) }
+    }
     addFallback(to: router, renderer)
   }
 
@@ -273,7 +276,15 @@ struct Pages: Sendable {
     let small = RunContent.accuracyMetric
     let hasSmall = metric != small && run.metrics.contains { $0.metric == small }
     return RunContent(
-      run: run, series: series, accuracy: hasSmall ? try await .build(id, small, services) : nil, redone: redone)
+      run: run, series: series, accuracy: hasSmall ? try await .build(id, small, services) : nil, redone: redone,
+      artifacts: run.attempts.isEmpty ? nil : try await artifacts(of: run))
+  }
+
+  private func artifacts(of run: RunView) async throws -> ArtifactContent {
+    let glance = await services.artifacts.glance(at: run, in: services.objects)
+    return ArtifactContent(
+      items: glance.items, isWhole: glance.isWhole, missing: try await MissingArtifacts.all(of: run.id, services.store),
+      problem: glance.problem)
   }
 
   private func attemptBars(_ call: Call, in window: Period) async throws -> [AttemptBar] {

@@ -178,9 +178,9 @@ extension AttemptDriver {
     // What a journal tells again to a driver that begins anew is no news.
     if contact.isStale { return }
     if case .artifactsMissing(let reason) = entry.event {
-      let trouble = "node \(targets[rank].name): \(reason)"
-      services.logger.warning("\(attempt.id) of \(attempt.job): \(trouble)")
-      _ = try await services.store.recordTrouble(of: attempt.job, trouble, by: epoch)
+      services.logger.warning("\(attempt.id) of \(attempt.job): node \(targets[rank].name): \(reason)")
+      _ = try await services.store.recordMissingArtifacts(
+        of: attempt.job, attempt: attempt.number, node: targets[rank].name, reason, by: epoch)
     }
     guard case .peerDistrusted(let peer, let address, let reason) = entry.event else { return }
     let liar = targets.indices.contains(peer) ? targets[peer].name : try await name(ofHolderAt: address)

@@ -11,13 +11,19 @@ public struct RunContent: Hashable, Sendable {
   public var accuracy: MetricSeries?
   /// How many steps of `series` each attempt, by number, computed again.
   public var redone: [Int: Int]
+  /// What its ranks left to be kept; nil where none have run.
+  public var artifacts: ArtifactContent?
 
   /// The content of `/runs/N`.
-  public init(run: RunView, series: MetricSeries?, accuracy: MetricSeries? = nil, redone: [Int: Int] = [:]) {
+  public init(
+    run: RunView, series: MetricSeries?, accuracy: MetricSeries? = nil, redone: [Int: Int] = [:],
+    artifacts: ArtifactContent? = nil
+  ) {
     self.run = run
     self.series = series
     self.accuracy = accuracy
     self.redone = redone
+    self.artifacts = artifacts
   }
 
   /// The metric that the page draws large where none is asked for: the loss, or what comes first.
@@ -130,6 +136,7 @@ struct RunModel {
   let hasResumeChecks: Bool
   let checkpoints: [Checkpoint]
   let noCheckpoint: Empty?
+  let artifacts: ArtifactsModel?
   let provenance: ProvenanceModel
   let tags: String?
   let startedFrom: String?
@@ -194,6 +201,7 @@ struct RunModel {
         isPinned: !($0.pins ?? []).isEmpty, rejection: $0.rejection)
     }
     noCheckpoint = run.checkpoints.isEmpty ? Self.noCheckpoint(run.job) : nil
+    artifacts = content.artifacts.map { ArtifactsModel($0, of: run) }
     provenance = ProvenanceModel(run.provenance)
     tags = run.tags.flatMap { $0.isEmpty ? nil : $0.joined(separator: ", ") }
     startedFrom = run.startedFrom.map { "step \(grouped($0.step)) of \($0.run)" }

@@ -101,6 +101,14 @@ class Browser:
         field.send_keys(token)
         field.submit()
 
+    def get(self, path, token):
+        """What a person with this token gets: the status, the head and the bytes."""
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://").rstrip("/"), timeout=PATIENCE)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Cookie": f"{COOKIE}={token}"} if token else {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
     def send(self, path, body, token, site=None):
         """A form that no page of ours has sent: the status, and where it leads to."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -178,6 +186,7 @@ class Checks:
     def pages(self):
         run = f"/runs/{self.facts['running']}"
         return {**HEADINGS, run: self.facts["name"], f"/runs/{self.facts['waiting']}": self.facts["waitingName"],
+                f"/runs/{self.facts['kept']}": "leaves",
                 f"/groups/{self.facts['group']}": self.facts["groupName"],
                 f"/events?subject=job-{self.facts['running']}": "Events"}
 
@@ -242,7 +251,8 @@ class Checks:
                                " [e.querySelector('text').textContent, e.getBoundingClientRect().width])")
             same([name for name, _ in bars], [self.facts["lease"]] * len(self.facts["nodes"]))
             assert all(width > 100 for _, width in bars), bars
-            same(browser.ask("document.querySelectorAll('.lease-chart .attempt').length"), 1)
+            # Of the run that left artifacts, and of the one that runs.
+            same(browser.ask("document.querySelectorAll('.lease-chart .attempt').length"), 2)
         with self.check("a curve shows from its first step to its last, on a telephone too"):
             browser.visit(f"/runs/{self.facts['running']}")
             for width in (400, 700, 900, 1400):
@@ -277,6 +287,36 @@ class Checks:
                 "document.body.append(Object.assign(document.createElement('script'), {text: 'window.isBroken = 1'}))")
             same(browser.ask("window.isBroken ?? null"), None)
             assert "Content Security Policy" in browser.wait("a refusal", lambda: "".join(browser.complaints()))
+
+    def fetches_an_artifact(self, browser, token):
+        run, name = f"/runs/{self.facts['kept']}", self.facts["artifact"]
+        with self.check("a run lists what its ranks left, whatever it is called"):
+            browser.visit(run)
+            same(browser.texts("#artifacts tbody a"), [name])
+            same(browser.ask("document.querySelectorAll('img').length"), 0)
+            browser.click(By.CSS_SELECTOR, f'.facts a[href="{run}#artifacts"]')
+        with self.check("a browser keeps an artifact as a file, and runs nothing of it"):
+            browser.visit(run)
+            link = browser.driver.find_element(By.CSS_SELECTOR, "#artifacts tbody a").get_attribute("href")
+            status, head, body = browser.get(link.removeprefix(browser.url), token)
+            same((status, body.decode()), (200, self.facts["artifactText"]))
+            same((head["Content-Type"], head["X-Content-Type-Options"]), ("application/octet-stream", "nosniff"))
+            same(head["Content-Length"], str(len(self.facts["artifactText"])))
+            assert head["Content-Disposition"].startswith("attachment; filename="), head["Content-Disposition"]
+            browser.click(By.CSS_SELECTOR, "#artifacts tbody a")
+            browser.visit(run)
+            same(browser.driver.title, "leaves · Baton")
+        with self.check("an artifact is fetched by those of its project, and by nobody else"):
+            path = link.removeprefix(browser.url)
+            same(browser.get(path, self.facts["viewer"])[0], 200)
+            status, head, body = browser.get(path, None)
+            assert status == 303 and head["Location"].startswith("/login"), (status, head["Location"])
+            for where in (path, run):
+                status, _, body = browser.get(where, self.facts["stranger"])
+                same(status, 404)
+                assert b"There is no such thing" in body and b"onerror" not in body, body
+            same(browser.get(path.replace("attempt=1", "attempt=9"), token)[0], 404)
+            same(browser.get(path.split("?")[0] + "?path=../rank-0.log&attempt=1&node=0", token)[0], 404)
 
     def ends_a_group(self, browser, token):
         group = f"/groups/{self.facts['group']}"
@@ -418,6 +458,7 @@ def look(client, checks):
                 checks.goes_by_clicking(browser)
                 checks.says_what_is_so(browser)
                 checks.shows_hostile_names_as_text(browser)
+                checks.fetches_an_artifact(browser, client["token"])
                 checks.ends_a_group(browser, client["token"])
                 checks.grows(browser)
                 checks.shows_the_dark(browser)
