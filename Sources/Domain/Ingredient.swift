@@ -49,22 +49,66 @@ public struct IngredientReport: Hashable, Sendable, Codable {
   /// What `ranks` said.
   public init(ranks: [Int: [String: String]] = [:]) { self.ranks = ranks }
 
+  /// Whether nobody said anything.
+  public var isEmpty: Bool { ranks.values.allSatisfy(\.isEmpty) }
+
+  /// How many ranks there were, in the words of the first that said so; nil where none did.
+  public var worldSize: Int? {
+    ranks.keys.sorted().lazy.compactMap { ranks[$0]?[Ingredient.worldSize.rawValue].flatMap { Int($0) } }.first
+  }
+
   /// What is not in `loaded` as it was saved in this, the first to be named first.
   ///
-  /// Ranks of which only one report tells are passed over: their number is a part of its own. Within an ingredient the
-  /// order is that of the names.
-  public func differences(to loaded: IngredientReport) -> [IngredientDifference] {
-    var found: [String: IngredientDifference] = [:]
-    for rank in ranks.keys.sorted() {
-      guard let saved = ranks[rank], let now = loaded.ranks[rank] else { continue }
+  /// A part of which a rank told only when it saved, or only when it had loaded, is one of them. A rank that was silent
+  /// on one of both occasions may have been spoken for: what another rank told there in the same words is none. Streams
+  /// of random numbers are each rank's own, and nobody speaks for another's. Silent ranks from `count` on are passed
+  /// over, since they may not have been there. What silent ranks left out comes after what is known to differ, but before
+  /// versions of libraries. Within an ingredient the order is that of the names.
+  public func differences(to loaded: IngredientReport, silentBelow count: Int = .max) -> [IngredientDifference] {
+    var found: [Finding: IngredientDifference] = [:]
+    let (savedByAny, loadedByAny) = (words, loaded.words)
+    for rank in Set(ranks.keys).union(loaded.ranks.keys).sorted() {
+      let (saved, now) = (ranks[rank] ?? [:], loaded.ranks[rank] ?? [:])
+      let isSilent = saved.isEmpty || now.isEmpty
+      if isSilent && rank >= count { continue }
       for name in Set(saved.keys).union(now.keys) where saved[name] != now[name] {
-        found[name, default: IngredientDifference(name: name, saved: saved[name], loaded: now[name], ranks: [])]
-          .ranks.append(rank)
+        let difference = IngredientDifference(name: name, saved: saved[name], loaded: now[name], ranks: [])
+        if isSilent && difference.ingredient != .rng, let word = saved[name] ?? now[name] {
+          let others = (saved.isEmpty ? savedByAny : loadedByAny)[name] ?? []
+          // All ranks are of one world, whoever says how large it is.
+          if others.contains(word) || difference.ingredient == .worldSize && !others.isEmpty { continue }
+        }
+        let finding = Finding(
+          name: name, wasSaved: saved[name] != nil, wasLoaded: now[name] != nil, isOfSilentRank: isSilent)
+        found[finding, default: difference].ranks.append(rank)
       }
     }
-    let order = Ingredient.allCases
-    func place(_ difference: IngredientDifference) -> Int { order.firstIndex(of: difference.ingredient) ?? order.count }
-    return found.values.sorted { (place($0), $0.name) < (place($1), $1.name) }
+    return found.sorted { $0.key.place < $1.key.place }.map(\.value)
+  }
+
+  /// What any rank told, by name.
+  private var words: [String: Set<String>] {
+    var words: [String: Set<String>] = [:]
+    for (name, word) in ranks.values.joined() { words[name, default: []].insert(word) }
+    return words
+  }
+
+  /// What ranks have to have in common to be told of together.
+  private struct Finding: Hashable {
+    var name: String
+    var wasSaved: Bool
+    var wasLoaded: Bool
+    var isOfSilentRank: Bool
+
+    /// Where in the order it comes.
+    var place: (Int, Int, Int, String, Int) {
+      let ingredient = Ingredient(name: name)
+      let order = Ingredient.allCases
+      return (
+        ingredient == .library ? 1 : 0, isOfSilentRank ? 1 : 0, order.firstIndex(of: ingredient) ?? order.count, name,
+        wasSaved && wasLoaded ? 0 : wasSaved ? 1 : 2
+      )
+    }
   }
 }
 
@@ -74,12 +118,15 @@ public struct IngredientDifference: Hashable, Sendable, Codable {
   public var ingredient: Ingredient
   /// Its name, as in `rng.torch`.
   public var name: String
-  /// What was told when the checkpoint was saved, by the first rank of `ranks`; nil for nothing.
+  /// What was told when the checkpoint was saved, by the first rank of `ranks`; nil where these told nothing of it.
   public var saved: String?
-  /// What was told when it was loaded.
+  /// What was told when it was loaded, likewise.
   public var loaded: String?
   /// Which ranks it is about.
   public var ranks: [Int]
+
+  /// Whether both words are there, and differ.
+  public var isToldTwice: Bool { saved != nil && loaded != nil }
 
   /// `name` is not as it was.
   public init(name: String, saved: String?, loaded: String?, ranks: [Int]) {

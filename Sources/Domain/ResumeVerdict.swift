@@ -61,18 +61,26 @@ public struct ResumeEvidence: Hashable, Sendable {
   public var saved: IngredientReport?
   /// What ranks of each replay told when they had loaded.
   public var loaded: [IngredientReport?]
+  /// How many ranks were started by the attempt that saved; nil where that is not known.
+  ///
+  /// What ranks told of their number counts before it.
+  public var savedRanks: Int?
+  /// The same of each replay; 0 for one of which not all was heard, so that silence tells nothing.
+  public var loadedRanks: [Int?]
   /// So much of the greater of two values they may differ by; 0 for not at all.
   public var tolerance: Double
 
   /// What there is.
   public init(
     original: [Int64: Double], replays: [[Int64: Double]], saved: IngredientReport? = nil,
-    loaded: [IngredientReport?] = [], tolerance: Double = 0
+    loaded: [IngredientReport?] = [], savedRanks: Int? = nil, loadedRanks: [Int?] = [], tolerance: Double = 0
   ) {
     self.original = original
     self.replays = replays
     self.saved = saved
     self.loaded = loaded
+    self.savedRanks = savedRanks
+    self.loadedRanks = loadedRanks
     self.tolerance = tolerance
   }
 
@@ -84,17 +92,32 @@ public struct ResumeEvidence: Hashable, Sendable {
       all.first { outcome($0) == .diverged } ?? all.first { $0.parting != nil } ?? all.first
       ?? comparison(original, [:])
     let between = comparison(replays.first ?? [:], replays.last ?? [:])
-    let known = loaded.compactMap(\.self).filter { !$0.ranks.isEmpty }
-    let lost = saved.flatMap { saved in
-      known.lazy.map { saved.differences(to: $0) }.first { !$0.isEmpty }
-    }
+    let found = loaded.indices.lazy.map { lost(in: $0) }.first { !$0.isEmpty }
     var verdict = ResumeVerdict(
       outcome: outcome(worst), stepsCompared: original.count, stepsEqual: worst.equal, firstDifference: worst.parting,
       largestRelative: worst.largest, isDeterministic: between.parting == nil,
-      toldIngredients: saved?.ranks.isEmpty == false && !known.isEmpty, cause: nil, ingredients: lost ?? [], detail: "")
+      toldIngredients: toldWhenSaved && toldWhenLoaded, cause: nil, ingredients: found ?? [], detail: "")
     if verdict.outcome == .diverged { verdict.cause = verdict.ingredients.first?.ingredient }
     verdict.detail = sentence(verdict, replaysPart: between.parting)
     return verdict
+  }
+
+  private var toldWhenSaved: Bool { saved?.isEmpty == false }
+  private var toldWhenLoaded: Bool { loaded.contains { $0?.isEmpty == false } }
+
+  /// What a replay did not load as it was saved, as far as both were told.
+  private func lost(in replay: Int) -> [IngredientDifference] {
+    guard let saved, let loaded = loaded[replay], !saved.isEmpty, !loaded.isEmpty else { return [] }
+    let started = loadedRanks.indices.contains(replay) ? loadedRanks[replay] : nil
+    // Ranks that there were only in the one or the other are no loss of their own: the number of ranks is.
+    let common = min(
+      saved.worldSize ?? savedRanks ?? .max, started == 0 ? 0 : loaded.worldSize ?? started ?? .max)
+    return saved.differences(to: loaded, silentBelow: common)
+  }
+
+  /// Whether ranks are worth a word.
+  private var isGang: Bool {
+    ([saved] + loaded).contains { report in report.map { $0.ranks.keys.contains { $0 > 0 } } ?? false }
   }
 
   /// What two series have in common at the steps of the first.
@@ -131,11 +154,13 @@ public struct ResumeEvidence: Hashable, Sendable {
   }
 
   private func sentence(_ verdict: ResumeVerdict, replaysPart: ResumeVerdict.Difference?) -> String {
-    let lost = verdict.ingredients.first.map(Self.sentence)
+    let lost = verdict.ingredients.first.map(sentence)
     switch verdict.outcome {
     case .equal:
       let equal = "\(counted(verdict.stepsCompared, "step")) after the checkpoint are equal in every bit"
-      return lost.map { "\(equal), although this differs: \($0); nothing came of that in these steps" } ?? equal
+      guard let first = verdict.ingredients.first, let lost else { return equal }
+      let what = first.isToldTwice ? "this differs" : "this was not told both times"
+      return "\(equal), although \(what): \(lost); nothing came of that in these steps"
     case .close, .diverged:
       var parts = [parting(verdict)]
       if let lost {
@@ -148,9 +173,10 @@ public struct ResumeEvidence: Hashable, Sendable {
           "both replays are equal and all that the program told was loaded as it was saved: "
             + "something that it does not tell is lost")
       } else {
+        let when = toldWhenSaved ? " when it has loaded" : toldWhenLoaded ? " when it saves" : ""
         parts.append(
           "both replays are equal, so the resume loses something; "
-            + "the program tells no ingredients, so none can be named")
+            + "the program tells no ingredients\(when), so none can be named")
       }
       return parts.joined(separator: "; ")
     case .failed: return ""
@@ -164,15 +190,13 @@ public struct ResumeEvidence: Hashable, Sendable {
     return "it parts from the original at step \(first.step)\(within): \(first.original) and \(replay)"
   }
 
-  private static func sentence(_ difference: IngredientDifference) -> String {
-    let place = difference.ranks == [0] ? "" : " of rank \(difference.ranks.map(String.init).joined(separator: ", "))"
-    func short(_ text: String?) -> String {
-      guard let text else { return "nothing" }
-      return text.count > 60 ? "\(text.prefix(24))..." : text
-    }
+  private func sentence(_ difference: IngredientDifference) -> String {
+    let place = isGang ? " of rank \(difference.ranks.map(String.init).joined(separator: ", "))" : ""
+    func short(_ text: String) -> String { text.count > 60 ? "\(text.prefix(24))..." : text }
     let part = difference.name == difference.ingredient.rawValue ? "" : " (\(difference.name))"
-    return "\(difference.ingredient.title)\(part)\(place): saved as \(short(difference.saved)), "
-      + "loaded as \(short(difference.loaded))"
+    let saved = difference.saved.map { "saved as \(short($0))" } ?? "not told when it was saved"
+    let loaded = difference.loaded.map { "loaded as \(short($0))" } ?? "not told when it was loaded"
+    return "\(difference.ingredient.title)\(part)\(place): \(saved), \(loaded)"
   }
 }
 

@@ -71,4 +71,25 @@ import Wire
     try await expectProof(
       "--sharded", losing: "optimizer", names: .optimizer, files: ["rank-0/training.pt", "rank-1/training.pt"])
   }
+
+  @Test(.enabled(if: hasTorch, "needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  func namesTheRankThatTellsLessThanTheOthersAndSaysWhen() async throws {
+    try await SystemFixture.with(nodes: 2, limit: .seconds(300)) { s in
+      try await s.lease()
+      // What rank 1 never saved it cannot load: its momentum begins anew.
+      let unsaved = try await original(s, "--sharded --hide optimizer:1:save")
+      let lost = try await verify(s, unsaved)
+      #expect(lost.status == 1 && lost.output.contains("diverged"), "\(lost.output)")
+      #expect(lost.output.contains("first ingredient that differs: optimizer\n"), "\(lost.output)")
+      let line = "optimizer, optimizer, rank 1: not told when it was saved, loaded "
+      #expect(lost.output.contains(line), "\(lost.output)")
+
+      let silent = try await original(s, "--sharded --hide all:1:load")
+      let untold = try await verify(s, silent)
+      #expect(untold.status == 0 && untold.output.contains("this was not told both times"), "\(untold.output)")
+      let verdict = try #require(try await s.client.run("\(silent)").resumeChecks?.first?.verdict)
+      #expect(verdict.ingredients.map(\.name).starts(with: ["weights", "optimizer"]), "\(verdict)")
+      #expect(verdict.ingredients.allSatisfy { $0.ranks == [1] && $0.saved != nil && $0.loaded == nil }, "\(verdict)")
+    }
+  }
 }

@@ -20,9 +20,9 @@ enum ResumeCheckText {
     if let cause = verdict.cause { lines.append("first ingredient that differs: \(cause.title)") }
     for lost in verdict.ingredients {
       let ranks = lost.ranks.map(String.init).joined(separator: ",")
-      lines.append(
-        "  \(lost.ingredient.title), \(lost.name), rank \(ranks): saved \(lost.saved ?? "nothing"), "
-          + "loaded \(lost.loaded ?? "nothing")")
+      let saved = lost.saved.map { "saved \($0)" } ?? "not told when it was saved"
+      let loaded = lost.loaded.map { "loaded \($0)" } ?? "not told when it was loaded"
+      lines.append("  \(lost.ingredient.title), \(lost.name), rank \(ranks): \(saved), \(loaded)")
     }
     return lines.joined(separator: "\n")
   }

@@ -82,7 +82,9 @@ struct ResumeChecker: Sendable {
       verdict =
         ResumeEvidence(
           original: original, replays: replays.map(\.values), saved: check.saved, loaded: replays.map(\.loaded),
-          tolerance: check.tolerance
+          savedRanks: try await store.attempt(check.attempt).nodes.count
+            * store.job(check.job).spec.launcher.processesPerNode,
+          loadedRanks: replays.map(\.ranks), tolerance: check.tolerance
         ).verdict()
     }
     if case .done = try await store.endResumeCheck(check.id, verdict, by: epoch) {
@@ -95,6 +97,8 @@ struct ResumeChecker: Sendable {
     var job: JobRecord
     var values: [Int64: Double] = [:]
     var loaded: IngredientReport?
+    /// How many ranks it had; 0 where not all that they said may have been heard.
+    var ranks = 0
     /// Whether it has a value at the last step that is compared, or after it.
     var isThere = false
     /// Whether it is over and did not come that far; one whose program was done just has no more values.
@@ -110,6 +114,11 @@ struct ResumeChecker: Sendable {
     replay.isThere = (all.keys.max() ?? check.step) >= goal
     replay.values = all.filter { $0.key <= check.lastStep }
     replay.loaded = try await store.loadedState(of: attempt.id)
+    // A node that was lost may have had more to say.
+    if attempt.outcome == .cancelled || attempt.outcome == .completed {
+      let isSettled = try await !store.unsettledAttempts().contains { $0.id == attempt.id }
+      replay.ranks = isSettled ? attempt.nodes.count * replay.job.spec.launcher.processesPerNode : 0
+    }
     return replay
   }
 

@@ -3,7 +3,9 @@
 
 Each rank has the whole model, in DistributedDataParallel, and rank 0 saves for all; with `--sharded` each rank keeps a
 share of the parameters and of their momentum, as ZeRO and FSDP do, and saves that. `--lose optimizer:1` leaves the
-optimizer out of what rank 1 saves, `--lose rng.torch:1` does not put that rank's stream back when it resumes.
+optimizer out of what rank 1 saves, `--lose rng.torch:1` does not put that rank's stream back when it resumes. `--hide
+optimizer:1:save` lets that rank know nothing of its optimizer until it resumes, `--hide all:1:load` lets it tell nothing once
+it has.
 """
 
 import argparse
@@ -90,6 +92,17 @@ def lose(what):
         baton.Training.pack = lambda self: {part: state for part, state in pack(self).items() if part != name}
 
 
+def hide(what, training):
+    """Lets this rank tell less than the others, of what it saves or of what it loads."""
+    part, number, when = what.split(":")
+    if int(number) != dist.get_rank() or (when == "load") != (baton.resume_path() is not None):
+        return
+    if part == "all":
+        baton.loaded = lambda *_: None
+    else:
+        training.parts[part] = None
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=60)
@@ -97,6 +110,7 @@ def main():
     parser.add_argument("--pace", type=float, default=0.01)
     parser.add_argument("--sharded", action="store_true")
     parser.add_argument("--lose", help="INGREDIENT:RANK")
+    parser.add_argument("--hide", help="PART:RANK:save or PART:RANK:load")
     options = parser.parse_args()
     baton.listen()
     # A signal would end the ranks' looking for each other.
@@ -119,6 +133,8 @@ def main():
     data = torch.utils.data.TensorDataset(points, wanted)
     loader = torch.utils.data.DataLoader(data, 8, sampler=sampler)
     training = baton.Training(parts.model, parts.optimizer, sampler=sampler, sharded=options.sharded)
+    if options.hide:
+        hide(options.hide, training)
     step = training.resume(partial=True)
     while step < options.steps:
         for batch in sampler.batches(loader):
