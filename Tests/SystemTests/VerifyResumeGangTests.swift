@@ -72,7 +72,7 @@ import Wire
       "--sharded", losing: "optimizer", names: .optimizer, files: ["rank-0/training.pt", "rank-1/training.pt"])
   }
 
-  @Test(.enabled(if: hasTorch, "needs Debian's python3-torch: scripts/install-deps.sh frameworks installs it"))
+  @Test(.enabled(if: TestPython.hasTorch, TestPython.debianAdvice))
   func namesTheRankThatTellsLessThanTheOthersAndSaysWhen() async throws {
     try await SystemFixture.with(nodes: 2, limit: .seconds(300)) { s in
       try await s.lease()
