@@ -39,6 +39,7 @@ enum Section: String, CaseIterable {
   case nodes = "Nodes"
   case data = "Data"
   case runs = "Runs"
+  case groups = "Groups"
   case events = "Events"
 
   var path: String { self == .overview ? "/" : "/" + rawValue.lowercased() }

@@ -40,7 +40,7 @@ public struct PageRenderer: Sendable {
 /// What `rawValue` names is also how templates name each other.
 enum Template: String, CaseIterable {
   case layout, overview, queue, leases, nodes, run, runs, events, login, problem, badge, empty, provenance
-  case jobname, data, report, compare, group, artifacts
+  case jobname, data, report, compare, group, groups, artifacts
 
   var bytes: [UInt8] {
     switch self {
@@ -62,6 +62,7 @@ enum Template: String, CaseIterable {
     case .report: PackageResources.report_mustache
     case .compare: PackageResources.compare_mustache
     case .group: PackageResources.group_mustache
+    case .groups: PackageResources.groups_mustache
     case .artifacts: PackageResources.artifacts_mustache
     }
   }

@@ -57,6 +57,10 @@ public struct JobGroupRecord: Hashable, Sendable {
   public var id: JobGroupID
   /// Whose.
   public var project: ProjectID
+  /// The project's name.
+  public var projectName: String
+  /// The name of who submitted it.
+  public var userName: String
   /// Its name.
   public var name: String
   /// How many jobs it has.
@@ -69,6 +73,40 @@ public struct JobGroupRecord: Hashable, Sendable {
   public var states: [JobState: Int]
   /// Its jobs, by index.
   public var jobs: [JobID]
+
+  static let columns: SQL = """
+    g.id, g.project_id, p.name AS project_name, u.name AS user_name, g.name, g.size, g.at_most, g.submitted_at,
+    ARRAY(SELECT j.id FROM job j WHERE j.group_id = g.id ORDER BY j.group_index) AS jobs,
+    ARRAY(SELECT j.state FROM job j WHERE j.group_id = g.id ORDER BY j.group_index) AS states
+    """
+  static let source: SQL = "job_group g JOIN project p ON p.id = g.project_id JOIN app_user u ON u.id = g.user_id"
+
+  init(row: Row) throws {
+    id = try row.get("id")
+    project = try row.get("project_id")
+    projectName = try row.get("project_name")
+    userName = try row.get("user_name")
+    name = try row.get("name")
+    size = try row.get("size")
+    atMost = try row.get("at_most")
+    submittedAt = try row.get("submitted_at")
+    let each = try row.get("states", as: [String].self).compactMap { JobState(rawValue: $0) }
+    states = Dictionary(each.map { ($0, 1) }, uniquingKeysWith: +)
+    jobs = try row.get("jobs")
+  }
+}
+
+/// Which groups to list; nil is any.
+public struct JobGroupFilter: Hashable, Sendable {
+  /// Only those of this project.
+  public var project: ProjectID?
+  /// True: only those of which all jobs are over; false: those of which some are not.
+  public var isOver: Bool?
+  /// Only those with a smaller number: the next page.
+  public var before: JobGroupID?
+
+  /// All groups.
+  public init() {}
 }
 
 extension Store {
@@ -129,18 +167,23 @@ extension Store {
   /// Throws `.notFound`.
   public func group(_ id: JobGroupID) async throws -> JobGroupRecord {
     let row = try await pool.first(
-      """
-      SELECT g.id, g.project_id, g.name, g.size, g.at_most, g.submitted_at,
-        ARRAY(SELECT j.id FROM job j WHERE j.group_id = g.id ORDER BY j.group_index) AS jobs,
-        ARRAY(SELECT j.state FROM job j WHERE j.group_id = g.id ORDER BY j.group_index) AS states
-      FROM job_group g WHERE g.id = \(id)
-      """)
+      "SELECT \(JobGroupRecord.columns) FROM \(JobGroupRecord.source) WHERE g.id = \(id)")
     guard let row else { throw StoreError.notFound(kind: "group", name: "\(id)") }
-    let states = try row.get("states", as: [String].self).compactMap { JobState(rawValue: $0) }
-    return JobGroupRecord(
-      id: try row.get("id"), project: try row.get("project_id"), name: try row.get("name"), size: try row.get("size"),
-      atMost: try row.get("at_most"), submittedAt: try row.get("submitted_at"),
-      states: Dictionary(states.map { ($0, 1) }, uniquingKeysWith: +), jobs: try row.get("jobs"))
+    return try JobGroupRecord(row: row)
+  }
+
+  /// Lists groups, newest first, at most `limit`.
+  public func groups(_ filter: JobGroupFilter = JobGroupFilter(), limit: Int = 100) async throws -> [JobGroupRecord] {
+    try await pool.query(
+      """
+      SELECT \(JobGroupRecord.columns) FROM \(JobGroupRecord.source)
+      WHERE (\(filter.project)::bigint IS NULL OR g.project_id = \(filter.project)::bigint)
+        AND (\(filter.before)::bigint IS NULL OR g.id < \(filter.before)::bigint)
+        AND (\(filter.isOver)::boolean IS NULL OR \(filter.isOver)::boolean
+          = (NOT EXISTS (SELECT 1 FROM job j WHERE j.group_id = g.id AND j.ended_at IS NULL)))
+      ORDER BY g.id DESC LIMIT \(limit)
+      """
+    ).map(JobGroupRecord.init)
   }
 
   /// The groups that have a limit and jobs that are not over, by number.

@@ -16,10 +16,15 @@ public struct GroupView: Hashable, Sendable, Codable {
   public var states: [String: Int]
   /// Its jobs, by index.
   public var jobs: [JobID]
+  /// Whose it is: the names of project and user; nil where the server does not tell.
+  public var project: String?
+  /// Who submitted it.
+  public var user: String?
 
   /// A group.
   public init(
-    id: JobGroupID, name: String, size: Int, atMost: Int?, submittedAt: Timestamp, states: [String: Int], jobs: [JobID]
+    id: JobGroupID, name: String, size: Int, atMost: Int?, submittedAt: Timestamp, states: [String: Int], jobs: [JobID],
+    project: String? = nil, user: String? = nil
   ) {
     self.id = id
     self.name = name
@@ -28,6 +33,8 @@ public struct GroupView: Hashable, Sendable, Codable {
     self.submittedAt = submittedAt
     self.states = states
     self.jobs = jobs
+    self.project = project
+    self.user = user
   }
 }
 

@@ -22,7 +22,8 @@ struct ArtifactPageTests {
       "<td class=\"num\" data-label=\"Attempt\">2</td>", "<td data-label=\"Node\">n2</td>",
       "<td data-label=\"Node\">node 5</td>",
       "Not kept: attempt 1, node n2: the lease ended before all artifacts were in the store",
-      "<code class=\"nowrap\">baton run artifacts 17 --into FOLDER</code>", "href=\"/runs/17#artifacts\">4 files, 3.01 GiB</a>",
+      "<code class=\"nowrap\">baton run artifacts 17 --into FOLDER</code>",
+      "href=\"/runs/17#artifacts\">4 files, 3.01 GiB</a>",
     ] {
       #expect(html.contains(words), "\(words)")
     }
@@ -59,6 +60,7 @@ struct ArtifactPageTests {
   @Test func aStoreThatIsAwayIsNotAnEmptyOne() throws {
     let html = try page(ArtifactContent(items: [], isWhole: false, problem: "it has not answered within 3 s"))
     #expect(html.contains("could not tell what there is: it has not answered within 3 s"))
-    #expect(html.contains("To ask again: <code class=\"nowrap\">baton run artifacts 17</code>") && !html.contains("No artifact"))
+    #expect(html.contains("To ask again: <code class=\"nowrap\">baton run artifacts 17</code>"))
+    #expect(!html.contains("No artifact"))
   }
 }

@@ -133,8 +133,9 @@ struct EscapingTests {
     job.member = GroupMemberView(group: JobGroupID(3), index: 1, values: [name: name])
     run.job = job
     run.resumeChecks = [check(calling: name)]
-    let group = GroupView(
+    var group = GroupView(
       id: JobGroupID(3), name: name, size: 1, atMost: nil, submittedAt: now, states: ["RUNNING": 1], jobs: [job.id])
+    (group.project, group.user) = (name, name)
     let reported = ReportContent(run: run, curves: [series])
     let bar = AttemptBar(job: JobID(17), jobName: name, attempt: attempt)
     return [
@@ -161,6 +162,7 @@ struct EscapingTests {
       ),
       ("compare", renderer.compare(compared, at: now, in: frame)),
       ("group", renderer.group(GroupContent(group: group, jobs: [job], mayCancel: true), at: now, in: frame)),
+      ("groups", renderer.groups(GroupsContent(groups: [group], show: .all), at: now, in: frame)),
       ("report", renderer.report([reported, reported], title: name, at: now)),
       ("login", renderer.login(problem: name, next: name)),
       ("problem", renderer.problem(APIFailure(.notFound, name, details: [name]), in: frame)),

@@ -333,6 +333,9 @@ enum Fixture {
       ("run-empty", renderer.run(emptyRunContent, at: now, in: frame)),
       ("compare", renderer.compare(compareContent, at: now, in: frame)),
       ("group", renderer.group(groupContent, at: now, in: frame)),
+      ("groups", renderer.groups(groupsContent, at: now, in: frame)),
+      ("groups-empty", renderer.groups(GroupsContent(groups: [], show: .all), at: now, in: frame)),
+      ("groups-live-empty", renderer.groups(GroupsContent(groups: [], show: .live), at: now, in: frame)),
       ("group-over", renderer.group(overGroupContent, at: now, in: frame)),
       ("events", renderer.events(events, subject: "job-17", older: "/events?before=895", in: frame)),
       ("events-empty", renderer.events([], subject: nil, older: nil, in: frame)),
@@ -348,6 +351,18 @@ enum Fixture {
 }
 
 extension Fixture {
+  /// Groups as a page lists them, with older ones behind it.
+  static var groupsContent: GroupsContent {
+    var groups = [overGroupContent.group, groupContent.group]
+    groups.append(
+      GroupView(
+        id: JobGroupID(2), name: "hyperparameters-of-the-large-model", size: 1000, atMost: 16,
+        submittedAt: now - .hours(30),
+        states: ["COMPLETED": 700, "FAILED": 1, "RUNNING": 16, "PENDING": 270, "CANCELLED": 13], jobs: []))
+    for place in groups.indices { (groups[place].project, groups[place].user) = ("vision", "mira") }
+    return GroupsContent(groups: groups, show: .all, older: JobGroupID(2))
+  }
+
   /// A file of each kind: of a later attempt, of another node, of a node that nobody knows any more.
   static var artifacts: ArtifactContent {
     func file(_ path: String, _ bytes: ByteCount, _ attempt: Int, _ node: Int) -> ArtifactView {

@@ -47,6 +47,53 @@ struct GroupPageTests {
   }
 }
 
+struct GroupsPageTests {
+  private func page(_ content: GroupsContent) throws -> String {
+    try PageRenderer().groups(content, at: Fixture.now, in: Fixture.frame)
+  }
+
+  @Test func listsEachGroupWithItsStates() throws {
+    let html = try page(Fixture.groupsContent)
+    for words in [
+      "<a href=\"/groups/3\">sweep</a><small>group-3 \u{B7} <bdi>vision</bdi>/<bdi>mira</bdi></small>",
+      "aria-label=\"2 PENDING, 1 RUNNING, 2 COMPLETED, 1 FAILED\"",
+      "<small>2 PENDING, 1 RUNNING, 2 COMPLETED, 1 FAILED</small>", "data-label=\"Over\">3 of 6</td>",
+      "data-label=\"Over\">714 of 1\u{202F}000</td>", "data-label=\"At most\">1</td>",
+      "data-label=\"At most\">\u{2013}</td>", "<a href=\"/groups?before=2\">Older groups</a>",
+      "<a href=\"/groups\" aria-current=\"true\">All</a>",
+    ] {
+      #expect(html.contains(words), "\(words)")
+    }
+  }
+
+  @Test func theNextPageShowsTheSameKind() throws {
+    var content = Fixture.groupsContent
+    content.show = .over
+    #expect(try page(content).contains("<a href=\"/groups?show=over&amp;before=2\">Older groups</a>"))
+    content.older = nil
+    #expect(!(try page(content)).contains("Older groups"))
+  }
+
+  @Test func saysWhyThereIsNone() throws {
+    #expect(try page(GroupsContent(groups: [], show: .all)).contains("baton submit sweep.yaml"))
+    #expect(try page(GroupsContent(groups: [], show: .live)).contains("All groups are over"))
+    #expect(try page(GroupsContent(groups: [], show: .over)).contains("No group is over"))
+    let last = try page(GroupsContent(groups: [], show: .all, isFirst: false))
+    #expect(last.contains("No older group") && !last.contains("baton submit"))
+  }
+
+  @Test func listsOfJobsLeadToThem() throws {
+    let renderer = try PageRenderer()
+    for html in [
+      renderer.queue([], at: Fixture.now, in: Fixture.frame), renderer.runs([], at: Fixture.now, in: Fixture.frame),
+    ] {
+      #expect(html.contains("<a class=\"more\" href=\"/groups\">Groups of jobs</a>"))
+    }
+    let group = renderer.group(Fixture.groupContent, at: Fixture.now, in: Fixture.frame)
+    #expect(group.contains("<a href=\"/groups\">Groups</a> / group-3"))
+  }
+}
+
 struct NoCheckpointTests {
   private func page(_ state: JobState, savesByItself: Bool? = nil) throws -> String {
     var content = Fixture.emptyRunContent

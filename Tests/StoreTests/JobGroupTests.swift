@@ -40,6 +40,29 @@ import Testing
     }
   }
 
+  @Test func listsGroupsNewestFirstByWhetherTheyAreOver() async throws {
+    try await StoreFixture.with { f in
+      var groups: [JobGroupRecord] = []
+      for _ in 0..<3 { groups.append(try await f.store.submit(submission(f, key: nil), by: f.actor).group) }
+      for job in groups[1].jobs { _ = try await f.store.cancelJob(job, by: f.actor) }
+      // One that is over does not end a group.
+      _ = try await f.store.cancelJob(groups[2].jobs[0], by: f.actor)
+      let all = try await f.store.groups()
+      #expect(all.map(\.id) == groups.map(\.id).reversed())
+      #expect(all[0].states == [.pending: 2, .cancelled: 1] && all[0].jobs == groups[2].jobs)
+      #expect(all[0].projectName == "vision" && !all[0].userName.isEmpty)
+      var filter = JobGroupFilter()
+      filter.isOver = true
+      #expect(try await f.store.groups(filter).map(\.id) == [groups[1].id])
+      filter.isOver = false
+      #expect(try await f.store.groups(filter, limit: 1).map(\.id) == [groups[2].id])
+      filter.before = groups[2].id
+      #expect(try await f.store.groups(filter).map(\.id) == [groups[0].id])
+      filter.project = ProjectID(99)
+      #expect(try await f.store.groups(filter).isEmpty)
+    }
+  }
+
   @Test func oneJobThatCannotBeMeansNone() async throws {
     try await StoreFixture.with { f in
       var wanted = submission(f)

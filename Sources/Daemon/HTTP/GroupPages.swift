@@ -11,7 +11,19 @@ extension Pages {
     var how: String
   }
 
+  private static let groupsMost = 50
+
   func addGroups(to router: Router<BasicRequestContext>, _ renderer: PageRenderer) {
+    page(router, "/groups", renderer) { call, frame, now in
+      var filter = try GroupRoutes.filter(call)
+      let show = try show(call)
+      filter.isOver = show.isOver
+      let groups = try await services.store.groups(filter, limit: Self.groupsMost).map(GroupView.init)
+      let content = GroupsContent(
+        groups: groups, show: show, isFirst: filter.before == nil,
+        older: groups.count == Self.groupsMost ? groups.last?.id : nil)
+      return renderer.groups(content, at: now, in: frame)
+    }
     page(router, "/groups/{group}", renderer) { call, frame, now in
       let group = try await GroupRoutes.find(call)
       let content = GroupContent(
@@ -31,5 +43,14 @@ extension Pages {
       try await GroupRoutes.cancel(group, now: form.how == "now", call)
       return "/groups/\(group.id.rawValue)"
     }
+  }
+
+  private func show(_ call: Call) throws -> GroupsContent.Show {
+    guard let text = call.query("show") else { return .all }
+    guard let show = GroupsContent.Show(rawValue: text) else {
+      let known = GroupsContent.Show.allCases.map(\.rawValue).joined(separator: ", ")
+      throw APIFailure(.badRequest, "'show' is one of \(known), not '\(text)'")
+    }
+    return show
   }
 }

@@ -6,7 +6,21 @@ import Wire
 
 /// Groups of jobs over HTTP.
 enum GroupRoutes {
+  /// As many are listed at once: each tells all of its jobs.
+  private static let most = 100
+
   static let all: [Route] = [
+    Route(
+      method: .get, path: "/groups", access: .viewer,
+      summary:
+        "Groups of jobs, newest first, at most 100; with before=ID the next ones, with over=true or false only those that are, or are not",
+      gives: Listing<GroupView>.self
+    ) { call in
+      var filter = try filter(call)
+      if call.query("over") != nil { filter.isOver = try call.flag("over") }
+      let groups = try await call.services.store.groups(filter, limit: most).map(GroupView.init)
+      return try await .json(Listing(now: call.services.store.now(), items: groups))
+    },
     Route(
       method: .get, path: "/groups/{group}", access: .viewer, summary: "A group of jobs that one file made",
       gives: GroupView.self
@@ -33,6 +47,15 @@ enum GroupRoutes {
         try await call.services.store.askForKill(of: job)
       }
     }
+  }
+
+  /// Whose groups are listed, and after which.
+  static func filter(_ call: Call) throws -> JobGroupFilter {
+    var filter = JobGroupFilter()
+    filter.project = call.projectFilter
+    let before = try call.number("before", within: 0...Int.max, standard: 0)
+    if before > 0 { filter.before = JobGroupID(Int64(before)) }
+    return filter
   }
 
   /// The group that the path names: `3` or `group-3`.
@@ -92,6 +115,7 @@ extension GroupView {
   init(_ record: JobGroupRecord) {
     self.init(
       id: record.id, name: record.name, size: record.size, atMost: record.atMost, submittedAt: record.submittedAt,
-      states: Dictionary(record.states.map { ($0.key.rawValue, $0.value) }) { first, _ in first }, jobs: record.jobs)
+      states: Dictionary(record.states.map { ($0.key.rawValue, $0.value) }) { first, _ in first }, jobs: record.jobs,
+      project: record.projectName, user: record.userName)
   }
 }

@@ -21,7 +21,7 @@ public struct GroupContent: Hashable, Sendable {
 extension PageRenderer {
   /// `/groups/N`: the jobs of an array, a matrix or a study.
   public func group(_ content: GroupContent, at now: Timestamp, in frame: Frame) -> String {
-    page(.group, GroupModel(content, now), title: content.group.name, section: .runs, in: frame)
+    page(.group, GroupModel(content, now), title: content.group.name, section: .groups, in: frame)
   }
 }
 
@@ -86,11 +86,10 @@ private struct GroupModel {
     size = counted(group.size, "job")
     atMost = group.atMost.map { "at most \(grouped($0)) at once" } ?? "any number at once"
     submitted = Moment(group.submittedAt)
-    let counts = JobState.allCases.compactMap { state in group.states[state.rawValue].map { (state, $0) } }
-    let isOver = counts.filter { $0.0.isFinal }.reduce(0) { $0 + $1.1 }
-    over = "\(grouped(isOver)) of \(grouped(group.size))"
-    states = counts.map { State(badge: Badge($0), count: grouped($1)) }
-    bar = Self.bar(counts, of: group.size)
+    let standing = GroupStates(group)
+    over = standing.over
+    states = standing.counts.map { State(badge: Badge($0.state), count: grouped($0.count)) }
+    bar = standing.bar
     axes = Set(content.jobs.flatMap { $0.member?.values.keys.map(\.self) ?? [] }).sorted()
     let names = axes
     members = content.jobs.map { job in
@@ -102,36 +101,8 @@ private struct GroupModel {
     let canCompare = (2...Self.comparedMost).contains(content.jobs.count)
     compareLink =
       canCompare ? "/runs/compare?" + content.jobs.map { "run=\($0.id.rawValue)" }.joined(separator: "&") : nil
-    let left = group.size - isOver
     cancel =
-      content.mayCancel && left > 0
-      ? Cancel(path: "/groups/\(group.id.rawValue)/cancel", count: counted(left, "job")) : nil
-  }
-
-  /// How many of `size` are in each state, as one bar.
-  private static func bar(_ counts: [(JobState, Int)], of size: Int) -> String {
-    let label = counts.map { "\($0.1) \($0.0.rawValue)" }.joined(separator: ", ")
-    var markup = Markup()
-    markup.element(
-      "svg",
-      ["class": "meter", "viewBox": "0 0 100 6", "preserveAspectRatio": "none", "role": "img", "aria-label": label]
-    ) { bar in
-      bar.element("rect", ["class": "meter-room", "width": "100", "height": "6"])
-      var from = 0
-      for (state, count) in counts {
-        let x = Double(from) * 100 / Double(max(size, 1))
-        // A gap, since states of one colour stand side by side.
-        let gap = from + count < size ? 0.3 : 0
-        let width = max(0.2, Double(count) * 100 / Double(max(size, 1)) - gap)
-        bar.element(
-          "rect",
-          [
-            "class": "meter-part tone-\(Badge(state).tone)", "x": coordinate(x), "width": coordinate(width),
-            "height": "6",
-          ])
-        from += count
-      }
-    }
-    return markup.text
+      content.mayCancel && standing.left > 0
+      ? Cancel(path: "/groups/\(group.id.rawValue)/cancel", count: counted(standing.left, "job")) : nil
   }
 }

@@ -30,7 +30,7 @@ CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 PATIENCE = 20
 WIDTHS = {400: 860, 1400: 1000}
 HEADINGS = {"/": "Overview", "/queue": "Queue", "/leases": "Leases", "/nodes": "Nodes", "/data": "Data",
-            "/runs": "Runs", "/events": "Events"}
+            "/runs": "Runs", "/groups": "Groups", "/events": "Events"}
 COOKIE = "baton_token"
 
 
@@ -327,6 +327,22 @@ class Checks:
             browser.wait("the group", lambda: browser.path == group)
             assert self.facts["groupValue"] in browser.texts("td.value"), browser.texts("td.value")
             same(browser.ask(states), ["PENDING 2"])
+        with self.check("the groups are listed by whether they are over, and lead to each"):
+            browser.visit("/runs")
+            browser.click(By.LINK_TEXT, "Groups of jobs")
+            rows = "Array.from(document.querySelectorAll('tbody tr'), e => e.innerText.split(/\\s+/).join(' '))"
+            row = browser.wait("the group", lambda: browser.path == "/groups" and browser.ask(rows))
+            same(len(row), 1)
+            for words in (self.facts["groupName"], f"group-{self.facts['group']}", "2 PENDING", "0 of 2"):
+                assert words in row[0], f"{words} is not in {row[0]}"
+            browser.click(By.LINK_TEXT, "Over")
+            browser.wait("none", lambda: browser.text(".empty-title") == "No group is over")
+            same(browser.texts(".links a[aria-current]"), ["Over"])
+            browser.click(By.LINK_TEXT, "Not over")
+            browser.click(By.LINK_TEXT, self.facts["groupName"])
+            browser.wait("the group", lambda: browser.path == group)
+            same(browser.get("/groups?show=some", token)[0], 400)
+            assert b"No group yet" in browser.get("/groups", self.facts["stranger"])[2], "another project's is listed"
         with self.check("another site's form, one without a token, and one of somebody who only looks end nothing"):
             same(browser.send(f"{group}/cancel", b"how=now", token, site="cross-site"), (403, None))
             same(browser.send(f"{group}/cancel", b"how=now", None), (303, "/login"))
@@ -340,6 +356,8 @@ class Checks:
             browser.click(By.CSS_SELECTOR, "#cancel button[value=save]")
             browser.wait("the end", lambda: browser.path == group and browser.ask(states) == ["CANCELLED 2"])
             same(browser.ask("document.getElementById('cancel')"), None)
+            browser.visit("/groups?show=over")
+            browser.wait("it among those that are over", lambda: "2 of 2" in (browser.text("tbody tr") or ""))
             same(browser.complaints(), [])
 
     # What happens while a person looks.
