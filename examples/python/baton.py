@@ -1,8 +1,9 @@
 """What a training program in Python says to Baton, and hears from it: copy this one file beside the program.
 
 It needs nothing but Python 3.9; PyTorch and NumPy are used where the program has imported them. It works without Baton
-too: checkpoints are then in `baton-checkpoints/`, metrics in `baton-metrics.jsonl`, and the newest checkpoint there is
-resumed from. README.md beside it shows how it is used; Baton's contract is docs/contract.md.
+too: checkpoints are then in `baton-checkpoints/`, metrics in `baton-metrics.jsonl`, artifacts in `baton-artifacts/`, and
+the newest checkpoint there is resumed from. README.md beside it shows how it is used; Baton's contract is
+docs/contract.md.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import shutil
 import signal
 import struct
 import sys
+import tempfile
 import time
 
 SAVED = 85  # the exit code that says: saved, continue me
@@ -137,6 +139,35 @@ def resume_path():
             found = re.fullmatch(r"step-(\d+)", name)
             newest = max(newest, int(found[1])) if found else newest
     return os.path.join(checkpoint_folder(), f"step-{newest}") if newest >= 0 else None
+
+
+def artifacts_folder():
+    """Where figures, predictions and whatever else the run is to keep go; the folder is there.
+
+    Of a job it is empty when an attempt begins, and kept once its ranks have ended, of each node. What ends in `.tmp` is
+    not kept: `artifact()` writes a file under such a name first.
+    """
+    folder = os.environ.get("BATON_ARTIFACTS_DIR") or "baton-artifacts"
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def artifact(name):
+    """The path to write the artifact `name` to, which may have folders in it: it has that name once all is written.
+
+    The rank may be ended at any moment, and half of a file would be kept as well. A file of that name is replaced.
+    """
+    final = os.path.join(artifacts_folder(), name)
+    os.makedirs(os.path.dirname(final), exist_ok=True)
+    # Libraries choose a format by how a name ends, so the folder has the ending that is not kept.
+    partial = tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=os.path.dirname(final))
+    try:
+        path = os.path.join(partial, os.path.basename(final))
+        yield path
+        os.replace(path, final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 # -- Metrics ----------------------------------------------------------------------------------------------------------

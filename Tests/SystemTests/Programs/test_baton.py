@@ -106,6 +106,30 @@ class BatonTest(unittest.TestCase):
         baton.log_metric(3, "loss", 0.25)
         self.assertEqual([(line["step"], line["metric"], line["value"]) for line in self.told()], [(3, "loss", 0.25)])
 
+    def test_artifacts_are_whole_or_not_there(self):
+        with baton.artifact("figures/loss.svg") as path:
+            self.assertTrue(path.endswith("/loss.svg"), "a library chooses the format by it")
+            self.assertTrue(any(part.endswith(".tmp") for part in path.split("/")), "what is not whole is not kept")
+            with open(path, "w", encoding="ascii") as file:
+                file.write("1")
+            self.assertFalse(os.path.exists("baton-artifacts/figures/loss.svg"))
+        with self.assertRaises(OSError), baton.artifact("figures/loss.svg") as path:
+            with open(path, "w", encoding="ascii") as file:
+                file.write("half")
+            raise OSError("the disk is full")
+        self.assertEqual(os.listdir("baton-artifacts/figures"), ["loss.svg"])
+        with open("baton-artifacts/figures/loss.svg", encoding="ascii") as file:
+            self.assertEqual(file.read(), "1")
+
+    def test_artifacts_of_a_job_are_where_it_is_told(self):
+        os.environ["BATON_ARTIFACTS_DIR"] = "kept/here"
+        self.addCleanup(os.environ.pop, "BATON_ARTIFACTS_DIR")
+        self.assertEqual(baton.artifacts_folder(), "kept/here")
+        self.assertEqual(os.listdir("kept/here"), [])
+        with baton.artifact("last.bin") as path, open(path, "wb"):
+            pass
+        self.assertEqual(os.listdir("kept/here"), ["last.bin"])
+
     def make(self, extra=None):
         sampler = baton.ShuffleSampler(10, seed=3)
         return baton.Training(Part(w=1.5), Part(m=[1, 2.5]), None, Part(scale=8.0), sampler, extra)
