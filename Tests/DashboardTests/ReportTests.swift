@@ -64,6 +64,51 @@ struct ReportTests {
     #expect(!(try PageRenderer().report(contents, at: Fixture.now)).contains("loss by step, 2 runs"))
   }
 
+  /// Two runs with 60 metrics each, of which two are drawn.
+  private var crowded: [ReportContent] {
+    func run(_ id: Int64, _ metrics: [String]) -> ReportContent {
+      var run = Fixture.run
+      run.id = RunID(id)
+      run.metrics = metrics.map { MetricSummary(metric: $0, count: 9, firstStep: 1, lastStep: 9, lastValue: 0.5) }
+      return ReportContent(run: run, curves: ["loss", "val/loss"].map { Fixture.series($0) })
+    }
+    let layers = (1...58).map { "grad/layer.\($0 + 100)" }
+    return [run(17, layers + ["val/loss", "loss"]), run(18, layers.dropLast() + ["val/loss", "loss", "<own>"])]
+  }
+
+  @Test func ofVeryManyMetricsItDrawsSomeAndFoldsTheRest() throws {
+    let page = try PageRenderer().report(crowded, at: Fixture.now)
+    #expect(page.matches(of: #/<div class="chart[ "]/#).count == 6)
+    for words in [
+      "<summary>57 more metrics that two runs or more have: last values</summary>", "Drawn: 2 of 61 metrics.",
+      "<td class=\"value\"><b>grad/layer.101</b></td><td class=\"num\">0.5</td><td class=\"num\">0.5</td>",
+      "<summary>40 more metrics</summary>", "baton run report --metric NAME", "&lt;own&gt;",
+    ] {
+      #expect(page.contains(words), "\(words)")
+    }
+    // What only one run has is among that one's results.
+    #expect(!page.contains("<b>grad/layer.158</b></td><td class=\"num\">0.5</td><td class=\"num\">\u{2013}"))
+    var few = crowded
+    for place in few.indices { few[place].run.metrics.removeAll { !["loss", "val/loss"].contains($0.metric) } }
+    let whole = try PageRenderer().report(few, at: Fixture.now)
+    #expect(!whole.contains("class=\"folded\"") && !whole.contains("Drawn:"))
+  }
+
+  @Test func showsWhatARunIsJudgedByFirst() {
+    func metrics(_ names: [String]) -> [MetricSummary] {
+      names.map { MetricSummary(metric: $0, count: 1, firstStep: 1, lastStep: 1, lastValue: 1) }
+    }
+    let first = metrics([
+      "lr", "grad/layer.1", "val_time", "Accuracy", "train_loss", "loss", "val/accuracy", "test_accuracy", "alone",
+    ])
+    let second = metrics(["lr", "loss", "test_accuracy", "grad/layer.1"])
+    #expect(
+      MetricOrder.names(of: [first, second]) == [
+        "loss", "train_loss", "test_accuracy", "val/accuracy", "Accuracy", "val_time", "lr", "grad/layer.1", "alone",
+      ])
+    #expect(MetricOrder.names(of: []).isEmpty)
+  }
+
   @Test func tellsWhatAReviewerAsks() throws {
     let page = try PageRenderer().report(contents, at: Fixture.now)
     for words in [
@@ -82,7 +127,7 @@ struct ReportTests {
   func writesAReportToLookAt() throws {
     let folder = URL(fileURLWithPath: try #require(ProcessInfo.processInfo.environment["BATON_PAGES_OUT"]))
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    for (name, runs) in [("report", contents), ("report-several", several)] {
+    for (name, runs) in [("report", contents), ("report-several", several), ("report-crowded", crowded)] {
       try Data(PageRenderer().report(runs, at: Fixture.now).utf8)
         .write(to: folder.appendingPathComponent("\(name).html"))
     }

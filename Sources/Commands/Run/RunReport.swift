@@ -11,7 +11,9 @@ struct RunReport: AsyncParsableCommand {
     commandName: "report",
     abstract: "Write a page about runs that needs nothing beside it: curves, attempts, and what re-creates them.",
     discussion: Help.examples(
-      "baton run report 17 --output supplement.html", "baton run report 17 18 --metric loss --metric test_accuracy"))
+      "baton run report 17 --output supplement.html", "baton run report 17 18 --metric loss --metric test_accuracy")
+      + "\n\nOf very many metrics the \(MetricOrder.drawnMost) that tell most are drawn - the loss, results on "
+      + "held-back data - and of the others the page has the last values; --metric says which to draw.")
 
   @Argument(help: "Their ids, as in 17 or run-17: the numbers of their jobs.")
   var runs: [String]
@@ -19,7 +21,8 @@ struct RunReport: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var output = "report.html"
 
-  @Option(help: ArgumentHelp("A metric to draw; may be given again. (default: all)", valueName: "metric"))
+  @Option(
+    help: ArgumentHelp("A metric to draw; may be given again. (default: the 8 that tell most)", valueName: "metric"))
   var metric: [String] = []
 
   @Option(help: "What the page is called. (default: the names of the runs)")
@@ -40,15 +43,23 @@ struct RunReport: AsyncParsableCommand {
       if FileManager.default.fileExists(atPath: path), !force {
         throw CommandFailure(.conflict, "\(path) is there already: name another file, or replace it with --force")
       }
+      var views: [RunView] = []
+      for run in runs { views.append(try await client.run(run)) }
+      let names = MetricOrder.names(of: views.map(\.metrics))
+      let drawn = metric.isEmpty ? Array(names.prefix(MetricOrder.drawnMost)) : names.filter(metric.contains)
+      if metric.isEmpty, names.count > drawn.count {
+        context.console.note("drawn: \(drawn.joined(separator: ", ")); --metric draws others of the \(names.count)")
+      }
       var contents: [ReportContent] = []
-      for run in runs {
-        let view = try await client.run(run)
-        let names = view.metrics.map(\.metric).filter { metric.isEmpty || metric.contains($0) }
-        for name in metric where !names.contains(name) {
+      for view in views {
+        let own = Set(view.metrics.map(\.metric))
+        for name in metric where !own.contains(name) {
           context.console.note("warning: \(view.id) has no metric '\(name)'")
         }
         var curves: [MetricSeries] = []
-        for name in RunContent.mainFirst(names) { curves.append(try await client.curve(run, name)) }
+        for name in drawn where own.contains(name) {
+          curves.append(try await client.curve("\(view.id.rawValue)", name))
+        }
         contents.append(ReportContent(run: view, curves: curves))
       }
       let page = try PageRenderer().report(contents, title: title, at: context.times().now)

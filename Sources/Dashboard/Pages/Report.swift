@@ -60,6 +60,27 @@ private struct ReportModel {
     let without: String?
   }
 
+  /// Metrics that several runs have and that are not drawn.
+  struct Rest {
+    struct Row {
+      let metric: String
+      let values: [String]
+    }
+
+    let count: String
+    let runs: [String]
+    let rows: [Row]
+  }
+
+  /// Results beyond those that are seen at once.
+  struct Folded {
+    let count: String
+    let results: [RunModel.Metric]
+  }
+
+  /// So many results of a run are seen at once.
+  static let resultsMost = 20
+
   struct Run {
     let anchor: String
     let model: RunModel
@@ -69,6 +90,7 @@ private struct ReportModel {
     let hasBoundaries: Bool
     let results: [RunModel.Metric]
     let hasResults: Bool
+    let folded: Folded?
     let began: Moment?
     let owner: String
     let exit: String
@@ -79,6 +101,9 @@ private struct ReportModel {
   let runs: [Run]
   let hasSeveral: Bool
   let overlays: [Overlay]
+  let rest: Rest?
+  /// What is not drawn, and how it would be.
+  let notDrawn: String?
   let style: String
 
   init(_ contents: [ReportContent], title: String, _ now: Timestamp) {
@@ -87,14 +112,23 @@ private struct ReportModel {
     style = String(decoding: Asset.style.bytes, as: UTF8.self)
     hasSeveral = contents.count > 1
     overlays = Self.overlays(contents)
+    let names = MetricOrder.names(of: contents.map(\.run.metrics))
+    let drawn = Set(contents.flatMap(\.curves).map(\.metric))
+    rest = Self.rest(contents, of: names.filter { !drawn.contains($0) })
+    let missing = names.count { !drawn.contains($0) }
+    notDrawn = missing > 0 ? "Drawn: \(grouped(names.count - missing)) of \(counted(names.count, "metric"))." : nil
     runs = contents.map { content in
       let run = content.run
       let model = RunModel(RunContent(run: run, series: nil, redone: Self.redone(content)), now)
       let boundaries = content.curves.first.map(Self.boundaries) ?? []
+      let results = Self.ordered(model.metrics, names)
+      let folded = Array(results.dropFirst(Self.resultsMost))
       return Run(
         anchor: "\(run.id)", model: model, curves: content.curves.map { Self.curve($0, of: run) },
         hasCurves: !content.curves.isEmpty, boundaries: boundaries, hasBoundaries: !boundaries.isEmpty,
-        results: model.metrics, hasResults: model.hasMetrics, began: run.attempts.first.map { Moment($0.createdAt) },
+        results: Array(results.prefix(Self.resultsMost)), hasResults: model.hasMetrics,
+        folded: folded.isEmpty ? nil : Folded(count: counted(folded.count, "more metric"), results: folded),
+        began: run.attempts.first.map { Moment($0.createdAt) },
         owner: "\(run.job.project)/\(run.job.user)", exit: run.job.reasonDetail ?? run.job.reason)
     }
   }
@@ -132,6 +166,26 @@ private struct ReportModel {
             anchor: $0.name, name: contents[$0.place].run.job.name, kind: CompareChart.kind($0.place))
         }, without: without.isEmpty ? nil : without.joined(separator: ", "))
     }
+  }
+
+  private static func ordered(_ metrics: [RunModel.Metric], _ names: [String]) -> [RunModel.Metric] {
+    let known = Dictionary(metrics.map { ($0.name, $0) }) { first, _ in first }
+    return names.compactMap { known[$0] }
+  }
+
+  /// The last values of those of `names` that two runs or more have.
+  private static func rest(_ contents: [ReportContent], of names: [String]) -> Rest? {
+    let values = contents.map { content in
+      Dictionary(content.run.metrics.map { ($0.metric, shown($0.lastValue)) }) { first, _ in first }
+    }
+    let rows = names.compactMap { name -> Rest.Row? in
+      let own = values.map { $0[name] }
+      guard own.count(where: { $0 != nil }) > 1 else { return nil }
+      return Rest.Row(metric: name, values: own.map { $0 ?? "\u{2013}" })
+    }
+    guard !rows.isEmpty else { return nil }
+    return Rest(
+      count: counted(rows.count, "more metric"), runs: contents.map { "\($0.run.id)" }, rows: rows)
   }
 
   private static func boundaries(_ series: MetricSeries) -> [Boundary] {

@@ -32,14 +32,6 @@ public struct RunContent: Hashable, Sendable {
     return ["loss", "train_loss"].first(where: names.contains) ?? names.first
   }
 
-  /// `metrics` with the one first that is drawn large.
-  public static func mainFirst(_ metrics: [String]) -> [String] {
-    let main = ["train_loss", "loss"].reduce(metrics) { sorted, name in
-      sorted.contains(name) ? [name] + sorted.filter { $0 != name } : sorted
-    }
-    return main
-  }
-
   /// The metric that the page draws small beside it.
   public static let accuracyMetric = "test_accuracy"
 }
