@@ -32,12 +32,14 @@ struct CheckpointQueue: Hashable, Sendable {
 
   var isEmpty: Bool { current == nil && waiting.isEmpty }
 
-  /// Takes one more; returns those that are not worth it any more.
+  /// Takes one more; returns those that are not worth it any more, which may be that one.
   mutating func add(_ checkpoint: LocalCheckpoint) -> [LocalCheckpoint] {
-    let skipped = keepsAll || isClosed ? [] : waiting
-    if !skipped.isEmpty { waiting = [] }
     waiting.append(checkpoint)
     if isClosed { waiting.sort { $0.step < $1.step } }
+    guard !keepsAll, !isClosed, let newest = waiting.map(\.step).max() else { return [] }
+    // By its step: what a program saved before may come to light after what it saved later.
+    let skipped = waiting.filter { $0.step < newest }
+    waiting.removeAll { $0.step < newest }
     return skipped
   }
 

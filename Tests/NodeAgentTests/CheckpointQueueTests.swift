@@ -25,6 +25,16 @@ import Testing
     #expect(queue.begin()?.step == 3)
   }
 
+  /// One that a program saved before may be found complete after the one that it saved later.
+  @Test func anOlderOneThatComesLaterTakesNoNewerOnesPlace() {
+    var queue = CheckpointQueue(keepsAll: false)
+    #expect(queue.add(checkpoint(1)) == [])
+    #expect(queue.begin()?.step == 1)
+    #expect(queue.add(checkpoint(8)) == [])
+    #expect(queue.add(checkpoint(3)) == [checkpoint(3)])
+    #expect(queue.waiting == [checkpoint(8)])
+  }
+
   @Test func aGangStoresAllInTurnWhileItRuns() {
     var queue = gang(1...3)
     #expect(queue.begin()?.step == 1)

@@ -70,7 +70,7 @@ final class ProgramSaveKeeper {
       .sorted { ($0.step ?? 0, $0.name) < ($1.step ?? 0, $1.name) }
     for (name, look, told) in ordered {
       guard let step = steps.number(told: told, measured: told == nil ? measuredStep() : nil) else {
-        state.copied(name, .failed("saved before"), at: now)
+        state.copied(name, .failed("it was saved before, or a later one"), at: now)
         continue
       }
       begin(Copy(name: name, step: step, seen: look))

@@ -156,14 +156,18 @@ struct ProgramSaveSteps: Hashable {
 
   init(resumedFrom step: Int?) { newest = step ?? 0 }
 
-  /// The step of what is to be copied; nil where this attempt has saved that step before.
+  /// The step of what is to be copied; nil where this attempt has saved that step before, or a later one.
+  ///
+  /// Nobody would resume from an earlier one. A rename is not heard of in a folder that was made a moment before, so what
+  /// came there first may be found complete last.
   ///
   /// - Parameters:
   ///   - told: what its name tells.
   ///   - measured: the last step of the metrics.
   mutating func number(told: Int?, measured: Int?) -> Int? {
     let step = told ?? max(newest + 1, measured ?? 0)
-    guard used.insert(step).inserted else { return nil }
+    guard step > used.max() ?? -1 else { return nil }
+    used.insert(step)
     newest = max(newest, step)
     return step
   }
