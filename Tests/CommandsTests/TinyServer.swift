@@ -71,10 +71,19 @@ final class TinyServer: Sendable {
           return state.answers.isEmpty ? .nothing : state.answers.removeFirst()
         }
         send(answer, connection)
+        // Who has been answered closes: a client that is cut off while it still puts its request away calls it broken.
+        if case .body = answer { waitUntilClosed(connection) }
       }
       close(connection)
     }
     close(listener)
+  }
+
+  private func waitUntilClosed(_ connection: Int32) {
+    var limit = timeval(tv_sec: 5, tv_usec: 0)
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    var byte: UInt8 = 0
+    while recv(connection, &byte, 1, 0) > 0 {}
   }
 
   private func read(_ connection: Int32) -> Request? {
