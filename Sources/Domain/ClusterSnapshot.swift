@@ -38,15 +38,20 @@ public struct NodeSnapshot: Hashable, Sendable {
   public var isDrained: Bool
   /// Number of its GPUs, with indices 0 ..< gpuCount.
   public var gpuCount: Int
-  /// Room on its local disk as last measured, less the reserve.
+  /// Room on its local disk as last measured, less the reserve and what attempts that are STAGING may still write.
   public var diskFree: ByteCount
+  /// What those may write beyond that: room that is made for them by evicting, or has been since it was measured.
+  public var diskOwed: ByteCount
   /// Data set versions that it holds, verified.
   public var replicas: Set<DatasetVersionID>
+  /// Copies that its agent gives up where a job has too little room: no attempt uses them, and nobody pinned them.
+  public var evictable: [EvictableReplica]
 
   /// Puts a node together.
   public init(
     id: NodeID, nodeType: String = "default", state: NodeState = .alive, isDrained: Bool = false, gpuCount: Int = 1,
-    diskFree: ByteCount = .gibibytes(100), replicas: Set<DatasetVersionID> = []
+    diskFree: ByteCount = .gibibytes(100), diskOwed: ByteCount = .zero, replicas: Set<DatasetVersionID> = [],
+    evictable: [EvictableReplica] = []
   ) {
     self.id = id
     self.nodeType = nodeType
@@ -54,7 +59,28 @@ public struct NodeSnapshot: Hashable, Sendable {
     self.isDrained = isDrained
     self.gpuCount = gpuCount
     self.diskFree = diskFree
+    self.diskOwed = diskOwed
     self.replicas = replicas
+    self.evictable = evictable
+  }
+
+  /// Room for who needs `kept` of what it holds: what is free, and what else can be evicted.
+  public func room(keeping kept: Set<DatasetVersionID>) -> ByteCount {
+    evictable.reduce(diskFree) { $1.versions.isDisjoint(with: kept) ? $0 + $1.size : $0 } - diskOwed
+  }
+}
+
+/// A copy of a content on a node that can be evicted.
+public struct EvictableReplica: Hashable, Sendable {
+  /// Every version with this content: who needs one of them needs the copy.
+  public var versions: Set<DatasetVersionID>
+  /// What its files take.
+  public var size: ByteCount
+
+  /// A copy of `size` that is one of each of `versions`.
+  public init(versions: Set<DatasetVersionID>, size: ByteCount) {
+    self.versions = versions
+    self.size = size
   }
 }
 

@@ -19,7 +19,7 @@ public enum Refusal: Error, Hashable, Sendable, Codable {
   case nodesBusy(wanted: Int, free: Int)
   /// Nodes are there, but do not answer, or are drained.
   case nodesUnavailable(wanted: Int, usable: Int)
-  /// The nodes' disks do not have room for data, checkpoints and the job's own files.
+  /// The nodes' disks do not have room for data, checkpoints and the job's own files, even without what nobody uses.
   case diskTooSmall(node: NodeID, needed: ByteCount, room: ByteCount)
   /// A node has fewer GPUs than the job wants.
   case tooFewGPUs(wanted: Int, most: Int)
@@ -74,7 +74,8 @@ extension Refusal: CustomStringConvertible {
     case .nodesUnavailable(let wanted, let usable):
       "the job wants \(counted(wanted, "node")), \(usable) can be used: see `baton node list`"
     case .diskTooSmall(let node, let needed, let room):
-      "the data, checkpoints and files of the job need \(needed) on \(node), and its disk has room for \(room)"
+      "the data, checkpoints and files of the job need \(needed) on \(node), and its disk has room for \(room), "
+        + "with all that nobody uses or pinned there evicted"
     case .tooFewGPUs(let wanted, let most):
       "the job wants \(counted(wanted, "GPU")) a node, and no node of the lease has more than \(most)"
     case .behind(let job):

@@ -42,6 +42,7 @@ struct Board {
       for id in placement.nodes {
         guard let node = nodes[id] else { continue }
         occupancy.take(decision.job.diskNeeded(missing: decision.job.missingData(besides: node.replicas)), of: id)
+        occupancy.keep(decision.job.versions, on: id)
       }
     case .waits(.groupFull, _):
       // It waits for its own group, and keeps nobody from any node.
@@ -96,7 +97,7 @@ struct Board {
       return no(.leaseNotStarted(lease: lease.id, startsIn: max(.zero, lease.period.start - now)))
     }
     let timely = suitable.filter { TimeNeeded(job, missing: $0.missing).total <= remaining }
-    let roomy = timely.filter { job.diskNeeded(missing: $0.missing) <= $0.node.diskFree }
+    let roomy = timely.filter { job.diskNeeded(missing: $0.missing) <= $0.node.room(keeping: job.versions) }
     guard roomy.count >= wanted else { return no(diskTooSmall(job, timely)) }
     let usable = roomy.filter { $0.node.state == .alive && !$0.node.isDrained }
     guard usable.count >= wanted else { return no(.nodesUnavailable(wanted: wanted, usable: usable.count)) }
@@ -111,10 +112,14 @@ struct Board {
   }
 
   /// What `candidate` has for `job` now; nil where others hold too much of it.
+  ///
+  /// Room that can be made is made once: what earlier starts of the round were promised has to fit beside this one, with
+  /// nothing evicted that any of them uses.
   private func offer(of candidate: Candidate, to job: WaitingJob) -> Offer? {
     let node = candidate.node
+    let room = node.room(keeping: job.versions.union(occupancy.versions(keptOn: node.id)))
     guard let gpus = occupancy.offer(of: node, wanted: job.spec.resources.gpusPerNode),
-      job.diskNeeded(missing: candidate.missing) + occupancy.room(takenOf: node.id) <= node.diskFree
+      job.diskNeeded(missing: candidate.missing) + occupancy.room(takenOf: node.id) <= room
     else { return nil }
     return Offer(
       share: Placement.Share(node: node.id, gpus: gpus), missing: candidate.missing,
@@ -134,10 +139,12 @@ struct Board {
   /// Names the node that lacks the least; called only where one lacks something.
   private func diskTooSmall(_ job: WaitingJob, _ timely: [Candidate]) -> Refusal {
     timely
-      .map { (needed: job.diskNeeded(missing: $0.missing), node: $0.node) }
-      .filter { $0.needed > $0.node.diskFree }
-      .min { ($0.needed - $0.node.diskFree, $0.node.id) < ($1.needed - $1.node.diskFree, $1.node.id) }
-      .map { .diskTooSmall(node: $0.node.id, needed: $0.needed, room: $0.node.diskFree) }
+      .map {
+        (node: $0.node.id, needed: job.diskNeeded(missing: $0.missing), room: $0.node.room(keeping: job.versions))
+      }
+      .filter { $0.needed > $0.room }
+      .min { ($0.needed - $0.room, $0.node) < ($1.needed - $1.room, $1.node) }
+      .map { .diskTooSmall(node: $0.node, needed: $0.needed, room: $0.room) }
       ?? .nodesUnavailable(wanted: job.spec.resources.nodesRange.lowerBound, usable: timely.count)
   }
 }

@@ -5,6 +5,7 @@ struct Occupancy {
   private var gpus: [NodeID: Set<Int>] = [:]
   private var tenants: Set<NodeID> = []
   private var disk: [NodeID: ByteCount] = [:]
+  private var kept: [NodeID: Set<DatasetVersionID>] = [:]
 
   /// What `attempts` hold.
   ///
@@ -26,8 +27,16 @@ struct Occupancy {
     disk[node] = room(takenOf: node) + amount
   }
 
+  /// Has `versions` stay on `node`: a start of this round uses them.
+  mutating func keep(_ versions: Set<DatasetVersionID>, on node: NodeID) {
+    kept[node, default: []].formUnion(versions)
+  }
+
   /// Room on disk that starts of this round were promised.
   func room(takenOf node: NodeID) -> ByteCount { disk[node] ?? .zero }
+
+  /// What starts of this round use on `node`: it cannot be evicted for others, nor for each other.
+  func versions(keptOn node: NodeID) -> Set<DatasetVersionID> { kept[node] ?? [] }
 
   /// The GPUs of `node` that nobody holds, ascending.
   func freeGPUs(of node: NodeSnapshot) -> [Int] {

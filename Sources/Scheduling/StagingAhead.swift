@@ -115,6 +115,7 @@ private struct StagingBoard {
       reserve: job.diskNeeded(missing: .zero))
   }
 
+  /// Whether it has room that is free already: nothing is evicted for what may come otherwise.
   private func hasRoom(_ node: NodeSnapshot, for job: WaitingJob) -> Bool {
     job.diskNeeded(missing: job.missingData(besides: node.replicas)) + occupancy.room(takenOf: node.id) <= node.diskFree
   }

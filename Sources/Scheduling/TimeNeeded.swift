@@ -42,6 +42,9 @@ extension WaitingJob {
   /// The size of all data sets that it reads.
   var allData: ByteCount { needs.data.values.reduce(.zero, +) }
 
+  /// The data set versions that it reads.
+  var versions: Set<DatasetVersionID> { Set(needs.data.keys) }
+
   /// What of its data is not on a node that holds `replicas`.
   func missingData(besides replicas: Set<DatasetVersionID>) -> ByteCount {
     needs.data.reduce(.zero) { replicas.contains($1.key) ? $0 : $0 + $1.value }

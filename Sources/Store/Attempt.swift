@@ -18,6 +18,9 @@ public struct AttemptNodeRecord: Hashable, Sendable {
   /// When its agent was last heard.
   public var lastContactAt: Timestamp?
 
+  /// The `agentState` of a node whose agent found no room for the attempt, and no way to make it.
+  public static let noRoom = "diskTooSmall"
+
   init(row: Row) throws {
     node = try row.get("node_id")
     rank = try row.get("node_rank")

@@ -4,9 +4,9 @@ import Postgres
 extension Store {
   /// Everything that a scheduling round looks at, as it was at one moment, and which moment that was.
   ///
-  /// Eight statements in one repeatable-read transaction. What a job needs is learned from what it and others needed
+  /// Nine statements in one repeatable-read transaction. What a job needs is learned from what it and others needed
   /// (`StartNeeds.init(row:)`). A node's free room is what was measured less a fiftieth of its disk, and less what attempts that are
-  /// STAGING on it may still write: nothing of that counts as written before it is there as a whole.
+  /// STAGING on it may still write: nothing of that counts as written before it is there as a whole. What it could evict is `evictable`.
   public func snapshot() async throws -> (snapshot: ClusterSnapshot, takenAt: Timestamp) {
     try await pool.withTransaction(isolation: .repeatableRead, readOnly: true, retries: 5) { transaction in
       let takenAt: Timestamp = try await transaction.one("SELECT clock_timestamp() AS now").get("now")
@@ -19,21 +19,68 @@ extension Store {
   }
 
   private func nodeSnapshots(in transaction: PostgresTransaction) async throws -> [NodeSnapshot] {
-    try await transaction.query(
+    let evictable = try await evictable(in: transaction)
+    return try await transaction.query(
       """
-      SELECT n.id, n.node_type, n.state, n.drained, greatest(n.disk_free - n.disk_total / 50 - s.data - s.rest, 0) AS disk_free,
+      SELECT n.id, n.node_type, n.state, n.drained,
+        greatest(n.disk_free - n.disk_total / 50 - s.data - s.rest, 0) AS disk_free,
+        greatest(s.data + s.rest + n.disk_total / 50 - n.disk_free, 0) AS disk_owed,
         (SELECT count(*) FROM gpu g WHERE g.node_id = n.id) AS gpu_count,
         ARRAY(SELECT r.dataset_version_id FROM replica r WHERE r.node_id = n.id AND r.state = 'VERIFIED'
           ORDER BY r.dataset_version_id) AS replicas
       FROM node n CROSS JOIN LATERAL (\(Self.stagingRoom)) s ORDER BY n.id
       """
     ).map { row in
-      NodeSnapshot(
-        id: try row.get("id"), nodeType: try row.get("node_type"), state: try row.get("state"),
+      let id: NodeID = try row.get("id")
+      return NodeSnapshot(
+        id: id, nodeType: try row.get("node_type"), state: try row.get("state"),
         isDrained: try row.get("drained"), gpuCount: try row.get("gpu_count"), diskFree: try row.get("disk_free"),
-        replicas: Set(try row.get("replicas", as: [DatasetVersionID].self)))
+        diskOwed: try row.get("disk_owed"), replicas: Set(try row.get("replicas", as: [DatasetVersionID].self)),
+        evictable: evictable[id] ?? [])
     }
   }
+
+  /// The copies that nodes would evict for a job, by the rules of their agents as far as they are known here.
+  ///
+  /// Of each content whose copy is whole, and which no attempt that lives or is unsettled uses on that node, and nobody wants on the
+  /// node's lease. It counts from the first probe on that came after it was there: else the room that was measured before it came would
+  /// count as well. Shares and tars do not count, since nobody writes them down; nor does anything where a node's agent
+  /// refused an attempt for want of room `disbelief` ago or less, whose word counts more than what is reckoned here.
+  private func evictable(in transaction: PostgresTransaction) async throws -> [NodeID: [EvictableReplica]] {
+    var found: [NodeID: [EvictableReplica]] = [:]
+    for row in try await transaction.query(
+      """
+      SELECT c.node_id, max(v.total_bytes) AS size, array_agg(v.id ORDER BY v.id) AS versions
+      FROM (SELECT r.node_id, h.content_id FROM replica r JOIN dataset_version h ON h.id = r.dataset_version_id
+          JOIN node n ON n.id = r.node_id
+        WHERE r.state = 'VERIFIED' GROUP BY r.node_id, n.last_seen_at, h.content_id
+        HAVING max(r.verified_at) < n.last_seen_at) c
+      JOIN dataset_version v ON v.content_id = c.content_id
+      WHERE NOT EXISTS (
+          SELECT 1 FROM attempt_node an JOIN attempt a ON a.id = an.attempt_id
+            JOIN job_dataset d ON d.job_id = a.job_id JOIN dataset_version u ON u.id = d.dataset_version_id
+          WHERE an.node_id = c.node_id AND u.content_id = c.content_id AND (a.state <> 'ENDED'
+            OR EXISTS (SELECT 1 FROM attempt_unsettled s WHERE s.attempt_id = a.id)))
+        AND NOT EXISTS (
+          SELECT 1 FROM lease_dataset w JOIN lease_node ln ON ln.lease_id = w.lease_id
+            JOIN dataset_version u ON u.id = w.dataset_version_id
+          WHERE ln.node_id = c.node_id AND ln.released_at IS NULL AND u.content_id = c.content_id)
+        AND NOT EXISTS (
+          SELECT 1 FROM attempt_node an
+          WHERE an.node_id = c.node_id AND an.agent_state = \(AttemptNodeRecord.noRoom)
+            AND an.last_contact_at > clock_timestamp() - make_interval(secs => \(Self.disbelief.seconds)))
+      GROUP BY c.node_id, c.content_id ORDER BY c.node_id, c.content_id
+      """)
+    {
+      found[try row.get("node_id"), default: []].append(
+        EvictableReplica(
+          versions: Set(try row.get("versions", as: [DatasetVersionID].self)), size: try row.get("size")))
+    }
+    return found
+  }
+
+  /// How long the planner counts on no eviction on a node whose agent found too little to evict.
+  private static let disbelief = TimeSpan.minutes(10)
 
   /// What attempts that are STAGING on node `n` need there: `data` that it does not hold, once however many want it, and
   /// the `rest` of each, as the planner counts it before a start.

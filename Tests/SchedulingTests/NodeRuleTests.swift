@@ -117,6 +117,52 @@ private let imageNet = DatasetVersionID(1)
         == .diskTooSmall(node: NodeID(1), needed: .mebibytes(16), room: .mebibytes(3)))
   }
 
+  @Test func countsWhatCanBeEvictedForTheJobAsRoom() {
+    let old = EvictableReplica(versions: [DatasetVersionID(8), DatasetVersionID(9)], size: .gibibytes(6))
+    let own = EvictableReplica(versions: [imageNet, DatasetVersionID(7)], size: .gibibytes(10))
+    let needs = StartNeeds(data: [imageNet: .gibibytes(10)], checkpointRoom: .gibibytes(5))
+    let job = WaitingJob.test(1, needs: needs)
+    let needed = ByteCount.gibibytes(15) + .mebibytes(16)
+    #expect(planned(job, on: [.test(1, disk: .gibibytes(10), evictable: [old])]).start != nil)
+    #expect(
+      planned(job, on: [.test(1, disk: .gibibytes(9), evictable: [old])]).refusal
+        == .diskTooSmall(node: NodeID(1), needed: needed, room: .gibibytes(15)))
+    // What it reads itself stays, by whatever name somebody else has it.
+    let there = NodeSnapshot.test(1, disk: .gibibytes(5), holding: [imageNet], evictable: [own])
+    #expect(
+      planned(job, on: [there]).refusal
+        == .diskTooSmall(node: NodeID(1), needed: needed - .gibibytes(10), room: .gibibytes(5)))
+    // What others were promised comes first.
+    let owing = NodeSnapshot.test(1, disk: .zero, owing: .gibibytes(6), evictable: [own, old])
+    #expect(
+      planned(.test(2), on: [owing]).start != nil
+        && planned(job, on: [owing]).refusal
+          == .diskTooSmall(node: NodeID(1), needed: needed, room: .zero)
+    )
+  }
+
+  @Test func givesRoomThatCanBeMadeToOneOnly() {
+    let old = EvictableReplica(versions: [DatasetVersionID(9)], size: .gibibytes(6))
+    let needs = StartNeeds(checkpointRoom: .gibibytes(5))
+    func refusals(_ waiting: [WaitingJob]) -> [JobID: Refusal] {
+      let node = NodeSnapshot.test(1, disk: .gibibytes(2), holding: [DatasetVersionID(9)], evictable: [old])
+      return plan(
+        ClusterSnapshot(nodes: [node], leases: [.test(1, nodes: [1])], waiting: waiting), at: noon
+      ).refusals
+    }
+    #expect(
+      refusals([.test(1, gpus: 1, needs: needs), .test(2, gpus: 1, needs: needs)])
+        == [JobID(2): .nodesBusy(wanted: 1, free: 0)])
+    // Neither takes from under another what that one reads.
+    let reader = WaitingJob.test(1, gpus: 1, needs: StartNeeds(data: [DatasetVersionID(9): .gibibytes(6)]))
+    #expect(
+      refusals([reader, .test(2, gpus: 1, needs: needs)]) == [JobID(2): .nodesBusy(wanted: 1, free: 0)])
+    let late = WaitingJob.test(3, gpus: 1, needs: StartNeeds(data: [DatasetVersionID(9): .gibibytes(6)]))
+    #expect(
+      refusals([.test(2, gpus: 1, needs: needs), late]) == [JobID(3): .nodesBusy(wanted: 1, free: 0)])
+    #expect(refusals([reader, late]).isEmpty)
+  }
+
   @Test func doesNotPromiseTheSameDiskTwice() {
     let needs = StartNeeds(checkpointRoom: .gibibytes(6))
     let world = ClusterSnapshot(

@@ -56,8 +56,21 @@ private let seeds = UInt64(0)..<50
           #expect(job.spec.resources.nodeType == nil || job.spec.resources.nodeType == node.nodeType)
           let (seconds, bytes) = cost(of: job, on: node)
           #expect(seconds <= (lease.period.end - noon).seconds + 0.001)
-          #expect(bytes <= node.diskFree.bytes)
+          #expect(bytes <= room(of: node, keeping: Set(job.needs.data.keys)))
         }
+      }
+    }
+  }
+
+  @Test(arguments: seeds)
+  func promisesRoomOnceAndGivesUpNothingThatAStartReads(seed: UInt64) {
+    for world in worlds(seed) {
+      let jobs = Dictionary(uniqueKeysWithValues: world.waiting.map { ($0.id, $0) })
+      let starts = plan(world, at: noon).starts
+      for node in world.nodes {
+        let here = starts.filter { $0.placement.nodes.contains(node.id) }.compactMap { jobs[$0.job] }
+        let needed = here.reduce(0) { $0 + cost(of: $1, on: node).bytes }
+        #expect(here.isEmpty || needed <= room(of: node, keeping: Set(here.flatMap(\.needs.data.keys))))
       }
     }
   }
@@ -130,6 +143,13 @@ private let seeds = UInt64(0)..<50
       "Resources", "NodesUnavailable", "DiskTooSmall", "TooFewGPUs", "Priority", "Held",
     ]
     for answer in expected { #expect(seen[answer, default: 0] >= 5, "\(answer) in \(seen)") }
+  }
+
+  /// Bytes that `node` has for jobs that read `kept`, computed apart from the planner.
+  private func room(of node: NodeSnapshot, keeping kept: Set<DatasetVersionID>) -> Int64 {
+    var room = node.diskFree.bytes - node.diskOwed.bytes
+    for copy in node.evictable where copy.versions.isDisjoint(with: kept) { room += copy.size.bytes }
+    return room
   }
 
   private func devices(of placement: Placement) -> [[Int64]] {

@@ -117,6 +117,89 @@ import Testing
     }
   }
 
+  @Test func countsWhatANodeWouldEvictOnceAProbeHasMeasuredBesideIt() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1", gpus: 4)
+      let lease = try await f.lease("exp", [node])
+      let other = try await f.store.ensureProject("audio")
+      let old = try await f.store.addDatasetVersion(.test(f.project, "old", "1"), by: f.actor).version
+      let alias = try await f.store.addDatasetVersion(.test(other, "same", "1"), by: f.actor).version
+      let digits = try await f.store.addDatasetVersion(.test(f.project, "digits", "2"), by: f.actor).version
+      func seen() async throws -> [EvictableReplica] {
+        let (snapshot, _) = try await f.store.snapshot()
+        return snapshot.nodes.first?.evictable ?? []
+      }
+      func probe() async throws { _ = try await f.store.updateNode(node, facts: .test(gpus: 4), by: f.epoch) }
+      for version in [old, digits] {
+        _ = try await f.store.setReplica(node: node, version: version.id, state: .verified, by: f.epoch)
+      }
+      #expect(try await seen().isEmpty, "what was measured before they came has their room as free")
+      try await probe()
+      let both = [
+        EvictableReplica(versions: [old.id, alias.id], size: .mebibytes(5)),
+        EvictableReplica(versions: [digits.id], size: .mebibytes(5)),
+      ]
+      #expect(try await seen() == both)
+      // An attempt that lives, or of which the last word was not heard, uses what its job reads.
+      let job = try await f.job { $0.data = [DataRequest(name: "digits")] }
+      let attempt = try await f.run(job, lease)
+      #expect(try await seen() == [both[0]])
+      let lost = AttemptEnding(attempt: attempt.id, outcome: .lost, isSettled: false)
+      _ = try await f.store.endAttempt(lost, by: f.epoch)
+      #expect(try await seen() == [both[0]])
+      _ = try await f.store.markSettled(attempt.id, by: f.epoch)
+      #expect(try await seen() == both)
+      // What somebody wants on the lease stays there, whoever calls it what.
+      try await f.store.wantDataset(alias, on: lease.id, by: f.actor)
+      #expect(try await seen() == [both[1]])
+      try await f.store.unwantDatasets([alias], on: [lease.id], by: f.actor)
+      #expect(try await seen() == both)
+      _ = try await f.store.setReplica(node: node, version: old.id, state: .corrupt, by: f.epoch)
+      #expect(try await seen() == [both[1]])
+    }
+  }
+
+  @Test func countsOnNoEvictionWhereAnAgentFoundTooLittleToEvictShortlyBefore() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1")
+      let lease = try await f.lease("exp", [node])
+      let old = try await f.store.addDatasetVersion(.test(f.project, "old", "1"), by: f.actor).version
+      _ = try await f.store.setReplica(node: node, version: old.id, state: .verified, by: f.epoch)
+      func probe() async throws { _ = try await f.store.updateNode(node, facts: .test(gpus: 2), by: f.epoch) }
+      func count() async throws -> Int? {
+        let (snapshot, _) = try await f.store.snapshot()
+        return snapshot.nodes.first?.evictable.count
+      }
+      try await probe()
+      #expect(try await count() == 1)
+      let attempt = try await f.start(f.job(), lease)
+      let heard = try await f.store.recordContact(
+        attempt.id, node: node, agentState: AttemptNodeRecord.noRoom, journalSequence: 3, by: f.epoch)
+      #expect(heard == .done(attempt.id))
+      _ = try await f.end(attempt.id, .stagingFailed)
+      #expect(try await count() == 0)
+      try await probe()
+      #expect(try await count() == 0, "a probe does not tell what the agent would evict")
+      _ = try await f.pool.withTransaction { transaction in
+        try await transaction.execute(
+          "UPDATE attempt_node SET last_contact_at = clock_timestamp() - interval '1 hour'")
+      }
+      #expect(try await count() == 1)
+    }
+  }
+
+  @Test func tellsRoomThatStagingTakesAndThatHasYetToBeMade() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1")
+      let lease = try await f.lease("exp", [node])
+      _ = try await f.store.setDiskFree(node, .gibibytes(3), by: f.epoch)
+      _ = try await f.start(f.job { $0.resources.localDisk = .gibibytes(4) }, lease)
+      let seen = try #require(try await f.store.snapshot().snapshot.nodes.first)
+      // A fiftieth of 100 GiB stays free.
+      #expect(seen.diskFree == .zero && seen.diskOwed == .gibibytes(3))
+    }
+  }
+
   @Test func wakesDaemonsWithWhatHasChanged() async throws {
     try await StoreFixture.with { f in
       let listener = PostgresListener(f.database.conninfo, channels: ["baton"])

@@ -83,6 +83,21 @@ import Wire
     }
   }
 
+  @Test func startsAJobWhoseDataFitsOnceTheNodeHasEvictedWhatNobodyUses() async throws {
+    try await SystemFixture.with(diskSize: .mebibytes(128)) { s in
+      try await s.lease()
+      let old = try await s.dataset("old", .mebibytes(45))
+      try await s.wait(s.count("--steps 2", "data: [old]").id, .completed)
+      let new = try await s.dataset("new", .mebibytes(60))
+      let job = try await s.count("--steps 2", "data: [new]").id
+      try await s.wait(job, .completed)
+      #expect(try await s.client.run("\(job)").attempts.map(\.outcome) == [.completed])
+      let written = try s.filesOfBaton(on: "n1")
+      #expect(written.contains("datasets/\(new.contentID)"))
+      #expect(!written.contains("datasets/\(old.contentID)"))
+    }
+  }
+
   @Test func refusesALeaseThatOverlapsAnother() async throws {
     try await SystemFixture.with { s in
       let first = try await s.lease("first", seconds: 600)

@@ -20,11 +20,12 @@ extension NodeSnapshot {
   /// Node `number`: alive, with `gpus` GPUs and 100 GiB of room.
   public static func test(
     _ number: Int64, gpus: Int = 4, type: String = "gpu_a100", state: NodeState = .alive, drained: Bool = false,
-    disk: ByteCount = .gibibytes(100), holding replicas: Set<DatasetVersionID> = []
+    disk: ByteCount = .gibibytes(100), owing owed: ByteCount = .zero, holding replicas: Set<DatasetVersionID> = [],
+    evictable: [EvictableReplica] = []
   ) -> NodeSnapshot {
     NodeSnapshot(
       id: NodeID(number), nodeType: type, state: state, isDrained: drained, gpuCount: gpus, diskFree: disk,
-      replicas: replicas)
+      diskOwed: owed, replicas: replicas, evictable: evictable)
   }
 }
 
@@ -99,11 +100,14 @@ extension ClusterSnapshot {
   }
 
   private static func randomNode(_ number: Int64, _ dice: inout SeededGenerator) -> NodeSnapshot {
-    .test(
+    let held = Set((1...Int64(3)).filter { _ in dice.chance(40) }.map { DatasetVersionID($0) })
+    let unused = held.sorted().filter { _ in dice.chance(50) }
+    return .test(
       number, gpus: dice.pick([0, 1, 2, 4, 8], else: 1), type: dice.pick(["gpu_a100", "gpu_v100"], else: "gpu_a100"),
       state: dice.chance(85) ? .alive : dice.pick(NodeState.allCases, else: .dead), drained: dice.chance(10),
       disk: .gibibytes(Int64(dice.int(0...60))),
-      holding: Set((1...Int64(3)).filter { _ in dice.chance(40) }.map { DatasetVersionID($0) }))
+      owing: .gibibytes(dice.chance(80) ? 0 : Int64(dice.int(0...20))), holding: held,
+      evictable: unused.map { EvictableReplica(versions: [$0], size: .gibibytes(Int64(dice.int(0...30)))) })
   }
 
   private static func randomLease(_ number: Int64, _ node: NodeID, _ dice: inout SeededGenerator) -> LeaseSnapshot {

@@ -166,15 +166,18 @@ extension AttemptDriver {
         stagingIsOver()
       }
     }
+    var agentState = entry.event.name
     if case .ended(let outcome) = entry.event, case .diskTooSmall(_, let room)? = outcome.staging {
-      // Else the job would be sent to the same full disk again before the next probe sees it.
+      // Else the job would be sent to the same full disk again: before the next probe sees it, or for what the planner
+      // takes for evictable, and the agent does not.
+      agentState = AttemptNodeRecord.noRoom
       _ = try await services.store.setDiskFree(targets[rank].id, room, by: epoch)
     }
     if case .evicted(let replica, _) = entry.event {
       _ = try await services.store.removeReplicas(node: targets[rank].id, contentID: replica, by: epoch)
     }
     let contact = try await services.store.recordContact(
-      attempt.id, node: targets[rank].id, agentState: entry.event.name, journalSequence: entry.sequence, by: epoch)
+      attempt.id, node: targets[rank].id, agentState: agentState, journalSequence: entry.sequence, by: epoch)
     // What a journal tells again to a driver that begins anew is no news.
     if contact.isStale { return }
     if case .artifactsMissing(let reason) = entry.event {
