@@ -63,15 +63,19 @@ public enum Agent {
         folder: node.attempt(try flags.attempt()), rank: Int(try flags.number("rank")),
         offset: try flags.number("offset"), follows: flags.has("follow"))
       try reader.run()
-    case "prepare":
-      let folder = node.attempt(try flags.attempt())
-      let order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
-      try EnvironmentBuilder(order: order, node: node, folder: folder).run()
+    case "prepare": try builder(try flags.attempt(), node).run()
+    case "claim": try builder(try flags.attempt(), node).claim()
     case "supervise":
       try supervise(node, node.attempt(try flags.attempt()), receivedAt: try flags.number("received"))
     default: return usage("no verb '\(verb)'")
     }
     return 0
+  }
+
+  private static func builder(_ attempt: AttemptID, _ node: NodeFolder) throws -> EnvironmentBuilder {
+    let folder = node.attempt(attempt)
+    let order = try Codec.decode(AttemptOrder.self, try Disk.readAll(folder.order))
+    return EnvironmentBuilder(order: order, node: node, folder: folder)
   }
 
   private static func supervise(_ node: NodeFolder, _ folder: AttemptFolder, receivedAt: Int64) throws {

@@ -5,13 +5,28 @@ import Wire
 
 /// Makes the environment of an attempt on this node, where there is none yet that was made from the same.
 ///
-/// It is a program of its own (`prepare`), whose output is the attempt's `logs/setup.log`. An environment is one once its
+/// It is a program of its own (`claim`, then `prepare`), whose output is the attempt's `logs/setup.log`. An environment is one once its
 /// stamp is there, which is written last; what was left half is made anew. It is made where it stays, since its scripts
 /// name that place.
 struct EnvironmentBuilder {
   let order: AttemptOrder
   let node: NodeFolder
   let folder: AttemptFolder
+
+  /// Begins to use the environment that `run` would find, where there is one: nothing evicts it from now on.
+  ///
+  /// Waits for who begins to use or evicts it at this moment. Changes nothing where there is none.
+  func claim() throws {
+    guard let setup = order.setup else { return }
+    let variables = variables()
+    let key = try key(of: setup, python: program("python3", variables), variables)
+    let environments = Environments(node: node)
+    guard Disk.status(environments.stamp(key)) != nil else { return }
+    let lock = try FileLock(environments.lock(key))
+    defer { withExtendedLifetime(lock) {} }
+    guard Disk.status(environments.stamp(key)) != nil else { return }
+    try link(to: key, environments, nil)
+  }
 
   /// Waits for another attempt that makes the same.
   ///
@@ -20,8 +35,7 @@ struct EnvironmentBuilder {
   /// Throws `LaunchFailure` with the step that failed; what that said is above it in the log.
   func run() throws {
     guard let setup = order.setup else { return }
-    let variables = RankEnvironment(order: order, folder: folder, datasets: [], base: Supervisor.ownEnvironment())
-      .variables()
+    let variables = variables()
     let python = try program("python3", variables)
     let environments = Environments(node: node)
     let key = try key(of: setup, python: python, variables)
@@ -35,16 +49,25 @@ struct EnvironmentBuilder {
       try build(setup, at: place, python, variables)
       try Disk.writeAtomically(try Codec.line(setup), to: environments.stamp(key))
     }
-    try Disk.removeTree(folder.environment)
-    if symlink(place, folder.environment) != 0 {
-      throw SystemError("cannot link", folder.environment, errno: errno)
-    }
-    try environments.use(key, isThere ? nil : Disk.allocated(place))
+    try link(to: key, environments, isThere ? nil : Disk.allocated(place))
     if order.setupReadsCode {
       try Disk.removeTree(folder.work)
       try step(["/bin/cp", "-a", Self.code(in: place), folder.work], variables, in: folder.path)
       try Disk.removeTree(folder.codeTar)
     }
+  }
+
+  private func variables() -> [String: String] {
+    RankEnvironment(order: order, folder: folder, datasets: [], base: Supervisor.ownEnvironment()).variables()
+  }
+
+  /// Has the attempt use an environment, whose lock is held; `bytes` is how much it is, nil where that was noted.
+  private func link(to key: String, _ environments: Environments, _ bytes: ByteCount?) throws {
+    try Disk.removeTree(folder.environment)
+    if symlink(environments.path(key), folder.environment) != 0 {
+      throw SystemError("cannot link", folder.environment, errno: errno)
+    }
+    try environments.use(key, bytes)
   }
 
   private static func code(in place: String) -> String { place + "/code" }

@@ -42,6 +42,12 @@ struct Environments: Sendable {
     }
   }
 
+  /// Whether there is one, or the beginning of one.
+  var hasAny: Bool {
+    // A folder that cannot be read is told of by who needs what is in it.
+    ((try? Disk.names(in: node.environments)) ?? []).contains { Disk.status(path($0))?.isFolder == true }
+  }
+
   private func lastUse(_ key: String) -> Timestamp {
     for path in [used(key), stamp(key), path(key)] {
       if let status = Disk.status(path), status.stamp.count > 2 {

@@ -7,6 +7,8 @@ import Wire
 enum SetupProgress: Hashable, Sendable {
   /// None is asked for, or it is there.
   case none
+  /// This process looks for it among those that were made before; nothing is staged yet.
+  case claiming(pid_t)
   /// Its commands are to see the code, which is not there yet.
   case awaitsCode
   /// It is being made by this process.
@@ -16,6 +18,35 @@ enum SetupProgress: Hashable, Sendable {
 }
 
 extension Supervisor {
+  /// Begins to use the environment that is there already, if one may be, before anything is evicted for what is staged; then
+  /// stages.
+  func claimEnvironment() {
+    guard order.setup != nil, Environments(node: node).hasAny else { return goOnAfterClaim() }
+    do {
+      // What goes wrong here does so again when it is made, and is told then.
+      setup = .claiming(try startPreparing("claim", output: "/dev/null"))
+    } catch {
+      failStaging(.setup("\(error)"))
+    }
+  }
+
+  private func goOnAfterClaim() {
+    beginStaging()
+    beginSetup()
+  }
+
+  /// Starts this program as `verb`, which is about the environment of the ranks.
+  private func startPreparing(_ verb: String, output: String) throws -> pid_t {
+    guard let program = realpath("/proc/self/exe", nil) else {
+      throw SystemError("cannot find", "this program", errno: errno)
+    }
+    defer { free(program) }
+    let environment = RankEnvironment(order: order, folder: folder, datasets: [], base: Self.ownEnvironment())
+    let words = [verb, "--root", node.root, "--attempt", "\(folder.id.rawValue)"]
+    return try startProgram(
+      [String(cString: program)] + words, environment.variables(), in: folder.path, output: output)
+  }
+
   /// Has the environment of the ranks made: beside what is staged, or after that where its commands are to see the code.
   func beginSetup() {
     guard order.setup != nil else { return }
@@ -24,16 +55,7 @@ extension Supervisor {
       return
     }
     do {
-      guard let program = realpath("/proc/self/exe", nil) else {
-        throw SystemError("cannot find", "this program", errno: errno)
-      }
-      defer { free(program) }
-      let environment = RankEnvironment(order: order, folder: folder, datasets: [], base: Self.ownEnvironment())
-      let words = ["prepare", "--root", node.root, "--attempt", "\(folder.id.rawValue)"]
-      let pid = try startProgram(
-        [String(cString: program)] + words, environment.variables(), in: folder.path,
-        output: folder.log(helper: "setup"))
-      setup = .running(pid)
+      setup = .running(try startPreparing("prepare", output: folder.log(helper: "setup")))
     } catch {
       failStaging(.setup("\(error)"))
     }
@@ -49,8 +71,13 @@ extension Supervisor {
     return String(cString: path)
   }
 
-  /// Notes how the making of the environment ended, if `pid` was that.
+  /// Notes how looking for the environment, or making it, ended, if `pid` was that.
   func setupEnded(_ pid: pid_t, _ end: ProcessEnd) {
+    if setup == .claiming(pid) {
+      setup = .none
+      if case .staging = phase { goOnAfterClaim() }
+      return
+    }
     guard setup == .running(pid) else { return }
     setup = .none
     guard case .staging = phase else { return }

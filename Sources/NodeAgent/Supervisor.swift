@@ -182,8 +182,7 @@ final class Supervisor {
     if let remains {
       rescue(remains)
     } else {
-      beginStaging()
-      beginSetup()
+      claimEnvironment()
       askTopology()
     }
     while true {

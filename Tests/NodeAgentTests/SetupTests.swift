@@ -4,6 +4,8 @@ import ObjectStorage
 import Testing
 import Wire
 
+@testable import NodeAgent
+
 /// Environments that are made before the ranks start; without packages, so that nothing is fetched.
 @Suite(.timeLimit(.minutes(2)))
 struct SetupTests {
@@ -99,6 +101,34 @@ struct SetupTests {
       #expect(try fixture.text(fixture.scratch + "/count") == "once\nonce\n")
       let found = try #require(try await node.probe().environments)
       #expect(found.count == 2 && found.allSatisfy { !$0.isInUse && $0.bytes > .zero }, "\(found)")
+    }
+  }
+
+  /// While data come that may need its room; its commands would run only after that.
+  @Test func whatIsThereAlreadyIsInUseBeforeAnythingIsStaged() async throws {
+    try await AgentFixture.with { fixture in
+      let node = fixture.node()
+      var order = try fixture.order("cat built/copy")
+      order.setup = SetupSpec(commands: [["./make.sh"]])
+      order.code = try await code(fixture, "one")
+      _ = try await fixture.run(order, on: node)
+      let folder = try NodeFolder(making: node.root)
+      let made = try #require(try Environments(node: folder).all().first)
+      #expect(!made.isInUse)
+      var next = try fixture.order("cat built/copy", attempt: 8)
+      (next.setup, next.code) = (order.setup, order.code)
+      next.datasets = [try await fixture.dataset("d", ["a": "one"])]
+      let held = try await LockHolder.hold(Replicas(node: folder).lock(next.datasets[0].contentID))
+      try #expect(await node.start(next) == .ok)
+      let follower = try Follower(node, next.attempt)
+      try await follower.event { if case .staging = $0 { true } else { false } }
+      #expect(try Environments(node: folder).all().map(\.isInUse) == [true])
+      #expect(try !Environments(node: folder).remove(made.key))
+      held.release()
+      try await follower.event { if case .staged = $0 { true } else { false } }
+      try #expect(await node.control(next.attempt, .launch(masterPort: 29_500)) == .ok)
+      #expect(try await follower.outcome().exits.map(\.code) == [0])
+      #expect(try fixture.text(fixture.scratch + "/count") == "once\n")
     }
   }
 
