@@ -205,6 +205,27 @@ struct ReplicaTests {
     }
   }
 
+  @Test func needsNoRoomForWhatAnotherBringsMeanwhile() async throws {
+    try await StagingFixture.with { fixture in
+      let node = try fixture.node()
+      let dataset = try await fixture.dataset("d", ["f": [UInt8](repeating: 7, count: 40_960)])
+      let partial = Replicas(node: node).partial(dataset.contentID)
+      var stager = try stager(fixture, [dataset])
+      // While it looks at the disk somebody else takes all of the room, for the same data set.
+      stager.room = { _ in
+        do {
+          try Disk.makeFolders(partial)
+          try Disk.writeAtomically([UInt8](repeating: 0, count: 40_960), to: partial + "/f")
+        } catch {
+          Issue.record(error)
+        }
+        return ByteCount(10)
+      }
+      _ = try await stager.run()
+      try fixture.expect(["f": [UInt8](repeating: 7, count: 40_960)], in: node.replica(dataset.contentID))
+    }
+  }
+
   // MARK: Verbs
 
   @Test func verifyFindsDamageAndEvictRemovesWhatIsNotUsed() async throws {

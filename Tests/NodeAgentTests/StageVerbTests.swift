@@ -147,7 +147,7 @@ struct StageVerbTests {
 
 extension AgentFixture {
   /// A data set of one file, `f`.
-  fileprivate func dataset(_ name: String, _ bytes: [UInt8]) async throws -> DatasetOrder {
+  func dataset(_ name: String, _ bytes: [UInt8]) async throws -> DatasetOrder {
     let hash = ContentHash.of(bytes)
     try await store.put(ObjectLayout.blob(sha256: hash), from: .bytes(bytes))
     let manifest = try #require(Manifest([ManifestEntry(path: "f", size: Int64(bytes.count), sha256: hash)]))

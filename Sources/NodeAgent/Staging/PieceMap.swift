@@ -64,6 +64,22 @@ struct PieceMap: Sendable {
   ///
   /// What follows a torn record is cut off.
   func read() throws(SystemError) -> Content? {
+    guard let (content, position, size) = try parse() else { return nil }
+    if position < size {
+      let file = try Disk.open(path, O_WRONLY)
+      if ftruncate(file.raw, off_t(position)) != 0 { throw SystemError("cannot repair", path, errno: errno) }
+      try Disk.synchronize(file, path: path)
+    }
+    return content
+  }
+
+  /// What is noted while another process adds to it; nil where there is no map, or one of another plan.
+  ///
+  /// Changes nothing: a record that is torn now may be whole in a moment.
+  func glance() throws(SystemError) -> Content? { try parse()?.content }
+
+  /// What is noted, where its last whole record ends, and how long the map is.
+  private func parse() throws(SystemError) -> (content: Content, end: Int, size: Int)? {
     guard Disk.status(path) != nil else { return nil }
     let bytes = try Disk.readAll(path, limit: 1 << 30)
     guard bytes.starts(with: header) else { return nil }
@@ -76,12 +92,7 @@ struct PieceMap: Sendable {
       content.take(note)
       position += Self.recordSize
     }
-    if position < bytes.count {
-      let file = try Disk.open(path, O_WRONLY)
-      if ftruncate(file.raw, off_t(position)) != 0 { throw SystemError("cannot repair", path, errno: errno) }
-      try Disk.synchronize(file, path: path)
-    }
-    return content
+    return (content, position, bytes.count)
   }
 
   /// Makes an empty map.

@@ -133,32 +133,37 @@ struct Stager: Sendable {
 
   /// Evicts what nobody needs where there is too little room; `diskTooSmall` where even that is not enough.
   private func makeRoom(_ missing: [Missing], _ resume: TransferPlan?) async throws {
-    try await Self.pool.run {
-      var needed = wishes.reserve
-      if let code = wishes.code {
-        // Where the tar is kept the environment has a copy, too.
-        for _ in 0..<(code.tar == nil ? 1 : 3) { needed = needed + code.order.bytes }
-      }
-      for one in missing {
-        // What an earlier try brought has its room.
-        let before = Disk.allocated(replicas.partial(one.name)) + Disk.allocated(replicas.path(one.name))
-        needed = needed + (one.plan.manifest.total - before)
-      }
-      if let resume, let order = wishes.resume {
-        needed = needed + (ByteCount(resume.total) - Disk.allocated(Self.partial(order)))
-      }
-      try evict(until: needed)
-    }
+    try await Self.pool.run { try evict { needed(missing, resume) } }
   }
 
-  private func evict(until needed: ByteCount) throws {
-    guard needed > room(node.root) else { return }
+  private func needed(_ missing: [Missing], _ resume: TransferPlan?) -> ByteCount {
+    var needed = wishes.reserve
+    if let code = wishes.code {
+      // Where the tar is kept the environment has a copy, too.
+      for _ in 0..<(code.tar == nil ? 1 : 3) { needed = needed + code.order.bytes }
+    }
+    for one in missing {
+      // What an earlier try brought has its room, and so has what another process brings now.
+      let before = Disk.allocated(replicas.partial(one.name)) + Disk.allocated(replicas.path(one.name))
+      needed = needed + (one.plan.manifest.total - before)
+    }
+    if let resume, let order = wishes.resume {
+      needed = needed + (ByteCount(resume.total) - Disk.allocated(Self.partial(order)))
+    }
+    return needed
+  }
+
+  /// `wanted` is asked anew after each look at the disk: another process that brings the same makes both less.
+  private func evict(until wanted: () -> ByteCount) throws {
+    let before = room(node.root)
+    guard wanted() > before else { return }
     try replicas.sweep()
     // What somebody stages, makes or begins to use at this moment stays, too.
     var spared = try replicas.inUse().union(wishes.datasets.map { wishes.name($0).folder })
     // One may free less than it is long, so it is looked again.
     while true {
       let room = self.room(node.root)
+      let needed = wanted()
       guard needed > room else { return }
       let replicas = try self.replicas.all().filter { !wishes.pinned.contains($0.contentID) }
       let environments = try self.environments.all().filter { !$0.isInUse }
@@ -233,17 +238,27 @@ struct Stager: Sendable {
   }
 
   /// Downloads a data set into its partial folder and publishes it; what an earlier try left there is used.
+  ///
+  /// Whoever brings the same to this node at this moment is waited for. What that one published is used, and what it left
+  /// when it failed or died is gone on from.
   private func fetch(_ missing: Missing, _ meter: ProgressMeter) async throws {
     let name = missing.name
-    let held = try await LockHolder.hold(replicas.lock(name))
-    defer { held.release() }
-    // Another attempt may have published it while this one waited.
-    if let manifest = await vouched(name) {
-      meter.found(manifest.total.bytes)
-      return
-    }
     let folder = PartialFolder(path: replicas.partial(name), plan: missing.plan.transfer)
     let final = replicas.path(name)
+    let map = PieceMap(path: replicas.map(name), planID: folder.plan.id)
+    let held = try await LockHolder.hold(replicas.lock(name)) {
+      // Of a map that cannot be read nothing is told.
+      let there = await Self.pool.run { try? map.glance()?.pieces }
+      meter.awaits((there ?? []).reduce(0) { $0 + Int64(folder.plan.pieces[$1].bytes) })
+    }
+    defer { held.release() }
+    meter.awaits(0)
+    if let manifest = await vouched(name) {
+      meter.found(manifest.total.bytes)
+      try await Self.pool.run { try replicas.use(name, manifest.total) }
+      if missing.order.mode != .shard { serve(missing.plan.transfer, at: final) }
+      return
+    }
     try await Self.pool.run {
       try replicas.use(name, missing.plan.manifest.total)
       try Disk.removeTree(replicas.marker(name))
@@ -257,7 +272,7 @@ struct Stager: Sendable {
     let order = missing.order
     let holders = order.mode == .copy ? exchange?.holders(of: order.contentID) : nil
     try await transfer(
-      folder, replicas.map(name), reader(order), meter, sharing: order.mode == .shard ? nil : exchange,
+      folder, map, reader(order), meter, sharing: order.mode == .shard ? nil : exchange,
       holders ?? .none)
     try await Self.pool.run {
       try folder.seal()
@@ -270,11 +285,11 @@ struct Stager: Sendable {
   }
 
   private func transfer(
-    _ folder: PartialFolder, _ map: String, _ reader: StoreReader, _ meter: ProgressMeter, sharing: Exchange?,
+    _ folder: PartialFolder, _ map: PieceMap, _ reader: StoreReader, _ meter: ProgressMeter, sharing: Exchange?,
     _ holders: TransferHolders = .none
   ) async throws {
     var transfer = Transfer(
-      folder: folder, map: PieceMap(path: map, planID: folder.plan.id), reader: reader, exchange: sharing,
+      folder: folder, map: map, reader: reader, exchange: sharing,
       holders: holders, limits: limits, meter: meter)
     transfer.distrusted = { [report] rank, reason in
       report(.peerDistrusted(nodeRank: rank, address: sharing?.address(rank) ?? "", reason: reason))
@@ -312,11 +327,12 @@ struct Stager: Sendable {
     if Disk.status(final)?.isFolder == true {
       meter.found(plan.total)
     } else {
-      try await transfer(folder, folder.path + ".map", StoreReader(store: store), meter, sharing: exchange)
+      let map = PieceMap(path: folder.path + ".map", planID: plan.id)
+      try await transfer(folder, map, StoreReader(store: store), meter, sharing: exchange)
       try await Self.pool.run {
         try Disk.move(folder.path, to: final)
         try Disk.synchronize(folder: resume.folder)
-        try Disk.removeTree(folder.path + ".map")
+        try Disk.removeTree(map.path)
       }
     }
     serve(plan, at: final)
@@ -343,23 +359,4 @@ extension Stager {
       if let tar { try Disk.writeAtomically(bytes, to: tar) }
     }
   }
-}
-
-/// Holds a `FileLock` across `await`s: a thread of its own waits for it, however long another attempt takes.
-final class LockHolder: Sendable {
-  private let file: Descriptor
-  private static let pool = BlockingPool(label: "baton.locks", width: 16)
-
-  private init(_ path: String) throws(SystemError) {
-    file = try Disk.open(path, O_RDWR | O_CREAT)
-    while flock(file.raw, LOCK_EX) != 0 {
-      if errno != EINTR { throw SystemError("cannot lock", path, errno: errno) }
-    }
-  }
-
-  static func hold(_ path: String) async throws(SystemError) -> LockHolder {
-    try await pool.run { () throws(SystemError) in try LockHolder(path) }
-  }
-
-  func release() { flock(file.raw, LOCK_UN) }
 }

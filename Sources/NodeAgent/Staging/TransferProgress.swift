@@ -60,8 +60,18 @@ final class ProgressMeter: Sendable {
     var brought: Int64 = 0
     /// Whether some of that needed no store, since nodes held it before.
     var wasBorrowed = false
+    /// What somebody else, who is waited for, has brought of it so far.
+    var awaited: Int64 = 0
+    /// What was reported last; nil before that.
+    var told: Int64?
     var rate: RateEstimate
     var last: BootInstant
+
+    mutating func report(of total: ByteCount, at now: BootInstant, rate: ByteCount?, eta: TimeSpan?) -> Report {
+      last = now
+      told = done + awaited
+      return Report(done: ByteCount(done + awaited), total: total, rate: rate, eta: eta)
+    }
   }
 
   private let state: Mutex<State>
@@ -95,11 +105,22 @@ final class ProgressMeter: Sendable {
       state.done += bytes
       if brought { state.brought += bytes }
       guard now - state.last >= .seconds(1) else { return nil }
-      state.last = now
       state.rate.add(state.brought, at: now - start)
-      return Report(
-        done: ByteCount(state.done), total: total, rate: state.rate.bytesPerSecond,
-        eta: state.rate.eta(left: total.bytes - state.done))
+      return state.report(
+        of: total, at: now, rate: state.rate.bytesPerSecond, eta: state.rate.eta(left: total.bytes - state.done))
+    }
+    if let report { self.report(report) }
+  }
+
+  /// Somebody else, who is waited for, has brought `bytes` of what is missing; zero once that is over.
+  ///
+  /// Reported as what is there, and only where it is news.
+  func awaits(_ bytes: Int64) {
+    let now = BootInstant.now()
+    let report: Report? = state.withLock { state in
+      state.awaited = bytes
+      guard now - state.last >= .seconds(1), state.done + bytes != state.told else { return nil }
+      return state.report(of: total, at: now, rate: nil, eta: nil)
     }
     if let report { self.report(report) }
   }
