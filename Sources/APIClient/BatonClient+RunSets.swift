@@ -8,7 +8,9 @@ extension BatonClient {
 
   /// Two or more runs side by side.
   public func compare(_ runs: [String], metric: String? = nil) async throws -> RunSetComparison {
-    try await answer(.get("runs", "compare", query: runs.map { ("run", $0) } + [("metric", metric)]))
+    // Every value of every curve is looked at.
+    try await answer(
+      .get("runs", "compare", query: runs.map { ("run", $0) } + [("metric", metric)], answerSeconds: 3600))
   }
 
   /// What a run came from, and what came from it.

@@ -68,7 +68,7 @@ extension BatonClient {
 
   /// Compares two runs by one metric, bit for bit.
   public func compare(_ run: String, _ other: String, metric: String? = nil) async throws -> RunComparison {
-    try await answer(.get("runs", run, "compare", other, query: [("metric", metric)]))
+    try await answer(.get("runs", run, "compare", other, query: [("metric", metric)], answerSeconds: 3600))
   }
 
   /// Looks after the checkpoints of all jobs: what `cron` calls.

@@ -76,9 +76,10 @@ struct Call: Sendable {
     case file(path: String, size: Int64, @Sendable (Int) -> Void)
   }
 
-  static func get(_ path: String..., query: [(String, String?)] = []) -> Call {
+  static func get(_ path: String..., query: [(String, String?)] = [], answerSeconds: Int? = nil) -> Call {
     Call(
-      method: .GET, path: path, query: query.compactMap { name, value in value.map { (name, $0) } }, isRepeatable: true)
+      method: .GET, path: path, query: query.compactMap { name, value in value.map { (name, $0) } }, isRepeatable: true,
+      answerSeconds: answerSeconds)
   }
 
   static func post(

@@ -53,10 +53,11 @@ public struct ResumeVerdict: Hashable, Sendable, Codable {
 
 /// All that a verdict is made from.
 public struct ResumeEvidence: Hashable, Sendable {
-  /// The values that the attempt computed which saved the checkpoint, at the steps after it that are compared.
-  public var original: [Int64: Double]
-  /// The values of each of the two replays; what is beside the original's steps is not looked at.
-  public var replays: [[Int64: Double]]
+  /// Of each of the two replays: the values that the attempt computed which saved the checkpoint, at the steps after it,
+  /// against those of the replay.
+  public var replays: [SeriesTally]
+  /// At the original's steps, the first replay's values against the second's.
+  public var betweenReplays: SeriesTally
   /// What ranks told when they saved; nil for nothing.
   public var saved: IngredientReport?
   /// What ranks of each replay told when they had loaded.
@@ -72,11 +73,11 @@ public struct ResumeEvidence: Hashable, Sendable {
 
   /// What there is.
   public init(
-    original: [Int64: Double], replays: [[Int64: Double]], saved: IngredientReport? = nil,
+    replays: [SeriesTally], betweenReplays: SeriesTally, saved: IngredientReport? = nil,
     loaded: [IngredientReport?] = [], savedRanks: Int? = nil, loadedRanks: [Int?] = [], tolerance: Double = 0
   ) {
-    self.original = original
     self.replays = replays
+    self.betweenReplays = betweenReplays
     self.saved = saved
     self.loaded = loaded
     self.savedRanks = savedRanks
@@ -84,21 +85,31 @@ public struct ResumeEvidence: Hashable, Sendable {
     self.tolerance = tolerance
   }
 
+  /// What there is, with all series in memory; what replays have beside the original's steps is not looked at.
+  public init(
+    original: [Int64: Double], replays: [[Int64: Double]], saved: IngredientReport? = nil,
+    loaded: [IngredientReport?] = [], savedRanks: Int? = nil, loadedRanks: [Int?] = [], tolerance: Double = 0
+  ) {
+    let first = (replays.first ?? [:]).filter { original[$0.key] != nil }
+    self.init(
+      replays: replays.map { SeriesTally(original, $0) }, betweenReplays: SeriesTally(first, replays.last ?? [:]),
+      saved: saved, loaded: loaded, savedRanks: savedRanks, loadedRanks: loadedRanks, tolerance: tolerance)
+  }
+
   /// Judges.
   public func verdict() -> ResumeVerdict {
-    let all = replays.map { comparison(original, $0) }
     // Where only one of them left the original, that one counts.
     let worst =
-      all.first { outcome($0) == .diverged } ?? all.first { $0.parting != nil } ?? all.first
-      ?? comparison(original, [:])
-    let between = comparison(replays.first ?? [:], replays.last ?? [:])
+      replays.first { outcome($0) == .diverged } ?? replays.first { $0.parting != nil } ?? replays.first
+      ?? SeriesTally()
     let found = loaded.indices.lazy.map { lost(in: $0) }.first { !$0.isEmpty }
     var verdict = ResumeVerdict(
-      outcome: outcome(worst), stepsCompared: original.count, stepsEqual: worst.equal, firstDifference: worst.parting,
-      largestRelative: worst.largest, isDeterministic: between.parting == nil,
+      outcome: outcome(worst), stepsCompared: worst.leftCount, stepsEqual: worst.equal,
+      firstDifference: worst.parting.map { .init(step: $0.step, original: $0.left, replay: $0.right) },
+      largestRelative: worst.largestRelative, isDeterministic: betweenReplays.parting == nil,
       toldIngredients: toldWhenSaved && toldWhenLoaded, cause: nil, ingredients: found ?? [], detail: "")
     if verdict.outcome == .diverged { verdict.cause = verdict.ingredients.first?.ingredient }
-    verdict.detail = sentence(verdict, replaysPart: between.parting)
+    verdict.detail = sentence(verdict, replaysPart: betweenReplays.parting)
     return verdict
   }
 
@@ -120,40 +131,12 @@ public struct ResumeEvidence: Hashable, Sendable {
     ([saved] + loaded).contains { report in report.map { $0.ranks.keys.contains { $0 > 0 } } ?? false }
   }
 
-  /// What two series have in common at the steps of the first.
-  private struct Comparison {
-    var equal = 0
-    var parting: ResumeVerdict.Difference?
-    var largest = 0.0
-    var isComplete = true
+  private func outcome(_ tally: SeriesTally) -> ResumeVerdict.Outcome {
+    if tally.parting == nil { return .equal }
+    return tally.onlyLeft == 0 && tolerance > 0 && tally.largestRelative <= tolerance ? .close : .diverged
   }
 
-  private func comparison(_ left: [Int64: Double], _ right: [Int64: Double]) -> Comparison {
-    var found = Comparison()
-    for step in original.keys.sorted() {
-      guard let value = left[step] else { continue }
-      let other = right[step]
-      if let other, other.bitPattern == value.bitPattern {
-        found.equal += 1
-        continue
-      }
-      found.parting = found.parting ?? .init(step: step, original: value, replay: other)
-      guard let other else {
-        found.isComplete = false
-        continue
-      }
-      let scale = max(value.magnitude, other.magnitude)
-      if scale > 0 { found.largest = max(found.largest, (value - other).magnitude / scale) }
-    }
-    return found
-  }
-
-  private func outcome(_ comparison: Comparison) -> ResumeVerdict.Outcome {
-    if comparison.parting == nil { return .equal }
-    return comparison.isComplete && tolerance > 0 && comparison.largest <= tolerance ? .close : .diverged
-  }
-
-  private func sentence(_ verdict: ResumeVerdict, replaysPart: ResumeVerdict.Difference?) -> String {
+  private func sentence(_ verdict: ResumeVerdict, replaysPart: SeriesTally.Difference?) -> String {
     let lost = verdict.ingredients.first.map(sentence)
     switch verdict.outcome {
     case .equal:

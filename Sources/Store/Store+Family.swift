@@ -37,9 +37,8 @@ extension Store {
     var found: [String: MetricExtremes] = [:]
     for row in try await pool.query(
       """
-      SELECT metric, min(value) FILTER (WHERE value NOT IN ('NaN', 'Infinity', '-Infinity')) AS lowest,
-        max(value) FILTER (WHERE value NOT IN ('NaN', 'Infinity', '-Infinity')) AS highest
-      FROM metric_point WHERE job_id = \(job) GROUP BY metric ORDER BY metric
+      SELECT metric, min(low) AS lowest, max(high) AS highest
+      FROM metric_bucket WHERE job_id = \(job) GROUP BY metric ORDER BY metric
       """)
     {
       found[try row.get("metric")] = MetricExtremes(lowest: try row.get("lowest"), highest: try row.get("highest"))

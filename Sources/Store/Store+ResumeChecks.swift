@@ -85,23 +85,6 @@ extension Store {
     }
   }
 
-  /// The values of `metric` that one attempt computed at the steps of a range, those too that left the curve since.
-  public func values(
-    of attempt: AttemptID, _ metric: String, after: Int64, upTo: Int64
-  ) async throws -> [Int64: Double] {
-    let rows = try await pool.query(
-      """
-      SELECT p.step, p.value
-      FROM attempt a JOIN (
-        SELECT job_id, metric, step, value, attempt_number FROM metric_point
-        UNION ALL SELECT job_id, metric, step, value, attempt_number FROM metric_point_archived
-      ) p ON p.job_id = a.job_id AND p.attempt_number = a.number
-      WHERE a.id = \(attempt) AND p.metric = \(metric) AND p.step > \(after) AND p.step <= \(upTo)
-      ORDER BY p.step
-      """)
-    return try Dictionary(rows.map { (try $0.get("step"), try $0.get("value")) }) { first, _ in first }
-  }
-
   /// What the ranks of an attempt said about the state that they loaded; nil where none said anything.
   public func loadedState(of attempt: AttemptID) async throws -> IngredientReport? {
     let rows = try await pool.query(

@@ -51,18 +51,16 @@ import Testing
     }
   }
 
-  @Test func knowsWhatAnAttemptComputedAlsoWhereItLeftTheCurve() async throws {
+  @Test func aVerdictAboutWhatIsNoNumberIsKept() async throws {
     try await StoreFixture.with { f in
-      let lease = try await f.lease("exp", [f.node("n1")])
-      let job = try await f.job()
-      let first = try await f.run(job, lease)
-      _ = try await f.ingest(first, [9, 10, 11, 12], from: 0)
-      _ = try await f.commit(first.id, step: 10)
-      _ = try await f.end(first.id, .lost)
-      let second = try await f.run(job, lease)
-      _ = try await f.ingest(second, [11, 12, 13], from: 0) { Double($0) * 2 }
-      #expect(try await f.store.values(of: first.id, "loss", after: 10, upTo: .max) == [11: 11, 12: 12])
-      #expect(try await f.store.values(of: second.id, "loss", after: 10, upTo: 12) == [11: 22, 12: 24])
+      let attempt = try await f.run(f.job(), f.lease("exp", [f.node("n1")]))
+      let checkpoint = try await f.commit(attempt.id, step: 10).checkpoint
+      let check = try await f.store.addResumeCheck(wanted(f, checkpoint), by: f.actor)
+      let verdict = ResumeEvidence(
+        original: [11: 1], replays: [[11: -.infinity], [11: .nan]], tolerance: 0.5
+      ).verdict()
+      #expect(try await f.store.endResumeCheck(check.id, verdict, by: f.epoch) == .done(check.id))
+      #expect(try await f.store.resumeCheck(check.id).verdict == verdict)
     }
   }
 

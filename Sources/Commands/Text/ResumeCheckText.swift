@@ -16,7 +16,8 @@ enum ResumeCheckText {
     if verdict.outcome == .failed { return lines[0] }
     lines.append(
       "\(check.metric): \(counted(verdict.stepsCompared, "step")) compared, \(verdict.stepsEqual) equal in every bit"
-        + (verdict.largestRelative > 0 ? ", the largest difference is \(verdict.largestRelative) of the value" : ""))
+        + (verdict.largestRelative > 0 && verdict.largestRelative.isFinite
+          ? ", the largest difference is \(verdict.largestRelative) of the value" : ""))
     if let cause = verdict.cause { lines.append("first ingredient that differs: \(cause.title)") }
     for lost in verdict.ingredients {
       let ranks = lost.ranks.map(String.init).joined(separator: ",")

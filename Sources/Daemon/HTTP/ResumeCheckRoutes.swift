@@ -95,7 +95,7 @@ extension ResumeCheckView {
 
 /// Looks whether a proof can be made, and what it takes.
 private struct ResumeCheckMaker {
-  private static let stepsMost = 1_000_000
+  private static let stepsMost = 1_000_000_000
   /// A program's word about its state has at most so many bytes.
   private static let stateBytesMost = Int64(4 << 20)
 
@@ -166,9 +166,9 @@ private struct ResumeCheckMaker {
   /// Whether the attempt that saved went on for as many steps, in one go.
   private func lookFurther(than checkpoint: CheckpointRecord, _ metric: String) async throws {
     func stepsAfter(_ checkpoint: CheckpointRecord) async throws -> Int64 {
-      let values = try await services.store.values(
-        of: checkpoint.attempt, metric, after: checkpoint.step, upTo: .max)
-      return (values.keys.max() ?? checkpoint.step) - checkpoint.step
+      let last = try await services.store.lastStep(
+        metric, .attempt(of: checkpoint.job, number: checkpoint.attemptNumber), after: checkpoint.step)
+      return (last ?? checkpoint.step) - checkpoint.step
     }
     let far = try await stepsAfter(checkpoint)
     if far >= Int64(request.steps) { return }

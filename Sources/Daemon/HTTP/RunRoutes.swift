@@ -5,8 +5,6 @@ import Wire
 
 /// Runs and their curves over HTTP.
 enum RunRoutes {
-  private static let pointsMost = 1_000_000
-
   static let all: [Route] = [
     Route(
       method: .get, path: "/runs", access: .viewer, summary: "Runs, newest first; with tag=WORD those that have it",
@@ -31,13 +29,11 @@ enum RunRoutes {
       let run = try await find(call, "run")
       let other = try await find(call, "other")
       let metric = call.query("metric") ?? "loss"
-      let store = call.services.store
-      let left = try await store.exactSeries(run.job, metric, limit: pointsMost)
-      let right = try await store.exactSeries(other.job, metric, limit: pointsMost)
-      guard !left.isEmpty, !right.isEmpty else {
-        throw APIFailure(.notFound, "\(left.isEmpty ? run : other) has no value of metric '\(metric)'")
+      let tally = try await call.services.store.tally(metric, .curve(of: run.job), .curve(of: other.job))
+      guard tally.leftCount > 0, tally.rightCount > 0 else {
+        throw APIFailure(.notFound, "\(tally.leftCount == 0 ? run : other) has no value of metric '\(metric)'")
       }
-      return try .json(RunComparison(run: run, left, other: other, right, metric: metric))
+      return try .json(RunComparison(run: run, other: other, metric: metric, tally))
     },
   ]
 
@@ -60,28 +56,15 @@ enum RunRoutes {
 }
 
 extension RunComparison {
-  /// Compares two curves by step, values by their bits.
-  init(run: RunID, _ left: [SeriesPoint], other: RunID, _ right: [SeriesPoint], metric: String) {
-    var values: [Int64: Double] = [:]
-    for point in right { values[point.step] = point.value }
-    var compared = 0
-    var equal = 0
-    var largest = 0.0
-    var first: Difference?
-    for point in left {
-      guard let value = values[point.step] else { continue }
-      compared += 1
-      if value.bitPattern == point.value.bitPattern {
-        equal += 1
-      } else {
-        largest = max(largest, (value - point.value).magnitude)
-        if first == nil { first = Difference(step: Int(point.step), value: point.value, otherValue: value) }
-      }
+  /// What came of comparing all values of two curves.
+  init(run: RunID, other: RunID, metric: String, _ tally: SeriesTally) {
+    let first = tally.firstDifference.map { differing in
+      Difference(step: Int(differing.step), value: differing.left, otherValue: differing.right ?? .nan)
     }
     self.init(
-      run: run, other: other, metric: metric, stepsCompared: compared, stepsEqual: equal,
-      onlyInRun: left.count - compared, onlyInOther: right.count - compared, firstDifference: first,
-      largestDifference: largest)
+      run: run, other: other, metric: metric, stepsCompared: tally.compared, stepsEqual: tally.equal,
+      onlyInRun: tally.onlyLeft, onlyInOther: tally.onlyRight, firstDifference: first,
+      largestDifference: tally.largestDifference)
   }
 }
 

@@ -8,7 +8,6 @@ import Wire
 enum RunSetRoutes {
   /// More than these nobody can look at side by side.
   private static let runsMost = 16
-  private static let pointsMost = 1_000_000
 
   static let all: [Route] = [
     Route(
@@ -88,11 +87,11 @@ enum RunSetRoutes {
   private static func curves(
     _ ids: [RunID], _ metric: String, _ services: Services
   ) async throws -> [RunComparison] {
-    let first = try await services.store.exactSeries(ids[0].job, metric, limit: pointsMost)
     var found: [RunComparison] = []
-    for id in ids.dropFirst() where !first.isEmpty {
-      let other = try await services.store.exactSeries(id.job, metric, limit: pointsMost)
-      if !other.isEmpty { found.append(RunComparison(run: ids[0], first, other: id, other, metric: metric)) }
+    for id in ids.dropFirst() {
+      let tally = try await services.store.tally(metric, .curve(of: ids[0].job), .curve(of: id.job))
+      if tally.leftCount == 0 { break }
+      if tally.rightCount > 0 { found.append(RunComparison(run: ids[0], other: id, metric: metric, tally)) }
     }
     return found
   }

@@ -63,9 +63,10 @@ struct ResumeChecker: Sendable {
 
   private func move(_ check: ResumeCheckRecord) async throws {
     let store = services.store
-    let original = try await store.values(
-      of: check.attempt, check.metric, after: check.step, upTo: check.lastStep)
-    let goal = original.keys.max() ?? check.lastStep
+    let attempt = try await store.attempt(check.attempt)
+    let original = SeriesSource.attempt(of: attempt.job, number: attempt.number)
+    let last = try await store.lastStep(check.metric, original, after: check.step, upTo: check.lastStep)
+    let goal = last ?? check.lastStep
     var replays: [Replay] = []
     for id in check.replays { replays.append(try await replay(id, check, goal)) }
     // One that failed decides: the other would be run for nothing.
@@ -79,23 +80,36 @@ struct ResumeChecker: Sendable {
       let why = failed.job.reasonDetail ?? failed.job.reason ?? failed.job.state.rawValue
       verdict = .failed("\(failed.job.id), which replays it, came to no step \(goal): \(why)")
     } else {
-      verdict =
-        ResumeEvidence(
-          original: original, replays: replays.map(\.values), saved: check.saved, loaded: replays.map(\.loaded),
-          savedRanks: try await store.attempt(check.attempt).nodes.count
-            * store.job(check.job).spec.launcher.processesPerNode,
-          loadedRanks: replays.map(\.ranks), tolerance: check.tolerance
-        ).verdict()
+      verdict = try await evidence(check, attempt, original, replays).verdict()
     }
     if case .done = try await store.endResumeCheck(check.id, verdict, by: epoch) {
       services.logger.info("\(check.id) of \(check.job.run): \(verdict.outcome.rawValue): \(verdict.detail)")
     }
   }
 
+  private func evidence(
+    _ check: ResumeCheckRecord, _ attempt: AttemptRecord, _ original: SeriesSource, _ replays: [Replay]
+  ) async throws -> ResumeEvidence {
+    let store = services.store
+    func tally(
+      _ left: SeriesSource, _ right: SeriesSource, at reference: SeriesSource? = nil
+    ) async throws -> SeriesTally {
+      try await store.tally(check.metric, left, right, at: reference, after: check.step, upTo: check.lastStep)
+    }
+    // One that came to its end without an attempt has no values.
+    let series = replays.map { SeriesSource.attempt(of: $0.job.id, number: 1) }
+    var tallies: [SeriesTally] = []
+    for replay in series { tallies.append(try await tally(original, replay)) }
+    let ranksEach = try await store.job(check.job).spec.launcher.processesPerNode
+    return ResumeEvidence(
+      replays: tallies, betweenReplays: try await tally(series[0], series[series.count - 1], at: original),
+      saved: check.saved, loaded: replays.map(\.loaded), savedRanks: attempt.nodes.count * ranksEach,
+      loadedRanks: replays.map(\.ranks), tolerance: check.tolerance)
+  }
+
   /// How far a replay is.
   private struct Replay {
     var job: JobRecord
-    var values: [Int64: Double] = [:]
     var loaded: IngredientReport?
     /// How many ranks it had; 0 where not all that they said may have been heard.
     var ranks = 0
@@ -110,9 +124,9 @@ struct ResumeChecker: Sendable {
     var replay = Replay(job: try await store.job(id))
     // It has one attempt: whatever ended that ended the job.
     guard let attempt = try await store.attempts(of: id).first else { return replay }
-    let all = try await store.values(of: attempt.id, check.metric, after: check.step, upTo: .max)
-    replay.isThere = (all.keys.max() ?? check.step) >= goal
-    replay.values = all.filter { $0.key <= check.lastStep }
+    let last = try await store.lastStep(
+      check.metric, .attempt(of: id, number: attempt.number), after: check.step)
+    replay.isThere = (last ?? check.step) >= goal
     replay.loaded = try await store.loadedState(of: attempt.id)
     // A node that was lost may have had more to say.
     if attempt.outcome == .cancelled || attempt.outcome == .completed {
