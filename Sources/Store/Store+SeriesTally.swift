@@ -12,8 +12,8 @@ public enum SeriesSource: Hashable, Sendable {
 extension Store {
   /// Compares two series of `metric`, where there is `reference` only at its steps, after step `after` up to `upTo`.
   ///
-  /// Every value is looked at, as all were at one moment. The database adds up some `pointsAtOnce` of each series at a
-  /// time, so that neither memory nor the time of a statement grows with their length.
+  /// Every value is looked at, as all were at one moment. The database adds up `pointsAtOnce` rows of each table at a
+  /// time at most, so that neither memory nor the time of a statement grows with the length of the series.
   public func tally(
     _ metric: String, _ left: SeriesSource, _ right: SeriesSource, at reference: SeriesSource? = nil,
     after: Int64 = -1, upTo: Int64 = .max, pointsAtOnce: Int = 100_000
@@ -45,16 +45,24 @@ extension Store {
     ).map { try $0.get("step") }
   }
 
-  /// Where a part has to end so that it has at most `points` of either series; nil where it need not end earlier.
+  /// Where a part has to end so that it has at most `points` rows of each table; nil where it need not end earlier.
+  ///
+  /// Rows of other attempts count as well: they have to be read too, and so each search is one walk along an index.
   private func end(of part: SeriesPart, points: Int, _ transaction: PostgresTransaction) async throws -> Int64? {
-    try await transaction.one(
-      """
-      SELECT min(e.step) AS step FROM (
-        (SELECT s.step FROM (\(part.leftValues)) s ORDER BY s.step OFFSET \(points - 1)::bigint LIMIT 1)
-        UNION ALL (SELECT s.step FROM (\(part.rightValues)) s ORDER BY s.step OFFSET \(points - 1)::bigint LIMIT 1)
-      ) e
-      """
-    ).get("step")
+    let sources = Set([part.left, part.right] + [part.reference].compactMap(\.self))
+    var ends: [Int64] = []
+    for table in Set(sources.flatMap(\.tables)) {
+      let end: Int64? = try await transaction.first(
+        """
+        SELECT p.step FROM \(table.name) p
+        WHERE p.job_id = \(table.job) AND p.metric = \(part.metric)
+          AND p.step > \(part.after)::bigint AND p.step <= \(part.upTo)::bigint
+        ORDER BY p.step OFFSET \(points - 1)::bigint LIMIT 1
+        """
+      ).map { try $0.get("step") }
+      if let end { ends.append(end) }
+    }
+    return ends.min()
   }
 
   private func tally(_ part: SeriesPart, _ transaction: PostgresTransaction) async throws -> SeriesTally {
@@ -131,7 +139,23 @@ private struct SeriesPart: Hashable, Sendable {
   var rightValues: SQL { right.values(metric, after: after, upTo: upTo) }
 }
 
+/// Where a series lies.
+private struct SeriesTable: Hashable, Sendable {
+  var job: JobID
+  var isArchive = false
+
+  var name: SQL { isArchive ? "metric_point_archived" : "metric_point" }
+}
+
 extension SeriesSource {
+  /// The tables that it lies in.
+  fileprivate var tables: [SeriesTable] {
+    switch self {
+    case .curve(let job): [SeriesTable(job: job)]
+    case .attempt(let job, _): [SeriesTable(job: job), SeriesTable(job: job, isArchive: true)]
+    }
+  }
+
   /// Its steps and values after step `after` up to `upTo`.
   fileprivate func values(_ metric: String, after: Int64, upTo: Int64) -> SQL {
     func part(_ condition: SQL) -> SQL {
