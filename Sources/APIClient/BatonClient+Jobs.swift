@@ -2,8 +2,18 @@ public import Wire
 
 extension BatonClient {
   /// The jobs that are not over, or all of them; only those in `state` where one is given, or all of a group.
-  public func jobs(all: Bool = false, state: String? = nil, group: String? = nil) async throws -> Listing<JobView> {
-    try await answer(.get("jobs", query: [("all", all ? "true" : nil), ("state", state), ("group", group)]))
+  ///
+  /// All of them and those in a state come page by page, newest first, as those of `runs`.
+  public func jobs(
+    all: Bool = false, state: String? = nil, group: String? = nil, before: Int64? = nil, limit: Int? = nil
+  ) async throws -> Listing<JobView> {
+    try await answer(
+      .get(
+        "jobs",
+        query: [
+          ("all", all ? "true" : nil), ("state", state), ("group", group), ("before", before.map { "\($0)" }),
+          ("limit", limit.map { "\($0)" }),
+        ]))
   }
 
   /// Submits a job.

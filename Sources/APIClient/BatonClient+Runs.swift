@@ -2,9 +2,20 @@ public import Domain
 public import Wire
 
 extension BatonClient {
-  /// The jobs of the runs that are not over, or of all runs.
-  public func runs(all: Bool = false) async throws -> Listing<JobView> {
-    try await answer(.get("runs", query: [("all", all ? "true" : nil)]))
+  /// The jobs of runs, newest first: those that are over or are not, and have the word `tag`, where that is given.
+  ///
+  /// They are the first `limit` before the run `before`, or as many as the server gives at a time: `next` is what to give as
+  /// `before` for the next ones.
+  public func runs(
+    over: Bool? = nil, tag: String? = nil, before: Int64? = nil, limit: Int? = nil
+  ) async throws -> Listing<JobView> {
+    try await answer(
+      .get(
+        "runs",
+        query: [
+          ("over", over.map { "\($0)" }), ("tag", tag), ("before", before.map { "\($0)" }),
+          ("limit", limit.map { "\($0)" }),
+        ]))
   }
 
   /// The whole history of a job.

@@ -184,6 +184,8 @@ public struct JobFilter: Hashable, Sendable {
   public var user: UserID?
   /// Only those in one of these states.
   public var states: Set<JobState>?
+  /// Only those that are over, or are not.
+  public var isOver: Bool?
   /// Only those of this group.
   public var group: JobGroupID?
   /// Only those with a smaller number: the next page.

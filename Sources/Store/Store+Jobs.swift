@@ -122,6 +122,7 @@ extension Store {
       WHERE (\(filter.project)::bigint IS NULL OR j.project_id = \(filter.project)::bigint)
         AND (\(filter.user)::bigint IS NULL OR j.user_id = \(filter.user)::bigint)
         AND (\(filter.states?.names)::text[] IS NULL OR j.state = ANY (\(filter.states?.names)::text[]))
+        AND (\(filter.isOver)::boolean IS NULL OR (j.ended_at IS NOT NULL) = \(filter.isOver)::boolean)
         AND (\(filter.group)::bigint IS NULL OR j.group_id = \(filter.group)::bigint)
         AND (\(filter.before)::bigint IS NULL OR j.id < \(filter.before)::bigint)
         AND (\(filter.tag)::text IS NULL

@@ -90,10 +90,13 @@ public struct Listing<Item: Hashable & Sendable & Codable>: Hashable, Sendable, 
   public var now: Timestamp
   /// What.
   public var items: [Item]
+  /// What to give as `before` for those that follow; nil where none do.
+  public var next: Int64?
 
   /// `items` as of `now`.
-  public init(now: Timestamp, items: [Item]) {
+  public init(now: Timestamp, items: [Item], next: Int64? = nil) {
     self.now = now
     self.items = items
+    self.next = next
   }
 }

@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import Testing
 import Wire
 
@@ -29,6 +30,25 @@ import Wire
       states: ["RUNNING": 1, "PENDING": 2], jobs: [JobID(4), JobID(5), JobID(6)])
     #expect(GroupText.line(group) == "group-3 'sweep': 3 jobs, at most 2 at once: 2 PENDING, 1 RUNNING")
     #expect(GroupText.submitted(group).contains("job-4 to job-6"))
+  }
+
+  @Test func groupsAreATable() throws {
+    let groups = [
+      GroupView(
+        id: JobGroupID(3), name: "sweep", size: 4, atMost: 2, submittedAt: Samples.now,
+        states: ["FAILED": 1, "RUNNING": 2, "COMPLETED": 1], jobs: []),
+      GroupView(
+        id: JobGroupID(2), name: "all\u{1B}[31m", size: 1, atMost: nil, submittedAt: Samples.now,
+        states: ["COMPLETED": 1],
+        jobs: []),
+    ]
+    let times = TimeText(now: Samples.now, zone: try #require(TimeZone(identifier: "UTC")))
+    let lines = JobGroups.table(groups, times).rendered(width: nil).split(separator: "\n")
+    try #require(lines.count == 3)
+    for words in ["group-3", "sweep", "2/4", "2 RUNNING, 1 COMPLETED, 1 FAILED"] {
+      #expect(lines[1].contains(words), "\(lines[1])")
+    }
+    #expect(lines[2].contains("1/1") && !lines[2].contains("\u{1B}"), "\(lines[2])")
   }
 
   @Test func onlyALineOfItsOwnMakesAGroup() {

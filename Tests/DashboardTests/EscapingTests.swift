@@ -144,7 +144,8 @@ struct EscapingTests {
         renderer.overview(
           OverviewContent(jobs: [job], nodes: [node], leases: [lease], events: [event]), at: now, in: frame)
       ),
-      ("queue", renderer.queue([job], at: now, in: frame)), ("runs", renderer.runs([job], at: now, in: frame)),
+      ("queue", renderer.queue([job], at: now, in: frame)),
+      ("runs", renderer.runs(RunsContent(jobs: [job]), at: now, in: frame)),
       (
         "leases",
         renderer.leases(

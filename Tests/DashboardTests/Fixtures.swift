@@ -315,7 +315,9 @@ enum Fixture {
           [], nodes: [], attempts: [], window: PageRenderer.leaseWindow(leases, at: now), at: now, in: frame)
       ),
       ("nodes", renderer.nodes(nodes, at: now, in: frame)), ("nodes-empty", renderer.nodes([], at: now, in: frame)),
-      ("runs", renderer.runs(jobs + over, at: now, in: frame)), ("runs-empty", renderer.runs([], at: now, in: frame)),
+      ("runs", renderer.runs(RunsContent(jobs: jobs + over), at: now, in: frame)),
+      ("runs-older", renderer.runs(RunsContent(jobs: over, isFirst: false, older: 3), at: now, in: frame)),
+      ("runs-empty", renderer.runs(RunsContent(jobs: []), at: now, in: frame)),
       ("run", renderer.run(runContent, at: now, in: frame)),
       ("run-artifacts", renderer.run(RunContent(run: run, series: nil, artifacts: manyArtifacts), at: now, in: frame)),
       (

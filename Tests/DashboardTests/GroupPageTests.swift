@@ -82,10 +82,24 @@ struct GroupsPageTests {
     #expect(last.contains("No older group") && !last.contains("baton submit"))
   }
 
+  @Test func runsComePageByPage() throws {
+    let renderer = try PageRenderer()
+    let page = renderer.runs(
+      RunsContent(jobs: Fixture.overGroupContent.jobs, isFirst: false, older: 17), at: Fixture.now, in: Fixture.frame)
+    #expect(page.contains("<a href=\"/runs?before=17\">Older runs</a>"))
+    #expect(page.contains("<a href=\"/runs\">The newest runs</a>") && page.contains("<h1>Runs <a"))
+    let first = renderer.runs(
+      RunsContent(jobs: Fixture.overGroupContent.jobs), at: Fixture.now, in: Fixture.frame)
+    #expect(!first.contains("Older runs") && !first.contains("The newest runs") && first.contains("<h1>Runs <span"))
+    let last = renderer.runs(RunsContent(jobs: [], isFirst: false), at: Fixture.now, in: Fixture.frame)
+    #expect(last.contains("No older run"))
+  }
+
   @Test func listsOfJobsLeadToThem() throws {
     let renderer = try PageRenderer()
     for html in [
-      renderer.queue([], at: Fixture.now, in: Fixture.frame), renderer.runs([], at: Fixture.now, in: Fixture.frame),
+      renderer.queue([], at: Fixture.now, in: Fixture.frame),
+      renderer.runs(RunsContent(jobs: []), at: Fixture.now, in: Fixture.frame),
     ] {
       #expect(html.contains("<a class=\"more\" href=\"/groups\">Groups of jobs</a>"))
     }

@@ -82,6 +82,12 @@ import Testing
       #expect(try await f.store.jobs(filter).map(\.id) == [high, low])
       filter.before = high
       #expect(try await f.store.jobs(filter).map(\.id) == [low])
+      _ = try await f.store.cancelJob(high, by: f.actor)
+      var over = JobFilter()
+      over.isOver = true
+      #expect(try await f.store.jobs(over).map(\.id) == [high])
+      over.isOver = false
+      #expect(try await f.store.jobs(over).map(\.id) == [running, held, low])
       #expect(try await f.store.jobText(low) == "name: low")
       await #expect(throws: StoreError.notFound(kind: "job", name: "job-99")) { try await f.store.job(JobID(99)) }
     }

@@ -6,7 +6,8 @@ struct Job: AsyncParsableCommand {
     commandName: "job",
     abstract: "Jobs: submit, look at, steer.",
     subcommands: [
-      Submit.self, JobList.self, JobShow.self, Explain.self, Cancel.self, Logs.self, Checkpoint.self, Hold.self,
+      Submit.self, JobList.self, JobGroups.self, JobShow.self, Explain.self, Cancel.self, Logs.self, Checkpoint.self,
+      Hold.self,
       Release.self,
     ])
 }

@@ -22,9 +22,13 @@ struct JobList: AsyncParsableCommand {
   @Option(help: ArgumentHelp("All jobs of this group, over or not, each in a row of its own.", valueName: "group"))
   var group: String?
 
+  @OptionGroup var page: PageOptions
   @OptionGroup var global: GlobalOptions
 
   func validate() throws {
+    if page.isGiven, !all, state == nil {
+      throw ValidationError("--limit and --before go with --all or --state: without these all jobs are listed")
+    }
     if group != nil, all || state != nil { throw ValidationError("--group lists all of a group, whatever their state") }
     guard let state, JobState(rawValue: state.uppercased()) == nil else { return }
     throw ValidationError(
@@ -33,13 +37,18 @@ struct JobList: AsyncParsableCommand {
 
   func run() async throws {
     try await global.withClient { client, context in
-      let jobs = try await client.jobs(all: all, state: state?.uppercased(), group: group)
+      let jobs =
+        all || state != nil
+        ? try await page.fill { before, limit in
+          try await client.jobs(all: all, state: state?.uppercased(), before: before, limit: limit)
+        } : try await client.jobs(group: group)
       try context.show(jobs) {
         context.table(
           JobText.queue(jobs.items, context.times(jobs.now), isCompact: group == nil),
           empty: all
             ? "no jobs yet: submit one with `baton submit FILE`" : "no jobs in the queue (--all shows old ones)")
       }
+      page.tellRest(jobs, of: "jobs", context)
     }
   }
 }

@@ -18,10 +18,9 @@ extension Pages {
       var filter = try GroupRoutes.filter(call)
       let show = try show(call)
       filter.isOver = show.isOver
-      let groups = try await services.store.groups(filter, limit: Self.groupsMost).map(GroupView.init)
+      let groups = try await GroupRoutes.page(filter, call, of: Self.groupsMost)
       let content = GroupsContent(
-        groups: groups, show: show, isFirst: filter.before == nil,
-        older: groups.count == Self.groupsMost ? groups.last?.id : nil)
+        groups: groups.items, show: show, isFirst: filter.before == nil, older: groups.next.map { JobGroupID($0) })
       return renderer.groups(content, at: now, in: frame)
     }
     page(router, "/groups/{group}", renderer) { call, frame, now in

@@ -13,13 +13,12 @@ enum GroupRoutes {
     Route(
       method: .get, path: "/groups", access: .viewer,
       summary:
-        "Groups of jobs, newest first, at most 100; with before=ID the next ones, with over=true or false only those that are, or are not",
+        "Groups of jobs, newest first, at most `limit` (100); with before=ID those before it, over=true or false those that are over, or are not",
       gives: Listing<GroupView>.self
     ) { call in
       var filter = try filter(call)
       if call.query("over") != nil { filter.isOver = try call.flag("over") }
-      let groups = try await call.services.store.groups(filter, limit: most).map(GroupView.init)
-      return try await .json(Listing(now: call.services.store.now(), items: groups))
+      return try await .json(page(filter, call, of: most))
     },
     Route(
       method: .get, path: "/groups/{group}", access: .viewer, summary: "A group of jobs that one file made",
@@ -47,6 +46,15 @@ enum GroupRoutes {
         try await call.services.store.askForKill(of: job)
       }
     }
+  }
+
+  /// The groups of `filter`, newest first: `limit` of them, at most and unless told otherwise `most`.
+  static func page(_ filter: JobGroupFilter, _ call: Call, of most: Int) async throws -> Listing<GroupView> {
+    let limit = try call.number("limit", within: 1...most, standard: most)
+    let groups = try await call.services.store.groups(filter, limit: limit + 1).map(GroupView.init)
+    let page = Array(groups.prefix(limit))
+    return try await Listing(
+      now: call.services.store.now(), items: page, next: groups.count > limit ? page.last?.id.rawValue : nil)
   }
 
   /// Whose groups are listed, and after which.

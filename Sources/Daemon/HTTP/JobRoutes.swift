@@ -7,11 +7,14 @@ import Wire
 
 /// Jobs over HTTP.
 enum JobRoutes {
+  /// As many come at a time where a page is asked for.
+  static let pageMost = 1000
+
   static let all: [Route] = [
     Route(
       method: .get, path: "/jobs", access: .viewer,
       summary:
-        "Jobs that are not over; all of them, newest first, with all=true; those of a group, by index, with group=ID",
+        "Jobs that are not over; with all=true, or state=STATE, page by page as /runs; those of a group, by index, with group=ID",
       gives: Listing<JobView>.self
     ) { call in
       if let group = call.query("group") {
@@ -19,22 +22,18 @@ enum JobRoutes {
         return try await .json(Listing(now: call.services.store.now(), items: jobs))
       }
       var filter = JobFilter()
-      filter.project = call.projectFilter
-      let records: [JobRecord]
       if let text = call.query("state") {
         guard let state = JobState(rawValue: text.uppercased()) else {
           let known = JobState.allCases.map(\.rawValue).joined(separator: ", ")
           throw APIFailure(.badRequest, "'\(text)' is no state of a job: \(known)")
         }
         filter.states = [state]
-        records = try await call.services.store.jobs(filter, limit: 1000)
-      } else if try call.flag("all") {
-        records = try await call.services.store.jobs(filter, limit: 1000)
-      } else {
-        records = try await call.services.store.queue(project: call.projectFilter)
+      } else if try !call.flag("all") {
+        let records = try await call.services.store.queue(project: call.projectFilter)
+        return try await .json(
+          Listing(now: call.services.store.now(), items: JobView.build(records, call.services)))
       }
-      return try await .json(
-        Listing(now: call.services.store.now(), items: JobView.build(records, call.services)))
+      return try await .json(page(filter, call, of: pageMost))
     },
     Route(
       method: .post, path: "/jobs", access: .user,
@@ -128,6 +127,21 @@ enum JobRoutes {
       return try await .json(JobView.build(job.id, call.services))
     },
   ]
+
+  /// The jobs of `filter` that the caller may see, newest first: `limit` of them, at most and unless told otherwise `most`,
+  /// that come before the one that `before` names.
+  static func page(_ filter: JobFilter, _ call: Call, of most: Int) async throws -> Listing<JobView> {
+    let limit = try call.number("limit", within: 1...most, standard: most)
+    let before = try call.number("before", within: 0...Int.max, standard: 0)
+    var filter = filter
+    filter.project = call.projectFilter
+    if before > 0 { filter.before = JobID(Int64(before)) }
+    let records = try await call.services.store.jobs(filter, limit: limit + 1)
+    let page = Array(records.prefix(limit))
+    return try await Listing(
+      now: call.services.store.now(), items: JobView.build(page, call.services),
+      next: records.count > limit ? page.last?.id.rawValue : nil)
+  }
 
   /// The job that the path names: `17` or `job-17`.
   static func find(_ call: Call) async throws -> JobRecord {

@@ -81,10 +81,9 @@ struct Pages: Sendable {
       return renderer.data(try await DatasetView.build(versions, services), at: now, in: frame)
     }
     page(router, "/runs", renderer) { call, frame, now in
-      var filter = JobFilter()
-      filter.project = call.projectFilter
-      let jobs = try await JobView.build(services.store.jobs(filter, limit: Self.jobsMost), services)
-      return renderer.runs(jobs, at: now, in: frame)
+      let jobs = try await JobRoutes.page(JobFilter(), call, of: Self.jobsMost)
+      let content = RunsContent(jobs: jobs.items, isFirst: call.query("before") == nil, older: jobs.next)
+      return renderer.runs(content, at: now, in: frame)
     }
     page(router, "/events", renderer) { call, frame, _ in
       var filter = try StreamRoutes.filter(call)

@@ -7,15 +7,15 @@ import Wire
 enum RunRoutes {
   static let all: [Route] = [
     Route(
-      method: .get, path: "/runs", access: .viewer, summary: "Runs, newest first; with tag=WORD those that have it",
+      method: .get, path: "/runs", access: .viewer,
+      summary:
+        "Runs, newest first, at most `limit` (1000); with before=ID those before it, tag=WORD those that have it, over=true or false those that are over, or are not",
       gives: Listing<JobView>.self
     ) { call in
       var filter = JobFilter()
       filter.tag = call.query("tag")
-      filter.project = call.projectFilter
-      let records = try await call.services.store.jobs(filter, limit: 1000)
-      return try await .json(
-        Listing(now: call.services.store.now(), items: JobView.build(records, call.services)))
+      if call.query("over") != nil { filter.isOver = try call.flag("over") }
+      return try await .json(JobRoutes.page(filter, call, of: JobRoutes.pageMost))
     },
     Route(
       method: .get, path: "/runs/{run}", access: .viewer, summary: "The whole history of a job", gives: RunView.self

@@ -1,6 +1,23 @@
 public import Domain
 public import Wire
 
+/// What `/runs` shows.
+public struct RunsContent: Hashable, Sendable {
+  /// The jobs, newest first.
+  public var jobs: [JobView]
+  /// Whether these are the newest.
+  public var isFirst: Bool
+  /// What the next page is before; nil where there is none.
+  public var older: Int64?
+
+  /// The content of `/runs`.
+  public init(jobs: [JobView], isFirst: Bool = true, older: Int64? = nil) {
+    self.jobs = jobs
+    self.isFirst = isFirst
+    self.older = older
+  }
+}
+
 extension PageRenderer {
   /// `/queue`: jobs that are not over, and why they wait.
   public func queue(_ jobs: [JobView], at now: Timestamp, in frame: Frame) -> String {
@@ -16,16 +33,22 @@ extension PageRenderer {
   }
 
   /// `/runs`: all jobs, newest first.
-  public func runs(_ jobs: [JobView], at now: Timestamp, in frame: Frame) -> String {
+  public func runs(_ content: RunsContent, at now: Timestamp, in frame: Frame) -> String {
     struct Model {
-      let count: Int
+      let count: Int?
       let jobs: [JobRow]
+      let newest: Bool
+      let older: String?
       let none: Empty?
     }
+    let advice = "Every job that is submitted becomes a run:"
     let none = Empty(
-      title: "No run yet", advice: "Every job that is submitted becomes a run:", command: "baton submit train.yaml")
+      title: content.isFirst ? "No run yet" : "No older run", advice: advice, command: "baton submit train.yaml")
+    let isWhole = content.isFirst && content.older == nil
     let model = Model(
-      count: jobs.count, jobs: jobs.map { JobRow($0, at: now) }, none: jobs.isEmpty ? none : nil)
+      count: isWhole && !content.jobs.isEmpty ? content.jobs.count : nil,
+      jobs: content.jobs.map { JobRow($0, at: now) }, newest: !content.isFirst,
+      older: content.older.map { "/runs?before=\($0)" }, none: content.jobs.isEmpty ? none : nil)
     return page(.runs, model, title: "Runs", section: .runs, in: frame)
   }
 
