@@ -1,11 +1,6 @@
 public import Wire
 
 extension BatonClient {
-  /// The jobs of all runs that have the word `tag`.
-  public func runs(tag: String) async throws -> Listing<JobView> {
-    try await answer(.get("runs", query: [("tag", tag)]))
-  }
-
   /// Two or more runs side by side.
   public func compare(_ runs: [String], metric: String? = nil) async throws -> RunSetComparison {
     // Every value of every curve is looked at.
@@ -34,8 +29,11 @@ extension BatonClient {
   }
 
   /// The files that a run's ranks left to be kept: the newest of each path, or of each attempt.
-  public func artifacts(ofRun run: String, all: Bool = false) async throws -> ArtifactListing {
-    try await answer(.get("runs", run, "artifacts", query: [("all", all ? "true" : nil)]))
+  public func artifacts(
+    ofRun run: String, all: Bool = false, glance: Bool = false
+  ) async throws -> ArtifactListing {
+    try await answer(
+      .get("runs", run, "artifacts", query: [("all", all ? "true" : nil), ("glance", glance ? "true" : nil)]))
   }
 
   /// The bytes of one of them, as they come; nothing but their number says that all came.

@@ -45,11 +45,18 @@ public struct ArtifactListing: Codable, Hashable, Sendable {
   public var items: [ArtifactView]
   /// What was left and is not kept, oldest first; nil where the server does not tell.
   public var missing: [MissingArtifacts]?
+  /// Why there may be more than `items`; nil where there is not.
+  ///
+  /// Only a glance leaves some out.
+  public var unknown: String?
 
   /// `items` and what is `missing`, as of `now`.
-  public init(now: Timestamp, items: [ArtifactView], missing: [MissingArtifacts]? = nil) {
+  public init(
+    now: Timestamp, items: [ArtifactView], missing: [MissingArtifacts]? = nil, unknown: String? = nil
+  ) {
     self.now = now
     self.items = items
     self.missing = missing
+    self.unknown = unknown
   }
 }

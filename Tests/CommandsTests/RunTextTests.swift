@@ -58,6 +58,23 @@ import Wire
     }
   }
 
+  @Test func tellsOfArtifactsInOneLine() {
+    func summary(_ paths: Int, missing: [MissingArtifacts] = [], unknown: String? = nil) -> String? {
+      let items = (0..<paths).map {
+        ArtifactView(path: "figures/\($0).png", bytes: ByteCount(524_288), attempt: 1, nodeRank: 0)
+      }
+      return ArtifactText.summary(
+        ArtifactListing(now: Samples.now, items: items, missing: missing, unknown: unknown), of: RunID(17))
+    }
+    #expect(summary(0) == nil)
+    #expect(summary(2)?.hasPrefix("2 files, ") == true)
+    #expect(summary(1)?.hasSuffix(": see `baton run artifacts 17`") == true)
+    let lost = MissingArtifacts(attempt: 2, node: "n1", reason: "3 of 4 files are not kept")
+    #expect(summary(0, missing: [lost])?.contains("not kept: attempt 2, node n1: 3 of 4 files") == true)
+    #expect(summary(0, unknown: "the store is away\u{1B}[2J")?.contains("perhaps more: the store is away") == true)
+    #expect(summary(0, unknown: "\u{1B}[2J")?.contains("\u{1B}") == false)
+  }
+
   @Test func saysWhatKeepsACheckpointFromTheStore() throws {
     let times = TimeText(now: Samples.now, zone: try #require(TimeZone(identifier: "UTC")))
     var run = run()

@@ -33,6 +33,27 @@ struct ReportTests {
     #expect(page.contains("default-src 'none'"))
   }
 
+  @Test func tellsWhatRanksLeft() throws {
+    var contents = contents
+    contents[0].artifacts = ArtifactListing(
+      now: Fixture.now,
+      items: [ArtifactView(path: "figures/<loss>.png", bytes: ByteCount(3072), attempt: 2, nodeRank: 0)],
+      missing: [MissingArtifacts(attempt: 1, node: "n2", reason: "no time was left")], unknown: "it is slow")
+    contents[1].artifacts = ArtifactListing(now: Fixture.now, items: [])
+    let page = try PageRenderer().report(contents, at: Fixture.now)
+    for words in [
+      "<h3>Artifacts <span class=\"count\">1 file, 3.00 KiB and more</span></h3>",
+      "<bdi>figures/&lt;loss&gt;.png</bdi>", "Not kept: attempt 1, node n2: no time was left",
+      "There may be more: it is slow.",
+    ] {
+      #expect(page.contains(words), "\(words)")
+    }
+    // What left none, or does not tell, has no such section.
+    #expect(page.components(separatedBy: "<h3>Artifacts").count == 2)
+    contents[0].artifacts = nil
+    #expect(!(try PageRenderer().report(contents, at: Fixture.now)).contains("<h3>Artifacts"))
+  }
+
   /// Three runs; the second has no accuracy, the third nothing at all.
   private var several: [ReportContent] {
     var other = Fixture.run

@@ -35,6 +35,13 @@ import Wire
       let again = try await s.baton("run", "artifacts", "\(job.id.run)", "--into", into)
       #expect(again.status != 0 && again.output.contains("is there already"), "\(again.output)")
 
+      let shown = try await s.baton("run", "show", "\(job.id.run)")
+      #expect(shown.output.contains("2 files, 14 B"), "\(shown.output)")
+      let page = s.folder + "/report.html"
+      let report = try await s.baton("run", "report", "\(job.id.run)", "--output", page)
+      #expect(report.status == 0, "\(report.output)")
+      #expect(try String(contentsOfFile: page, encoding: .utf8).contains("<bdi>figures/loss.txt</bdi>"))
+
       let crate = s.folder + "/crate"
       let exported = try await s.baton("run", "export", "\(job.id.run)", "--format", "ro-crate", "--output", crate)
       #expect(exported.status == 0, "\(exported.output)")

@@ -62,6 +62,16 @@ enum ArtifactText {
     return table
   }
 
+  /// `12 files, 3.40 MiB: baton run artifacts 17`, and what is not kept; nil where nothing was left.
+  static func summary(_ listing: ArtifactListing, of run: RunID) -> String? {
+    let total = listing.items.reduce(ByteCount.zero) { $0 + $1.bytes }
+    let more = listing.unknown.map { Printable.line("perhaps more: \($0)") }
+    let lost = (listing.missing ?? []).map { "not kept: " + line($0) }
+    let kept = listing.items.isEmpty ? nil : "\(counted(listing.items.count, "file")), \(total)"
+    let parts = [kept, more].compactMap { $0 } + lost
+    return parts.isEmpty ? nil : parts.joined(separator: "; ") + ": see `baton run artifacts \(run.rawValue)`"
+  }
+
   /// What is not kept of a node.
   static func line(_ missing: MissingArtifacts) -> String {
     Printable.line("attempt \(missing.attempt), node \(missing.node): \(missing.reason)")
@@ -71,6 +81,17 @@ enum ArtifactText {
   static func place(of artifact: ArtifactView, byAttempt: Bool) -> String {
     (byAttempt ? "attempt-\(artifact.attempt)/" : "")
       + (artifact.nodeRank == 0 ? "" : "node-\(artifact.nodeRank)/") + artifact.path
+  }
+}
+
+extension BatonClient {
+  /// What the ranks of a run left, or why the server does not tell, for who shows other things besides.
+  func toldArtifacts(of run: RunView, glance: Bool = false) async throws -> ArtifactListing {
+    do {
+      return try await artifacts(ofRun: "\(run.id.rawValue)", glance: glance)
+    } catch let error as ClientFailure {
+      return ArtifactListing(now: run.job.submittedAt, items: [], unknown: "\(error)")
+    }
   }
 }
 

@@ -60,7 +60,7 @@ struct RunReport: AsyncParsableCommand {
         for name in drawn where own.contains(name) {
           curves.append(try await client.curve("\(view.id.rawValue)", name))
         }
-        contents.append(ReportContent(run: view, curves: curves))
+        contents.append(ReportContent(run: view, curves: curves, artifacts: try await client.toldArtifacts(of: view)))
       }
       let page = try PageRenderer().report(contents, title: title, at: context.times().now)
       try ExportFolder.attempting("write \(path)") {

@@ -25,8 +25,10 @@ struct RunShow: AsyncParsableCommand {
         context.console.out(try JSONText.pretty(view))
         return
       }
+      let artifacts = view.attempts.isEmpty ? nil : try await client.toldArtifacts(of: view, glance: true)
       context.console.out(
-        RunText.history(view, context.times(), width: context.console.tableWidth, paint: context.console.paint))
+        RunText.history(
+          view, artifacts: artifacts, context.times(), width: context.console.tableWidth, paint: context.console.paint))
       guard let name = metric ?? RunText.metric(of: view) else { return }
       let series = try await client.curve(run, name)
       context.console.out(

@@ -8,7 +8,7 @@ enum RunText {
 
   /// Attempts, checkpoints, metrics and what is needed to re-create a run.
   static func history(
-    _ run: RunView, _ times: TimeText, width: Int? = nil,
+    _ run: RunView, artifacts: ArtifactListing? = nil, _ times: TimeText, width: Int? = nil,
     paint: (String, Ink?) -> String = { text, _ in text }
   ) -> String {
     var facts = JobText.facts(run.job, times)
@@ -18,6 +18,7 @@ enum RunText {
       "data", list(run.provenance.datasets.map { "\($0.name) version \($0.version) (\($0.contentID.prefix(12)))" }))
     facts.add("code", code(run.provenance.source))
     addCapture(of: run, to: &facts)
+    facts.add("artifacts", artifacts.flatMap { ArtifactText.summary($0, of: run.id) })
     var sections = [facts.rendered(width: width, paint: paint)]
     if !run.attempts.isEmpty { sections.append(attempts(run.attempts, times).rendered(width: width, paint: paint)) }
     if let all = run.handoffs, !all.isEmpty {

@@ -15,13 +15,22 @@ enum ArtifactRoutes {
     Route(
       method: .get, path: "/runs/{run}/artifacts", access: .viewer,
       summary:
-        "The files that a run's ranks left to be kept: the newest of each path, or with all=true of each attempt; and what is not kept",
+        "The files that a run's ranks left to be kept: the newest of each path, or with all=true of each attempt; and what is not kept. With glance=true as far as is known within 3 s, at most 30 s old",
       gives: ArtifactListing.self
     ) { call in
       let run = try await RunRoutes.find(call, "run")
       let store = call.services.store
+      if try call.flag("glance") {
+        let glance = try await call.services.artifacts.glance(
+          at: RunView.build(run, call.services), in: call.services.objects)
+        return try await .json(
+          ArtifactListing(
+            now: store.now(), items: glance.items, missing: MissingArtifacts.all(of: run, store),
+            unknown: glance.problem.map { "the object store could not tell: \($0)" }
+              ?? (glance.isWhole ? nil : "there are very many")))
+      }
       var found = try await artifacts(of: run, call.services.objects)
-      if call.query("all") != "true" { found = newest(found) }
+      if try !call.flag("all") { found = newest(found) }
       return try await .json(
         ArtifactListing(now: store.now(), items: found, missing: MissingArtifacts.all(of: run, store)))
     },

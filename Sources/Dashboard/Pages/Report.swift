@@ -7,11 +7,14 @@ public struct ReportContent: Hashable, Sendable {
   public var run: RunView
   /// The curves to draw, in this order.
   public var curves: [MetricSeries]
+  /// What its ranks left to be kept; nil where that is not told.
+  public var artifacts: ArtifactListing?
 
   /// A run of a report.
-  public init(run: RunView, curves: [MetricSeries]) {
+  public init(run: RunView, curves: [MetricSeries], artifacts: ArtifactListing? = nil) {
     self.run = run
     self.curves = curves
+    self.artifacts = artifacts
   }
 }
 
@@ -91,6 +94,7 @@ private struct ReportModel {
     let results: [RunModel.Metric]
     let hasResults: Bool
     let folded: Folded?
+    let artifacts: ArtifactsModel?
     let began: Moment?
     let owner: String
     let exit: String
@@ -128,9 +132,21 @@ private struct ReportModel {
         hasCurves: !content.curves.isEmpty, boundaries: boundaries, hasBoundaries: !boundaries.isEmpty,
         results: Array(results.prefix(Self.resultsMost)), hasResults: model.hasMetrics,
         folded: folded.isEmpty ? nil : Folded(count: counted(folded.count, "more metric"), results: folded),
+        artifacts: Self.artifacts(content),
         began: run.attempts.first.map { Moment($0.createdAt) },
         owner: "\(run.job.project)/\(run.job.user)", exit: run.job.reasonDetail ?? run.job.reason)
     }
+  }
+
+  /// What is told of artifacts; nil where a run left none.
+  private static func artifacts(_ content: ReportContent) -> ArtifactsModel? {
+    guard let listing = content.artifacts else { return nil }
+    let missing = listing.missing ?? []
+    if listing.items.isEmpty, missing.isEmpty, listing.unknown == nil { return nil }
+    return ArtifactsModel(
+      ArtifactContent(
+        items: listing.items, isWhole: listing.unknown == nil, missing: missing, problem: listing.unknown),
+      of: content.run)
   }
 
   private static func curve(_ series: MetricSeries, of run: RunView) -> Curve {
