@@ -107,8 +107,9 @@ import Wire
     return process.terminationStatus == 0
   }
 
-  @Test func theHelperForPythonKeepsItsPromises() {
-    #expect(Self.runs(TestPython.debian, ["-m", "unittest", "-v", "test_baton"], in: Places.programsFolder))
+  @Test(arguments: [TestPython.debian, TestPython.pytorch].compactMap(\.self))
+  func theHelperForPythonKeepsItsPromises(with python: String) {
+    #expect(Self.runs(python, ["-m", "unittest", "-v", "test_baton"], in: Places.programsFolder))
   }
 
   @Test(.enabled(if: TestPython.hasTorch, TestPython.debianAdvice))

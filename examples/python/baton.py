@@ -232,18 +232,20 @@ class Training:
     """What a run has to save to go on bit by bit, and to prove it.
 
     `model`, `optimizer`, `scheduler`, `scaler` and `sampler` are whatever has `state_dict()` and `load_state_dict()`, or
-    None; a model in DistributedDataParallel is unwrapped. Random streams of Python, NumPy, PyTorch and the rank's CUDA
-    device are saved for each rank. `extra` is anything else, a dictionary that can be pickled, and is there again after
-    `resume()`. With `sharded` each rank saves all of that by itself (FSDP, pipelines); else rank 0 saves for all, and
-    the others add what is theirs.
+    None; a model in DataParallel or DistributedDataParallel is unwrapped. Random streams of Python, NumPy, PyTorch and
+    the rank's CUDA device are saved for each rank. `extra` is anything else, a dictionary that can be pickled, and is
+    there again after `resume()`. With `sharded` each rank saves all of that by itself (FSDP of both kinds, pipelines),
+    and as many ranks have to resume; else rank 0 saves for all, and the others add what is theirs.
     """
 
     FILE = "training.pt"
     STATE = "baton-state.json"
 
     def __init__(self, model=None, optimizer=None, scheduler=None, scaler=None, sampler=None, extra=None, sharded=False):
+        if not sharded and _is_sharded(model):
+            raise ValueError("each rank has a part of this model (FSDP): write Training(..., sharded=True)")
         self.parts = {
-            "model": getattr(model, "module", model), "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler,
+            "model": _unwrapped(model), "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler,
             "sampler": sampler,
         }
         self.extra = {} if extra is None else extra
@@ -521,10 +523,14 @@ def digest(value):
 def _digest(value, sink):
     numpy, torch = sys.modules.get("numpy"), _torch()
     if torch and isinstance(value, torch.Tensor):
+        if hasattr(value, "to_local"):  # of a DTensor what this rank has
+            value = value.to_local()
         plain = value.detach().cpu().contiguous()
         sink.update(f"tensor {plain.dtype} {tuple(plain.shape)} ".encode("ascii"))
         length = plain.numel() * plain.element_size()
         if length:
+            if not plain.data_ptr():
+                raise TypeError(f"a {type(value).__name__} has no bytes of its own here: give its state_dict() in another form")
             sink.update((ctypes.c_char * length).from_address(plain.data_ptr()))
     elif numpy and isinstance(value, (numpy.ndarray, numpy.generic)):
         plain = numpy.ascontiguousarray(value)
@@ -560,6 +566,20 @@ def _digest(value, sink):
 
 def _torch():
     return sys.modules.get("torch")
+
+
+def _unwrapped(model):
+    # Only what puts a word before each name: others that have a `module` are more than that.
+    parallel = getattr(getattr(_torch(), "nn", None), "parallel", None)
+    kinds = [getattr(parallel, name, None) for name in ("DataParallel", "DistributedDataParallel")]
+    return model.module if isinstance(model, tuple(kind for kind in kinds if kind)) else model
+
+
+def _is_sharded(model):
+    if not hasattr(model, "parameters") or not hasattr(model, "modules"):
+        return False
+    return any(hasattr(one, "to_local") for one in model.parameters()) or any(
+        type(one).__name__ == "FullyShardedDataParallel" for one in model.modules())
 
 
 def _distributed():

@@ -19,6 +19,7 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 if HAS_TORCH:
     import torch
     from torch.utils.data import DataLoader, TensorDataset
+HAS_FSDP = HAS_TORCH and tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
 
 
 class Noisy:
@@ -251,16 +252,37 @@ class BatonTest(unittest.TestCase):
         baton.digest([torch.tensor(1.0), torch.zeros(0), torch.ones(2, dtype=torch.bfloat16)])
 
     @unittest.skipUnless(HAS_TORCH, "needs PyTorch")
-    def test_ranks_agree_and_rank_0_saves_the_streams_of_all(self):
+    def test_a_model_is_saved_whole_whatever_its_parts_are_called(self):
+        class Named(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.module, self.head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+
+        self.assertIn("head.weight", baton.Training(Named()).pack()["model"])
+        parallel = torch.nn.DataParallel(Named())
+        self.assertEqual(set(baton.Training(parallel).pack()["model"]), set(Named().state_dict()))
+
+    def on_two_ranks(self, body, *more, folder="."):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         context = multiprocessing.get_context("spawn")
-        ranks = [context.Process(target=_rank, args=(number, port, os.getcwd())) for number in range(2)]
+        ranks = [context.Process(target=body, args=(number, port, os.path.abspath(folder)) + more) for number in range(2)]
         for process in ranks:
             process.start()
         for process in ranks:
             process.join()
         self.assertEqual([process.exitcode for process in ranks], [0, 0])
+
+    @unittest.skipUnless(HAS_FSDP, "needs PyTorch 2.6 or newer")
+    def test_models_of_which_each_rank_has_a_part_go_on(self):
+        for kind in ("FullyShardedDataParallel", "fully_shard"):
+            with self.subTest(kind):
+                os.mkdir(kind)
+                self.on_two_ranks(_sharded_rank, kind, folder=kind)
+
+    @unittest.skipUnless(HAS_TORCH, "needs PyTorch")
+    def test_ranks_agree_and_rank_0_saves_the_streams_of_all(self):
+        self.on_two_ranks(_rank)
         with open("saved/step-1/baton-state.json", encoding="ascii") as file:
             told = json.load(file)["ranks"]
         self.assertEqual(sorted(told), ["0", "1"])
@@ -268,13 +290,17 @@ class BatonTest(unittest.TestCase):
         self.assertEqual(told["0"]["world_size"], "2")
 
 
-def _rank(number, port, folder):
-    """One of two ranks: only rank 1 hears the wish, both act on it, once."""
+def _meet(number, port, folder):
     os.chdir(folder)
     os.environ.update({
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(number), "WORLD_SIZE": "2", "BATON_JOB_ID": "1",
         "BATON_CHECKPOINT_DIR": "saved", "BATON_METRICS": "told.jsonl"})
     torch.distributed.init_process_group("gloo")
+
+
+def _rank(number, port, folder):
+    """One of two ranks: only rank 1 hears the wish, both act on it, once."""
+    _meet(number, port, folder)
     torch.manual_seed(number)
     baton.listen()
     training = baton.Training(Part(w=1))
@@ -292,6 +318,54 @@ def _rank(number, port, folder):
     assert training.resume() == 1
     assert torch.equal(torch.rand(1), expected)
     torch.distributed.barrier()
+
+
+def _sharded_rank(number, port, folder, kind):
+    """One of two ranks that have a part of a model each, and go on with it bit by bit."""
+    from torch.distributed import fsdp
+    from torch.distributed.device_mesh import init_device_mesh
+
+    _meet(number, port, folder)
+
+    def made():
+        torch.manual_seed(1)
+        net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+        if kind == "fully_shard":
+            fsdp.fully_shard(net, mesh=init_device_mesh("cpu", (2,)))
+        else:
+            net = fsdp.FullyShardedDataParallel(net, device_id=torch.device("cpu"))
+        optimizer = torch.optim.AdamW(net.parameters(), lr=0.1)
+        return net, optimizer, baton.Training(net, optimizer, sharded=True)
+
+    def train(net, optimizer):
+        seen = []
+        for _ in range(3):
+            loss = net(torch.randn(4, 4)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seen.append(loss.item())
+        return seen
+
+    net, optimizer, training = made()
+    try:
+        baton.Training(net)
+        raise SystemExit(f"{kind} is not known to be sharded")
+    except ValueError as error:
+        assert "sharded=True" in str(error)
+    train(net, optimizer)
+    training.save(3)
+    kept = training.ingredients()
+    expected = train(net, optimizer)
+    os.environ["BATON_RESUME_FROM"] = "saved/step-3"
+    net, optimizer, training = made()
+    assert training.resume() == 3
+    assert training.ingredients() == kept
+    assert train(net, optimizer) == expected
+    torch.distributed.barrier()
+    sys.stdout.flush()
+    # A thread of gloo may abort a program that is taken apart.
+    os._exit(0)
 
 
 if __name__ == "__main__":
