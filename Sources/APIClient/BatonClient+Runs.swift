@@ -113,5 +113,5 @@ extension BatonClient {
   }
 
   /// What the server finds wrong with itself.
-  public func doctor() async throws -> DoctorReport { try await answer(.get("admin", "doctor")) }
+  public func doctor() async throws -> DoctorReport { try await answer(.get("admin", "doctor", answerSeconds: 3600)) }
 }
