@@ -16,9 +16,20 @@ struct ReportTests {
         besideGap: .seconds(74)),
       CurveBoundary(before: 800, after: 801, from: 2, to: 3, cause: .leaseEnded, stepsRedone: 0),
     ]
+    let artifacts = ArtifactListing(
+      now: Fixture.now,
+      items: [
+        ArtifactView(path: "figures/<loss>.png", bytes: ByteCount(3072), attempt: 2, nodeRank: 0),
+        ArtifactView(path: "figures/<loss>.png", bytes: ByteCount(3070), attempt: 2, nodeRank: 1),
+        ArtifactView(path: "predictions/held-back/epoch-12.parquet", bytes: .mebibytes(71), attempt: 3, nodeRank: 0),
+      ],
+      missing: [MissingArtifacts(attempt: 1, node: "n2", reason: "no time was left for 2 of 5 files")],
+      unknown: "it is slow")
     return [
-      ReportContent(run: Fixture.run, curves: [loss, Fixture.series("test_accuracy", every: 100)]),
-      ReportContent(run: Fixture.emptyRunContent.run, curves: []),
+      ReportContent(
+        run: Fixture.run, curves: [loss, Fixture.series("test_accuracy", every: 100)], artifacts: artifacts),
+      ReportContent(
+        run: Fixture.emptyRunContent.run, curves: [], artifacts: ArtifactListing(now: Fixture.now, items: [])),
     ]
   }
 
@@ -35,15 +46,10 @@ struct ReportTests {
 
   @Test func tellsWhatRanksLeft() throws {
     var contents = contents
-    contents[0].artifacts = ArtifactListing(
-      now: Fixture.now,
-      items: [ArtifactView(path: "figures/<loss>.png", bytes: ByteCount(3072), attempt: 2, nodeRank: 0)],
-      missing: [MissingArtifacts(attempt: 1, node: "n2", reason: "no time was left")], unknown: "it is slow")
-    contents[1].artifacts = ArtifactListing(now: Fixture.now, items: [])
     let page = try PageRenderer().report(contents, at: Fixture.now)
     for words in [
-      "<h3>Artifacts <span class=\"count\">1 file, 3.00 KiB and more</span></h3>",
-      "<bdi>figures/&lt;loss&gt;.png</bdi>", "Not kept: attempt 1, node n2: no time was left",
+      "<h3>Artifacts <span class=\"count\">3 files, 71.0 MiB and more</span></h3>",
+      "<bdi>figures/&lt;loss&gt;.png</bdi>", "Not kept: attempt 1, node n2: no time was left for 2 of 5 files",
       "There may be more: it is slow.",
     ] {
       #expect(page.contains(words), "\(words)")
