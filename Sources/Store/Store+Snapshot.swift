@@ -46,29 +46,37 @@ extension Store {
   /// node's lease. It counts from the first probe on that came after it was there: else the room that was measured before it came would
   /// count as well. Shares and tars do not count, since nobody writes them down; nor does anything where a node's agent
   /// refused an attempt for want of room `disbelief` ago or less, whose word counts more than what is reckoned here.
+  ///
+  /// It begins with what lives, and so takes no longer where many attempts are over. `AttemptNodeRecord.noRoom` is in the text,
+  /// as in the index that this needs.
   private func evictable(in transaction: PostgresTransaction) async throws -> [NodeID: [EvictableReplica]] {
     var found: [NodeID: [EvictableReplica]] = [:]
     for row in try await transaction.query(
       """
+      WITH reading AS MATERIALIZED (
+        SELECT id, job_id FROM attempt WHERE state <> 'ENDED'
+        UNION SELECT a.id, a.job_id FROM attempt_unsettled s JOIN attempt a ON a.id = s.attempt_id
+      ), used AS MATERIALIZED (
+        SELECT an.node_id, u.content_id
+        FROM reading a JOIN attempt_node an ON an.attempt_id = a.id JOIN job_dataset d ON d.job_id = a.job_id
+          JOIN dataset_version u ON u.id = d.dataset_version_id
+        UNION SELECT ln.node_id, u.content_id
+        FROM lease_node ln JOIN lease_dataset w ON w.lease_id = ln.lease_id
+          JOIN dataset_version u ON u.id = w.dataset_version_id
+        WHERE ln.released_at IS NULL
+      ), disbelieved AS MATERIALIZED (
+        SELECT DISTINCT an.node_id FROM attempt_node an
+        WHERE an.agent_state = 'diskTooSmall'
+          AND an.last_contact_at > clock_timestamp() - make_interval(secs => \(Self.disbelief.seconds))
+      )
       SELECT c.node_id, max(v.total_bytes) AS size, array_agg(v.id ORDER BY v.id) AS versions
       FROM (SELECT r.node_id, h.content_id FROM replica r JOIN dataset_version h ON h.id = r.dataset_version_id
           JOIN node n ON n.id = r.node_id
         WHERE r.state = 'VERIFIED' GROUP BY r.node_id, n.last_seen_at, h.content_id
         HAVING max(r.verified_at) < n.last_seen_at) c
       JOIN dataset_version v ON v.content_id = c.content_id
-      WHERE NOT EXISTS (
-          SELECT 1 FROM attempt_node an JOIN attempt a ON a.id = an.attempt_id
-            JOIN job_dataset d ON d.job_id = a.job_id JOIN dataset_version u ON u.id = d.dataset_version_id
-          WHERE an.node_id = c.node_id AND u.content_id = c.content_id AND (a.state <> 'ENDED'
-            OR EXISTS (SELECT 1 FROM attempt_unsettled s WHERE s.attempt_id = a.id)))
-        AND NOT EXISTS (
-          SELECT 1 FROM lease_dataset w JOIN lease_node ln ON ln.lease_id = w.lease_id
-            JOIN dataset_version u ON u.id = w.dataset_version_id
-          WHERE ln.node_id = c.node_id AND ln.released_at IS NULL AND u.content_id = c.content_id)
-        AND NOT EXISTS (
-          SELECT 1 FROM attempt_node an
-          WHERE an.node_id = c.node_id AND an.agent_state = \(AttemptNodeRecord.noRoom)
-            AND an.last_contact_at > clock_timestamp() - make_interval(secs => \(Self.disbelief.seconds)))
+      WHERE NOT EXISTS (SELECT 1 FROM used u WHERE u.node_id = c.node_id AND u.content_id = c.content_id)
+        AND NOT EXISTS (SELECT 1 FROM disbelieved b WHERE b.node_id = c.node_id)
       GROUP BY c.node_id, c.content_id ORDER BY c.node_id, c.content_id
       """)
     {

@@ -1,0 +1,5 @@
+-- Every scheduling round asks which nodes' agents found no room lately, however many attempts there ever were.
+
+CREATE INDEX attempt_node_no_room ON attempt_node (node_id) WHERE agent_state = 'diskTooSmall';
+COMMENT ON INDEX attempt_node_no_room IS
+  'Attempts that ended on a node since its agent found no room. By node alone: the time of the last contact changes often, and is in no index.';
