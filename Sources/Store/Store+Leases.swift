@@ -119,6 +119,23 @@ extension Store {
     ).map(LeaseRecord.init)
   }
 
+  /// Leases of a project, or all, by start: those that are not over, and of those that are the `newest` by start and what
+  /// lies in `period`.
+  public func leases(project: ProjectID? = nil, newest: Int, in period: Period) async throws -> [LeaseRecord] {
+    try await pool.query(
+      """
+      SELECT \(LeaseRecord.columns) FROM lease l
+      WHERE (\(project)::bigint IS NULL OR l.project_id = \(project)::bigint)
+        AND (l.state NOT IN ('TERMINATED', 'ERROR') OR l.period && tstzrange(\(period.start), \(period.end))
+          OR l.id IN (
+            SELECT o.id FROM lease o
+            WHERE o.state IN ('TERMINATED', 'ERROR') AND (\(project)::bigint IS NULL OR o.project_id = \(project)::bigint)
+            ORDER BY lower(o.period) DESC, o.id DESC LIMIT \(newest)))
+      ORDER BY lower(l.period), l.id
+      """
+    ).map(LeaseRecord.init)
+  }
+
   /// One lease.
   ///
   /// Throws `.notFound`.

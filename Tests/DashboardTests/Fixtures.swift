@@ -302,7 +302,8 @@ enum Fixture {
       (
         "leases",
         renderer.leases(
-          leases, nodes: nodes, attempts: bars, window: PageRenderer.leaseWindow(leases, at: now), at: now, in: frame)
+          leases, nodes: nodes, attempts: bars, window: PageRenderer.leaseWindow(leases, at: now), isWhole: false,
+          at: now, in: frame)
       ),
       (
         "leases-empty",

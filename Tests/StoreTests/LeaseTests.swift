@@ -21,6 +21,29 @@ import Testing
     }
   }
 
+  @Test func listsWhatIsOverAsFarAsItIsAskedFor() async throws {
+    try await StoreFixture.with { f in
+      let node = try await f.node("n1")
+      var past: [LeaseRecord] = []
+      for name in ["a", "b", "c"] {
+        let lease = try await f.lease(name, [node])
+        _ = try await f.store.deleteLease(lease.id, by: f.actor)
+        past.append(try await f.store.lease(lease.id))
+      }
+      let open = try await f.lease("open", [node])
+      func listed(_ newest: Int, from: TimeSpan, to: TimeSpan) async throws -> [LeaseID] {
+        let first = past[0].period.start
+        guard let period = Period(start: first + from, end: first + to) else { return [] }
+        return try await f.store.leases(project: f.project, newest: newest, in: period).map(\.id)
+      }
+      let far = (from: TimeSpan.hours(50), to: TimeSpan.hours(51))
+      #expect(try await listed(0, from: far.from, to: far.to) == [open.id])
+      #expect(try await listed(2, from: far.from, to: far.to) == [past[1].id, past[2].id, open.id])
+      #expect(try await listed(0, from: .zero, to: .hours(1)) == past.map(\.id) + [open.id])
+      #expect(try await listed(9, from: far.from, to: far.to) == past.map(\.id) + [open.id])
+    }
+  }
+
   @Test func namesWhoIsInTheWay() async throws {
     try await StoreFixture.with { f in
       let node = try await f.node("n1")

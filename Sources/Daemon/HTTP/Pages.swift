@@ -12,6 +12,8 @@ struct Pages: Sendable {
   let harness: Harness
 
   private static let jobsMost = 200
+  /// So many leases that are over are listed, and those that the chart shows.
+  private static let pastLeases = 200
   private static let eventsMost = 100
   /// As many attempts are in the chart of leases: the newest.
   private static let chartAttemptsMost = 2000
@@ -65,12 +67,15 @@ struct Pages: Sendable {
       return renderer.queue(jobs, at: now, in: frame)
     }
     page(router, "/leases", renderer) { call, frame, now in
-      let records = try await services.store.leases(project: call.projectFilter, includingOver: true)
+      let store = services.store
+      let open = try await LeaseView.build(store.leases(project: call.projectFilter), services)
+      let window = try window(call, now) ?? PageRenderer.leaseWindow(open, at: now)
+      let records = try await store.leases(project: call.projectFilter, newest: Self.pastLeases, in: window)
       let leases = try await LeaseView.build(records, services)
-      let nodes = try await NodeView.build(services.store.nodes(), for: call.projectFilter, services)
-      let window = try window(call, now) ?? PageRenderer.leaseWindow(leases, at: now)
+      let nodes = try await NodeView.build(store.nodes(), for: call.projectFilter, services)
       return renderer.leases(
-        leases, nodes: nodes, attempts: try await attemptBars(call, in: window), window: window, at: now, in: frame)
+        leases, nodes: nodes, attempts: try await attemptBars(call, in: window), window: window,
+        isWhole: leases.count(where: \.state.isFinal) < Self.pastLeases, at: now, in: frame)
     }
     page(router, "/nodes", renderer) { call, frame, now in
       let nodes = try await NodeView.build(services.store.nodes(), for: call.projectFilter, services)

@@ -59,12 +59,13 @@ extension PageRenderer {
 
   /// `/leases`: leases and nodes over time, and as a table, newest start first.
   ///
-  /// `window` is what the chart shows, `attempts` what it shows inside the leases.
+  /// `window` is what the chart shows, `attempts` what it shows inside the leases; `isWhole` says whether `leases` are all.
   public func leases(
-    _ leases: [LeaseView], nodes: [NodeView], attempts: [AttemptBar], window: Period, at now: Timestamp,
-    in frame: Frame
+    _ leases: [LeaseView], nodes: [NodeView], attempts: [AttemptBar], window: Period, isWhole: Bool = true,
+    at now: Timestamp, in frame: Frame
   ) -> String {
     struct Model {
+      let isPart: Bool
       let chart: String?
       let leases: [LeaseRow]
       let none: Empty?
@@ -79,7 +80,7 @@ extension PageRenderer {
       title: "No node to lease", advice: "Add the machines first:",
       command: "baton node add NAME --address HOST --user USER --node-type TYPE --root FOLDER")
     let model = Model(
-      chart: nodes.isEmpty ? nil : chart.html,
+      isPart: !isWhole, chart: nodes.isEmpty ? nil : chart.html,
       leases: leases.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map { LeaseRow($0, at: now) },
       none: leases.isEmpty && !nodes.isEmpty ? none : nil, noNode: nodes.isEmpty ? noNode : nil)
     return page(.leases, model, title: "Leases", section: .leases, in: frame)

@@ -1,4 +1,6 @@
--- Every scheduling round asks which nodes' agents found no room lately, however many attempts there ever were.
+-- What every scheduling round asks, however much is over and done.
+
+CREATE INDEX job_live ON job (id) WHERE ended_at IS NULL;
 
 CREATE INDEX attempt_node_no_room ON attempt_node (node_id) WHERE agent_state = 'diskTooSmall';
 COMMENT ON INDEX attempt_node_no_room IS
