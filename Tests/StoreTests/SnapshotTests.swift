@@ -250,4 +250,23 @@ import Testing
       #expect(try await !store.invariantViolations().isEmpty)
     }
   }
+
+  @Test func tellsSomePlacesAndHowManyMoreThereAre() async throws {
+    try await PostgresFixture.withDatabase { database in
+      let store = Store(database.pool)
+      _ = try await store.migrate(from: StoreFixture.migrations)
+      try await database.pool.withTransaction { transaction in
+        try await transaction.execute("SET LOCAL session_replication_role = replica")
+        try await transaction.execute(
+          """
+          INSERT INTO metric_point (job_id, metric, step, value, attempt_number, recorded_at)
+          SELECT 1, 'loss', s, 0, s, clock_timestamp() FROM generate_series(1, 50) s
+          """)
+      }
+      let found = try await store.invariantViolations(most: 3)
+        .filter { $0.invariant == "every value was computed by an attempt of its job" }
+      #expect(found.count == 3)
+      #expect(found.last?.found.hasSuffix(", and 47 more places") == true, "\(found)")
+    }
+  }
 }
