@@ -152,7 +152,7 @@ import Wire
       let job = try await s.counting("--until-told")
       let good = try await s.save(job, after: 0)
       try await s.hold(.chunk, of: job, proxy)
-      let step = try #require(try s.programs.all("saved").last?.step)
+      let step = try await s.savedStep(after: good)
       proxy.set(.flip(at: 3, times: .max), on: ["GET"], naming: s.place(of: "manifest.json", step: step))
       proxy.letGo()
       let view = try await s.wait(job, until: "told why") { $0.attempt?.checkpointTrouble?.isRejected == true }
@@ -266,8 +266,7 @@ import Wire
       let job = try await s.counting("--until-told")
       let before = try await s.save(job, after: 0)
       try await s.hold(death.moment, of: job, proxy)
-      let held = try #require(try s.programs.all("saved").last?.step)
-      #expect(held > before)
+      let held = try await s.savedStep(after: before)
       switch death.kind {
       case .revoked: try await node.revoke()
       case .crashed:
@@ -331,6 +330,11 @@ extension SystemFixture {
     _ = try await client.checkpoint("\(job)")
     try await waiting(for: "\(moment) of a checkpoint") { try await proxy.met(1) }
     proxy.set(.none, on: [])
+  }
+
+  /// The step of the first save past `before`, once its program tells of it: it does so after the rename that an agent sees.
+  func savedStep(after before: Int) async throws -> Int {
+    try await event("a save past step \(before)") { $0.event == "saved" && $0.step > before }.step
   }
 
   /// What is in the path of an object of the first attempt's checkpoint of `step`, and of no other.
