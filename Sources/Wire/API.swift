@@ -99,4 +99,10 @@ public struct Listing<Item: Hashable & Sendable & Codable>: Hashable, Sendable, 
     self.items = items
     self.next = next
   }
+
+  /// The first `limit` of `found`, which is one more where there are more; `id` is what the next page comes before.
+  public init(now: Timestamp, upTo limit: Int, of found: [Item], id: (Item) -> Int64) {
+    let page = Array(found.prefix(limit))
+    self.init(now: now, items: page, next: found.count > limit ? page.last.map(id) : nil)
+  }
 }

@@ -43,7 +43,7 @@ import Wire
         jobs: []),
     ]
     let times = TimeText(now: Samples.now, zone: try #require(TimeZone(identifier: "UTC")))
-    let lines = JobGroups.table(groups, times).rendered(width: nil).split(separator: "\n")
+    let lines = GroupText.table(groups, times).rendered(width: nil).split(separator: "\n")
     try #require(lines.count == 3)
     for words in ["group-3", "sweep", "2/4", "2 RUNNING, 1 COMPLETED, 1 FAILED"] {
       #expect(lines[1].contains(words), "\(lines[1])")

@@ -56,6 +56,29 @@ enum AgentProcess {
   }
 }
 
+/// What a program says, line by line.
+enum Lines {
+  /// The whole lines that come, as they come, until there is nothing more to come.
+  static func read(_ reader: FileHandle) -> AsyncStream<Data> {
+    let (stream, continuation) = AsyncStream.makeStream(of: Data.self)
+    // A thread of its own, since to read blocks.
+    DispatchQueue(label: "lines").async {
+      var rest = Data()
+      while true {
+        let piece = reader.availableData
+        if piece.isEmpty { break }
+        rest.append(piece)
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+          continuation.yield(Data(rest[rest.startIndex..<end]))
+          rest = Data(rest[(end + 1)...])
+        }
+      }
+      continuation.finish()
+    }
+    return stream
+  }
+}
+
 /// A running `follow`, and all that it has said.
 final class Follower {
   private let process = Process()
@@ -72,23 +95,8 @@ final class Follower {
     process.arguments = Array(words.dropFirst())
     let pipe = Pipe()
     process.standardOutput = pipe
-    let (stream, continuation) = AsyncStream.makeStream(of: Data.self)
-    lines = stream.makeAsyncIterator()
     try process.run()
-    let reader = pipe.fileHandleForReading
-    DispatchQueue(label: "follow").async {
-      var rest = Data()
-      while true {
-        let piece = reader.availableData
-        if piece.isEmpty { break }
-        rest.append(piece)
-        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-          continuation.yield(Data(rest[rest.startIndex..<end]))
-          rest = Data(rest[(end + 1)...])
-        }
-      }
-      continuation.finish()
-    }
+    lines = Lines.read(pipe.fileHandleForReading).makeAsyncIterator()
   }
 
   deinit { if process.isRunning { process.terminate() } }

@@ -1,8 +1,8 @@
-import Dispatch
 import Domain
 import Foundation
 import Glibc
 import ObjectStorage
+import TestKit
 import Testing
 import Wire
 
@@ -34,7 +34,9 @@ struct StagingTogetherTests {
       (order.exchange, order.nodeAddresses) = (nil, ["127.0.0.1"])
       let map = replicas.map(dataset.contentID)
       // Its first record says that a piece is there.
-      while first.isRunning, (Disk.status(map)?.size ?? 0) < 100 { await Task.yield() }
+      try await FileChanges.until(in: [(map as NSString).deletingLastPathComponent]) {
+        !first.isRunning || (Disk.status(map)?.size ?? 0) >= 100
+      }
       first.send(SIGSTOP)
       try #require(Disk.status(replicas.path(dataset.contentID)) == nil, "it was done before it could be stopped")
       let second = try StageProcess(order, on: node)
@@ -136,23 +138,8 @@ final class StageProcess {
     let (input, output) = (Pipe(), Pipe())
     process.standardInput = input
     process.standardOutput = output
-    let (stream, continuation) = AsyncStream.makeStream(of: Data.self)
-    lines = stream.makeAsyncIterator()
     try process.run()
-    let reader = output.fileHandleForReading
-    DispatchQueue(label: "stage").async {
-      var rest = Data()
-      while true {
-        let piece = reader.availableData
-        if piece.isEmpty { break }
-        rest.append(piece)
-        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-          continuation.yield(Data(rest[rest.startIndex..<end]))
-          rest = Data(rest[(end + 1)...])
-        }
-      }
-      continuation.finish()
-    }
+    lines = Lines.read(output.fileHandleForReading).makeAsyncIterator()
     input.fileHandleForWriting.write(try JSONEncoder().encode(order))
     try input.fileHandleForWriting.close()
   }

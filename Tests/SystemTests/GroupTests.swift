@@ -32,8 +32,9 @@ import Wire
       // Page by page, from the newest on.
       let newest = try await s.baton("run", "list", "--limit", "4")
       #expect(newest.output.contains("(4 runs, and there are older ones: --before 3,"), "\(newest.output)")
-      let rest = try await s.baton("run", "list", "--before", "3", "--json")
-      #expect(rest.output.contains("\"run-1\"") == rest.output.contains("\"run-2\""), "\(rest.output)")
+      let rest = try await s.baton("run", "list", "--before", "3").output
+      #expect(rest.contains("job-1 ") && rest.contains("job-2 ") && !rest.contains("job-3 "), "\(rest)")
+      #expect(!rest.contains("older ones"), "\(rest)")
       #expect(try await s.client.runs(before: 3).items.map(\.id.rawValue) == [2, 1])
       #expect(try await s.client.runs(limit: 2).next == 5)
       #expect(try await s.client.runs(over: false).items.isEmpty)

@@ -23,7 +23,7 @@ struct JobGroups: AsyncParsableCommand {
         try await client.groups(over: live ? false : nil, before: before, limit: limit)
       }
       try context.show(groups) {
-        context.table(Self.table(groups.items, context.times(groups.now)), empty: empty)
+        context.table(GroupText.table(groups.items, context.times(groups.now)), empty: empty)
       }
       page.tellRest(groups, of: "groups", context)
     }
@@ -32,22 +32,5 @@ struct JobGroups: AsyncParsableCommand {
   private var empty: String {
     if page.before != nil { return "no older groups" }
     return live ? "all groups are over" : "no groups yet: a job file with `matrix` or `array` makes one"
-  }
-
-  static func table(_ groups: [GroupView], _ times: TimeText) -> Table {
-    var table = Table([
-      .init("GROUP"), .init("NAME", shrinks: true), .init("OVER", isRight: true), .init("STATES", wraps: true),
-      .init("AT MOST", isRight: true, drops: 1), .init("SUBMITTED", drops: 0),
-    ])
-    for group in groups {
-      let states = JobState.allCases.compactMap { state in group.states[state.rawValue].map { (state, $0) } }
-      let over = states.filter { $0.0.isFinal }.reduce(0) { $0 + $1.1 }
-      table.add([
-        "\(group.id)", .init(Printable.line(group.name)), "\(over)/\(group.size)",
-        .init(states.map { "\($0.1) \($0.0.rawValue)" }.joined(separator: ", ")),
-        .init(group.atMost.map { "\($0)" } ?? "-"), .init(times.absolute(group.submittedAt)),
-      ])
-    }
-    return table
   }
 }

@@ -66,9 +66,12 @@ enum ArtifactText {
   static func summary(_ listing: ArtifactListing, of run: RunID) -> String? {
     let total = listing.items.reduce(ByteCount.zero) { $0 + $1.bytes }
     let more = listing.unknown.map { Printable.line("perhaps more: \($0)") }
-    let lost = (listing.missing ?? []).map { "not kept: " + line($0) }
+    let missing = listing.missing ?? []
+    let lost = missing.first.map { first in
+      "not kept: " + line(first) + (missing.count > 1 ? ", and of \(counted(missing.count - 1, "more node"))" : "")
+    }
     let kept = listing.items.isEmpty ? nil : "\(counted(listing.items.count, "file")), \(total)"
-    let parts = [kept, more].compactMap { $0 } + lost
+    let parts = [kept, more, lost].compactMap { $0 }
     return parts.isEmpty ? nil : parts.joined(separator: "; ") + ": see `baton run artifacts \(run.rawValue)`"
   }
 

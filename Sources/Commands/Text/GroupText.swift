@@ -6,11 +6,29 @@ enum GroupText {
   /// `group-3 'mnist': 12 jobs, at most 4 at once: 8 PENDING, 4 RUNNING`.
   static func line(_ group: GroupView) -> String {
     let limit = group.atMost.map { ", at most \($0) at once" } ?? ""
-    let states = JobState.allCases.compactMap { state in
-      group.states[state.rawValue].map { "\($0) \(state.rawValue)" }
+    return Printable.line("\(group.id) '\(group.name)': \(counted(group.size, "job"))\(limit): \(states(group))")
+  }
+
+  /// `8 PENDING, 4 RUNNING`.
+  private static func states(_ group: GroupView) -> String {
+    JobState.allCases.compactMap { state in group.states[state.rawValue].map { "\($0) \(state.rawValue)" } }
+      .joined(separator: ", ")
+  }
+
+  /// A row for each group.
+  static func table(_ groups: [GroupView], _ times: TimeText) -> Table {
+    var table = Table([
+      .init("GROUP"), .init("NAME", shrinks: true), .init("OVER", isRight: true), .init("STATES", wraps: true),
+      .init("AT MOST", isRight: true, drops: 1), .init("SUBMITTED", drops: 0),
+    ])
+    for group in groups {
+      let over = JobState.allCases.filter(\.isFinal).reduce(0) { $0 + (group.states[$1.rawValue] ?? 0) }
+      table.add([
+        "\(group.id)", .init(Printable.line(group.name)), "\(over)/\(group.size)", .init(states(group)),
+        .init(group.atMost.map { "\($0)" } ?? "-"), .init(times.absolute(group.submittedAt)),
+      ])
     }
-    return Printable.line(
-      "\(group.id) '\(group.name)': \(counted(group.size, "job"))\(limit): \(states.joined(separator: ", "))")
+    return table
   }
 
   /// What a person reads after a submission: the group, and its first and last job.

@@ -52,9 +52,7 @@ enum GroupRoutes {
   static func page(_ filter: JobGroupFilter, _ call: Call, of most: Int) async throws -> Listing<GroupView> {
     let limit = try call.number("limit", within: 1...most, standard: most)
     let groups = try await call.services.store.groups(filter, limit: limit + 1).map(GroupView.init)
-    let page = Array(groups.prefix(limit))
-    return try await Listing(
-      now: call.services.store.now(), items: page, next: groups.count > limit ? page.last?.id.rawValue : nil)
+    return try await Listing(now: call.services.store.now(), upTo: limit, of: groups) { $0.id.rawValue }
   }
 
   /// Whose groups are listed, and after which.

@@ -136,11 +136,8 @@ enum JobRoutes {
     var filter = filter
     filter.project = call.projectFilter
     if before > 0 { filter.before = JobID(Int64(before)) }
-    let records = try await call.services.store.jobs(filter, limit: limit + 1)
-    let page = Array(records.prefix(limit))
-    return try await Listing(
-      now: call.services.store.now(), items: JobView.build(page, call.services),
-      next: records.count > limit ? page.last?.id.rawValue : nil)
+    let jobs = try await JobView.build(call.services.store.jobs(filter, limit: limit + 1), call.services)
+    return try await Listing(now: call.services.store.now(), upTo: limit, of: jobs) { $0.id.rawValue }
   }
 
   /// The job that the path names: `17` or `job-17`.
